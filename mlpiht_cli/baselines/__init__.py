@@ -1,0 +1,1 @@
+"""What the solvers are compared with."""

@@ -1,0 +1,126 @@
+"""The command line: a lazy Click group, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mlpiht_cli import __version__
+from mlpiht_cli.errors import InputError, did_you_mean
+
+INTERRUPTED = 130
+
+# Name -> what `mlpiht --help` says of it. The module mlpiht_cli.commands.<name> is imported when it is called.
+COMMANDS = {
+    "generate": "Make a data set with its planted weights.",
+    "fit": "Fit one network and print its result row.",
+    "predict": "Predict a table's rows with a saved model.",
+    "sweep": "Run all cells of a spec; run again to resume.",
+    "plot": "Draw the figure of a spec or table.",
+    "status": "Say what is done and what is left of a spec.",
+    "validate": "Check specs without running them.",
+    "specs": "List, show or copy the specs that come with mlpiht.",
+    "data": "List, fetch or verify the data sets.",
+    "doctor": "Check this installation and machine.",
+    "schema": "Print the JSON Schema of specs.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order of a first tour."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"mlpiht_cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or suggest the one that was meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="More on stderr.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Coloured output.")
+@click.version_option(__version__, prog_name="mlpiht")
+@click.pass_context
+def group(ctx: click.Context, quiet: bool, verbose: bool, debug: bool, color: str) -> None:
+    """Recover sparse ReLU networks by iterative hard thresholding.
+
+    Start with `mlpiht sweep smoke`, or fit your own table with `mlpiht fit --method iht --data my.csv --target y
+    --m 50 --s 100`.
+    """
+    ctx.color = {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}[color]
+    level = logging.DEBUG if debug else logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
+    logger = logging.getLogger("mlpiht")
+    logger.handlers = [_Stderr()]
+    logger.setLevel(level)
+    ctx.obj = {"quiet": quiet}
+
+
+class _Stderr(logging.Handler):
+    """Log lines on stderr, in the style of the other messages."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        word = record.levelname.lower()
+        colour = {"warning": "yellow", "error": "red"}.get(word)
+        click.echo(f"{click.style(word, fg=colour)}: {record.getMessage()}", err=True)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: see ``docs/cli.md``."""
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        result: Any = group.main(words, prog_name="mlpiht", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except InputError as error:
+        return _fail(str(error), 2, words)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        usage = f"\n{error.ctx.get_usage()}" if isinstance(error, click.UsageError) and error.ctx else ""
+        return _fail(f"{error.format_message()}{usage}", 2, words)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", INTERRUPTED, words)
+    except BrokenPipeError:  # the reader of our output went away, as in `mlpiht ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        return _fail(f"internal error, {type(error).__name__}: {error} (mlpiht --debug shows where)", 1, words)
+
+
+def _fail(message: str, code: int, words: Sequence[str]) -> int:
+    """One message on stderr; with --json also the one JSON document on stdout."""
+    click.echo(f"{click.style('error', fg='red')}: {message}", err=True)
+    if "--json" in words:
+        click.echo(json.dumps({"error": message, "exit_code": code}))
+    return code

@@ -1,0 +1,1 @@
+"""Subcommands: options, one call, an exit code."""

@@ -1,0 +1,112 @@
+"""Options and output that several subcommands share."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.load import parse_scalar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_SEED = 2**32 - 17
+
+
+def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Apply several option decorators, first one on top."""
+
+    def apply(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def _parse_sets(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    sets: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"--set {pair}: write name=value, as in --set task.n=1000")
+        sets[name.strip()] = parse_scalar(text)
+    return sets
+
+
+set_option = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_parse_sets,
+    help="Change a setting, e.g. task.n=1000, method.steps=30, method.imp.epochs=5; repeatable.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+seed_option = click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:i.")
+profile_option = click.option(
+    "--profile",
+    type=click.Choice(["smoke", "laptop", "paper"]),
+    default="paper",
+    show_default=True,
+    help="Size of the experiment.",
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Results folder.",
+)
+
+
+def _go_offline(_: click.Context, __: click.Parameter, value: bool) -> bool:
+    if value:
+        os.environ["MLPIHT_OFFLINE"] = "1"
+    return value
+
+
+offline_option = click.option(
+    "--offline", is_flag=True, expose_value=False, callback=_go_offline, help="Never download data."
+)
+shape_options = options(
+    click.option("--m", type=click.IntRange(1), required=True, help="Hidden width."),
+    click.option("--s", type=click.IntRange(1), required=True, help="Budget: nonzero weights allowed."),
+    click.option("--depth", type=click.IntRange(1, 10), default=1, show_default=True, help="Hidden layers."),
+    click.option("--k", type=click.IntRange(1), help="Outputs (task.k)."),
+    click.option("--n", type=click.IntRange(1), help="Samples (task.n)."),
+    click.option("--d", type=click.IntRange(1), help="Input features (task.d)."),
+)
+
+
+def with_task_options(sets: Mapping[str, Any], **given: int | None) -> dict[str, Any]:
+    """Settings with ``--n``, ``--d`` and ``--k`` put in as task settings."""
+    return {**sets, **{f"task.{name}": value for name, value in given.items() if value is not None}}
+
+
+def echo_json(value: Any) -> None:
+    """Print one JSON document; inf and nan become strings."""
+    click.echo(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def echo_fields(fields: Mapping[str, Any]) -> None:
+    """Print name and value in two columns, leaving out what is not known."""
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        if value is not None and value != "":
+            click.echo(f"{name:<{width}}  {f'{value:.6g}' if isinstance(value, float) else value}")

@@ -1,0 +1,79 @@
+"""``mlpiht data``: the data sets that tasks read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError, did_you_mean
+
+
+@click.group("data")
+def command() -> None:
+    """List, fetch or verify the data sets."""
+
+
+def _names(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    from mlpiht_cli.tasks.datasets import FILES
+
+    for name in names:
+        if name not in FILES:
+            raise InputError(f"unknown data set '{name}'{did_you_mean(name, FILES)}")
+    return names or tuple(FILES)
+
+
+names_argument = click.argument("names", nargs=-1, callback=_names)
+
+
+@command.command("list")
+@common.json_option
+def list_data(as_json: bool) -> None:
+    """Say where each file is looked for and found."""
+    from mlpiht_cli.tasks.datasets import FILES, data_dirs, find
+
+    found = {f"{name}/{file.name}": find(file) for name, files in FILES.items() for file in files}
+    if as_json:
+        places: dict[str, Any] = {key: str(path) if path else None for key, path in found.items()}
+        common.echo_json({"searched": [str(d) for d in data_dirs()], "files": places})
+        return
+    click.echo(f"searched: {', '.join(str(d) for d in data_dirs())}")
+    for key, path in found.items():
+        click.echo(f"{key:<30} {path or 'not here: `mlpiht data fetch` downloads it'}")
+
+
+@command.command("fetch")
+@names_argument
+@common.offline_option
+def fetch(names: tuple[str, ...]) -> None:
+    """Download what is missing of NAMES (default: all) into the user's cache."""
+    from mlpiht_cli.tasks.datasets import FILES, download, find
+
+    for name in names:
+        for file in FILES[name]:
+            click.echo(str(find(file) or download(file)))
+
+
+@command.command("verify")
+@names_argument
+def verify(names: tuple[str, ...]) -> int:
+    """Compare the local files of NAMES (default: all) with the official checksums; exit code 1 if one differs."""
+    from mlpiht_cli.tasks.datasets import FILES, find, payload, sha256
+
+    wrong = 0
+    for name in names:
+        for file in FILES[name]:
+            path = find(file)
+            verdict = "missing"
+            if path is not None:
+                try:
+                    official = sha256(payload(path, file.limit)) == file.payload_sha256
+                    verdict = f"{'ok' if official else 'NOT the official file'}  {path}"
+                    wrong += not official
+                except InputError as error:
+                    verdict, wrong = f"damaged  {error}", wrong + 1
+            else:
+                wrong += 1
+            click.echo(f"{name}/{file.name:<26} {verdict}")
+    return 1 if wrong else 0

@@ -1,0 +1,56 @@
+"""``mlpiht doctor``: what this installation and machine can do."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+
+@click.command("doctor")
+@common.out_option
+@common.json_option
+def command(out: Path, as_json: bool) -> int:
+    """Check versions, processor, GPUs, data sets and folders; exit code 1 if something is not usable."""
+    import matplotlib
+    import numpy
+    import psutil
+    import torch
+
+    from mlpiht_cli import __version__
+    from mlpiht_cli.provenance import git_state, processor
+    from mlpiht_cli.store import check_writable
+    from mlpiht_cli.tasks.datasets import DATA_DIR, FILES, data_dirs, find
+
+    problems = []
+    try:
+        check_writable(out)
+    except InputError as error:
+        problems.append(str(error))
+    own = os.environ.get(DATA_DIR)
+    if own and not Path(own).expanduser().is_dir():
+        problems.append(f"{DATA_DIR}={own} is not a folder")
+    missing = [name for name, files in FILES.items() if any(find(file) is None for file in files)]
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    sha, dirty = git_state()
+    facts = {
+        "mlpiht": __version__ + (f" ({sha[:10]}{', with changes' if dirty else ''})" if sha else ""),
+        "python": f"{platform.python_version()} on {platform.system()}",
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "matplotlib": matplotlib.__version__,
+        "processor": f"{processor()}, {psutil.cpu_count()} cores, {torch.get_num_threads()} threads used",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
+        "gpus": ", ".join(gpus) or "none: everything runs on the processor",
+        "data searched": ", ".join(str(d) for d in data_dirs()),
+        "data missing": ", ".join(missing) or "nothing",
+        "results": str(out.absolute()),
+        "problems": "; ".join(problems) or "none",
+    }
+    (common.echo_json if as_json else common.echo_fields)(facts)
+    return 1 if problems else 0

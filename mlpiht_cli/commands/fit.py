@@ -1,0 +1,85 @@
+"""``mlpiht fit``: one network, one result row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import CellSkipped, InputError
+
+SHOWN = (
+    *("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value"),
+    *("psnr", "accuracy", "support_f1", "exact", "nnz", "iterations", "final_loss", "wall_s", "peak_rss_mb"),
+    *("device", "threads"),
+)
+
+
+@click.command("fit")
+@click.option("--method", required=True, help="Method, e.g. iht or imp.")
+@click.option("--task", help="Task, e.g. planted or mnist_binary.")
+@click.option("--data", type=click.Path(path_type=Path), help="Your own CSV or NPZ file, instead of --task.")
+@click.option("--target", help="Target column of --data (default y).")
+@common.shape_options
+@common.seed_option
+@common.set_option
+@click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Write the model to this NPZ file.")
+@common.device_option
+@common.offline_option
+@common.json_option
+def command(
+    method: str, task: str | None, data: Path | None, target: str | None, sets: dict[str, Any], **options: Any
+) -> int:
+    r"""Fit one network and print its result row.
+
+    \b
+    mlpiht fit --method iht --task planted --m 10 --s 20 --set task.n=5000
+    mlpiht fit --method iht --data my.csv --target y --m 50 --s 100 --save model.npz
+    """
+    if (task is None) == (data is None):
+        raise InputError("give either --task NAME or --data FILE")
+    if target is not None and data is None:
+        raise InputError("--target goes with --data")
+    if data is not None:
+        task = "tabular"
+        sets = {**sets, "task.path": str(data), **({"task.target": target} if target else {})}
+    sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])
+    return _fit(str(task), method, sets, options)
+
+
+def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) -> int:
+    from mlpiht_cli.plan import Job, single_cell
+    from mlpiht_cli.runner import Runner, pick_device
+    from mlpiht_cli.specs.expand import Point
+    from mlpiht_cli.store import check_writable
+
+    if options["save"] is not None:
+        check_writable(options["save"].absolute().parent)
+    cell = single_cell(
+        task,
+        method,
+        lambda t, n: Point("", t, n, options["depth"], options["m"], options["s"], options["seed"]),
+        sets,
+    )
+    runner = Runner(pick_device(options["device"]))
+    recipe: Any = None
+    try:
+        problem = runner.problem(cell)
+        recipe = problem.recipe
+        reason = cell.method.supports(problem, cell.shape)
+        if reason is not None:
+            raise InputError(reason)
+    except CellSkipped:
+        pass  # the run below says so in its row
+    row, fit = next(iter(runner.run(Job((cell,)))))
+    fields = row.flat()
+    if options["as_json"]:
+        common.echo_json(fields)
+    else:
+        common.echo_fields({name: fields[name] for name in SHOWN})
+    if options["save"] is not None and fit is not None and row.status == "ok":
+        fit.model.save(options["save"], {"row": fields, "recipe": recipe})
+        click.echo(f"model written to {options['save']}", err=True)
+    return 0 if row.status in ("ok", "skipped") else 1

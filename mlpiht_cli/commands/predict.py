@@ -1,0 +1,50 @@
+"""``mlpiht predict``: apply a saved model to new rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+
+@click.command("predict")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file instead of stdout.")
+@common.json_option
+def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
+    """Predict the rows of DATA (CSV or NPZ) with a MODEL that `mlpiht fit --data ... --save` wrote.
+
+    Columns are found by name; a target column in DATA is ignored. Prints CSV, one row per row of DATA.
+    """
+    import pandas as pd
+    from pydantic import ValidationError
+
+    from mlpiht_cli.model import SparseMLP
+    from mlpiht_cli.store import write_atomic
+    from mlpiht_cli.tasks.tabular import Recipe, read_table
+
+    network, meta = SparseMLP.load(model)
+    if meta.get("recipe") is None:
+        raise InputError(f"{model}: was not fitted to a table, so it cannot say how to read {data}")
+    try:
+        recipe = Recipe.model_validate(meta["recipe"])
+    except ValidationError as error:
+        raise InputError(f"{model}: its recipe for reading tables is damaged; fit the model again") from error
+    inputs = recipe.inputs(read_table(data, None, recipe.features))
+    if inputs.shape[1] != network.inputs:
+        raise InputError(f"{model}: the network and its recipe do not fit together; fit the model again")
+    output = network.to("cpu").forward(inputs.to(network.layers[0].values.dtype))
+    columns = recipe.predictions(output[:, 0].double().numpy())
+    if as_json:
+        common.echo_json(columns)
+        return
+    text = pd.DataFrame(columns).to_csv(index=False)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(out, text.encode())
+        click.echo(f"{len(inputs)} predictions written to {out}", err=True)

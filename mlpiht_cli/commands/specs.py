@@ -1,0 +1,56 @@
+"""``mlpiht specs``: the specs that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+
+@click.group("specs")
+def command() -> None:
+    """List, show or copy the specs that come with mlpiht."""
+
+
+@command.command("list")
+@common.json_option
+def list_specs(as_json: bool) -> None:
+    """List the specs with their titles."""
+    from mlpiht_cli.specs.find import names, shipped
+    from mlpiht_cli.specs.schema import load_spec
+
+    titles = {name: load_spec(shipped() / f"{name}.yaml").title for name in names()}
+    if as_json:
+        common.echo_json(titles)
+    else:
+        common.echo_fields(titles)
+
+
+@command.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Print a spec."""
+    from mlpiht_cli.specs.find import find_spec
+
+    click.echo(find_spec(name).read_text(encoding="utf-8"), nl=False)
+
+
+@command.command("copy")
+@click.argument("name")
+@click.argument("destination", type=click.Path(path_type=Path), default=Path())
+def copy(name: str, destination: Path) -> None:
+    """Copy a spec to DESTINATION (a folder or file; default: here), to be changed there."""
+    from mlpiht_cli.specs.find import find_spec, shipped
+    from mlpiht_cli.store import check_writable, write_atomic
+
+    ours = shipped() / f"{name.removesuffix('.yaml')}.yaml"
+    source = ours if ours.is_file() else find_spec(name)
+    target = destination / source.name if destination.is_dir() else destination
+    if target.exists():
+        raise InputError(f"{target} exists; copy to another name, or remove it first")
+    check_writable(target.absolute().parent)
+    write_atomic(target, source.read_bytes())
+    click.echo(str(target))

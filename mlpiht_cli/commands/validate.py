@@ -1,0 +1,36 @@
+"""``mlpiht validate``: check specs without running them."""
+
+from __future__ import annotations
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+
+@click.command("validate")
+@click.argument("specs", nargs=-1, required=True)
+@common.json_option
+def command(specs: tuple[str, ...], as_json: bool) -> None:
+    """Check SPECS: all that is wrong is listed at once, with file, line and column."""
+    from mlpiht_cli import plan
+    from mlpiht_cli.specs.find import find_spec
+    from mlpiht_cli.specs.schema import PAPER
+
+    good: dict[str, dict[str, int]] = {}
+    bad = []
+    for name in specs:
+        try:
+            path = find_spec(name)
+            spec, _ = plan.validate(path)
+            good[str(path)] = {p: len(plan.cells(spec, p)) for p in dict.fromkeys([*spec.profiles, PAPER])}
+        except InputError as error:
+            bad.append(str(error))
+    if bad:
+        raise InputError("\n".join(bad))
+    if as_json:
+        common.echo_json(good)
+        return
+    for where, counts in good.items():
+        told = ", ".join(f"{count} cells in {profile}" for profile, count in counts.items())
+        click.echo(f"{where}: ok ({told})")

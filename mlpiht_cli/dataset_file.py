@@ -1,0 +1,55 @@
+"""Data sets as NPZ files with a manifest of checksums."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpiht_cli import __version__
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.store import write_atomic
+from mlpiht_cli.task import Axes, Task
+from mlpiht_cli.tasks.datasets import sha256
+
+
+def arrays_of(problem: Problem) -> dict[str, NDArray[Any]]:
+    """Arrays of a problem: inputs, targets and planted weights as ``(in, out)`` matrices."""
+    arrays = {"x": problem.x.numpy(), "y": problem.y.numpy()}
+    if problem.x_test is not problem.x:
+        arrays |= {"x_test": problem.x_test.numpy(), "y_test": problem.y_test.numpy()}
+    for i, layer in enumerate(problem.truth or ()):
+        arrays[f"weights{i}"] = layer.dense().T.contiguous().numpy()
+    return arrays
+
+
+def write_dataset(path: Path, name: str, task: Task, axes: Axes, seed: int, problem: Problem) -> dict[str, Any]:
+    """Write ``path`` (NPZ) and ``path`` with suffix ``.json`` (manifest), and return the manifest.
+
+    The same call writes the same bytes.
+    """
+    arrays = arrays_of(problem)
+    manifest = {
+        "task": name,
+        "version": task.version,
+        "params": task.model_dump(mode="json"),
+        "m": axes.m,
+        "s": axes.s,
+        "depth": axes.depth,
+        "seed": seed,
+        "mlpiht": __version__,
+        "arrays": {
+            key: {"shape": list(a.shape), "dtype": str(a.dtype), "sha256": sha256(a.tobytes())}
+            for key, a in arrays.items()
+        },
+    }
+    text = json.dumps(manifest, indent=1)
+    buffer = io.BytesIO()
+    np.savez(buffer, manifest=np.array(text), **arrays)  # type: ignore[arg-type]  # see SparseMLP.save
+    write_atomic(path, buffer.getvalue())
+    write_atomic(path.with_suffix(".json"), text.encode())
+    return {**manifest, "file": str(path), "sha256": sha256(buffer.getvalue())}

@@ -1,0 +1,1 @@
+"""The numerical core: thresholding, sparse weights, gates, sensing operators and step sizes."""

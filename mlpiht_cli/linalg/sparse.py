@@ -1,0 +1,76 @@
+"""Sparse weight matrices that hold their nonzeros and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SparseMatrix:
+    """A matrix of ``rows x cols`` given by its nonzeros; a row is a neuron, a column an input.
+
+    Attributes
+    ----------
+    index
+        int64, shape ``[nnz]``, ascending: ``row * cols + col``.
+    values
+        Shape ``[nnz]``.
+    """
+
+    index: Tensor
+    values: Tensor
+    rows: int
+    cols: int
+
+    @classmethod
+    def zeros(cls, rows: int, cols: int, like: Tensor) -> SparseMatrix:
+        """Return the zero matrix with the dtype and device of ``like``."""
+        return cls(torch.empty(0, dtype=torch.int64, device=like.device), like.new_empty(0), rows, cols)
+
+    @classmethod
+    def from_dense(cls, matrix: Tensor) -> SparseMatrix:
+        """Keep the nonzeros of ``matrix``, shape ``[rows, cols]``."""
+        flat = matrix.reshape(-1)
+        index = torch.nonzero(flat).flatten()
+        return cls(index, flat[index], matrix.shape[0], matrix.shape[1])
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries that are not zero."""
+        return int((self.values != 0).sum())
+
+    @property
+    def row(self) -> Tensor:
+        """Row of each entry, int64 ``[nnz]``."""
+        return self.index // self.cols
+
+    @property
+    def col(self) -> Tensor:
+        """Column of each entry, int64 ``[nnz]``."""
+        return self.index % self.cols
+
+    def live_rows(self) -> Tensor:
+        """Rows with at least one nonzero, int64, ascending."""
+        live: Tensor = torch.unique(self.row[self.values != 0])
+        return live
+
+    def dense_rows(self, ids: Tensor) -> Tensor:
+        """Return the rows ``ids`` (ascending) as a dense matrix, shape ``[len(ids), cols]``."""
+        out = self.values.new_zeros(len(ids), self.cols)
+        if len(ids) and len(self.index):
+            row = self.row
+            place = torch.searchsorted(ids, row).clamp(max=len(ids) - 1)
+            hit = ids[place] == row
+            out[place[hit], self.col[hit]] = self.values[hit]
+        return out
+
+    def dense(self) -> Tensor:
+        """Return the whole matrix, shape ``[rows, cols]``. For tests and small networks."""
+        return self.dense_rows(torch.arange(self.rows, device=self.index.device))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> SparseMatrix:
+        """Return a copy on another device or in another dtype."""
+        return SparseMatrix(self.index.to(device), self.values.to(device, dtype), self.rows, self.cols)

@@ -1,0 +1,119 @@
+"""The contract of solvers and baselines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Status(Enum):
+    """How a fit ended."""
+
+    OK = "ok"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shape of the student network: hidden width ``m`` and number of hidden layers ``depth``."""
+
+    m: int
+    depth: int = 1
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a method returns for one budget.
+
+    Attributes
+    ----------
+    model
+        The network, with at most ``budget`` nonzeros.
+    budget
+        The budget ``s`` it answers.
+    iterations
+        Gradient steps spent to reach it, from the start of the trajectory.
+    history
+        Training loss after each iteration (IHT) or before each step (IMP, all rounds in a row).
+    reason
+        Why it diverged, empty otherwise.
+    """
+
+    model: SparseMLP
+    budget: int
+    iterations: int
+    status: Status = Status.OK
+    history: tuple[float, ...] = field(default=(), repr=False)
+    reason: str = ""
+
+
+Callback = Callable[[int, float], None]
+"""Called after each iteration with its number (from 1) and the training loss; may raise to stop the fit."""
+
+
+def ignore(iteration: int, loss: float) -> None:
+    """Do nothing: the callback of those who want none."""
+
+
+class Method(BaseModel):
+    """A solver or baseline: its fields are its settings, and the instance never changes.
+
+    A method is told the problem, the shape and the budgets; it never scores itself and knows no task.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+    """Name in figures."""
+    version: ClassVar[int]
+    """Raised by hand when results change; part of every cell's key."""
+    shares_trajectory: ClassVar[bool] = False
+    """Whether one run passes every budget, so that budgets of equal problems are run together."""
+
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @classmethod
+    def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a spec's settings with overrides (profile, ``--set``) put over them."""
+        return {**settings, **overrides}
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """Number of weights that the method counts, all of them trainable."""
+        raise NotImplementedError
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Return why the method cannot treat the problem, or None."""
+        raise NotImplementedError
+
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Fit one budget."""
+        raise NotImplementedError
+
+    def fit_path(
+        self,
+        problem: Problem,
+        shape: Shape,
+        budgets: Sequence[int],
+        streams: Streams,
+        callback: Callback = ignore,
+    ) -> Iterator[Fit]:
+        """Yield one fit per budget, largest budget first; a budget's result ignores the other budgets."""
+        for budget in sorted(set(budgets), reverse=True):
+            yield self.fit(problem, shape, budget, streams, callback)
+
+
+def finite(*values: float) -> bool:
+    """Whether all values are finite: the test for divergence."""
+    return all(math.isfinite(value) for value in values)

@@ -1,0 +1,315 @@
+"""From names to objects: cells with all defaults filled in, their keys, and the jobs they are run in.
+
+The only importer of the registry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.method import Method, Shape
+from mlpiht_cli.registry import METHODS, TASKS
+from mlpiht_cli.specs.expand import Point, methods_of, points, with_profile
+from mlpiht_cli.specs.load import Document, Fault, Location
+from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Spec, faults_of, read_spec
+from mlpiht_cli.task import Axes, Task
+
+Settings = Mapping[str, Any]
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A task plus a method at one grid point: one row of results."""
+
+    point: Point
+    task: Task
+    method: Method
+    spec: str = ""
+    figure: str = ""
+    profile: str = ""
+
+    @property
+    def axes(self) -> Axes:
+        """What the task may depend on."""
+        return Axes(self.point.m, self.point.s, self.point.depth)
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the student."""
+        return Shape(self.point.m, self.point.depth)
+
+    @cached_property
+    def data_key(self) -> str:
+        """Hash of all that determines the data."""
+        axes = {name: getattr(self.point, name) for name in sorted(self.task.depends_on)}
+        return _digest([self.point.task, self.task.version, self.task.identity(), axes])
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of every resolved field and both versions; what is equal here is the same cell."""
+        p = self.point
+        method = [p.method, self.method.version, self.method.model_dump(mode="json")]
+        return _digest([self.data_key, method, p.m, p.s, p.depth, p.seed])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Resolved settings, for the row."""
+        return {
+            "task": {"version": self.task.version, **self.task.model_dump(mode="json")},
+            "method": {"version": self.method.version, **self.method.model_dump(mode="json")},
+        }
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share a problem and a trajectory; they differ in their budgets at most."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def first(self) -> Cell:
+        """Any cell stands for what they share."""
+        return self.cells[0]
+
+
+def jobs(cells: list[Cell]) -> list[Job]:
+    """Group cells into jobs, jobs with the same data next to each other so that data are made once."""
+    groups: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells:
+        p = cell.point
+        shared = [p.method, cell.method.model_dump(mode="json"), p.m, p.depth, p.seed]
+        if not cell.method.shares_trajectory:
+            shared.append(p.s)
+        groups.setdefault(cell.data_key, {}).setdefault(_digest(shared), []).append(cell)
+    return [Job(tuple(group)) for by_data in groups.values() for group in by_data.values()]
+
+
+def validate(path: Path, overrides: Settings | None = None) -> tuple[Spec, Document]:
+    """Read a spec and check everything that can be checked without running it, for all its profiles.
+
+    Raises
+    ------
+    InputError
+        All that is wrong, with positions.
+    """
+    spec, document, faults = read_spec(path)
+    faults = faults + _entry_faults(document.data)
+    if spec is None or faults:
+        raise document.error(faults)
+    for profile in [PAPER, *spec.profiles] if PAPER not in spec.profiles else spec.profiles:
+        faults += [fault for fault in _profile_faults(spec, profile, overrides or {}) if fault not in faults]
+    if faults:
+        raise document.error(faults)
+    return spec, document
+
+
+def cells(spec: Spec, profile: str, overrides: Settings | None = None) -> list[Cell]:
+    """Expand a validated spec to its cells."""
+    shrunk = _profiled(spec, profile)
+    sets = {**_profile_sets(spec, profile), **(overrides or {})}
+    out = []
+    made = {panel.name: _objects(panel, shrunk, sets) for panel in shrunk.panels}
+    for point in points(shrunk):
+        task, methods = made[point.panel]
+        out.append(Cell(point, task, methods[point.method], spec.name, spec.figure.label, profile))
+    return out
+
+
+def single_cell(task: str, method: str, point: Callable[[str, str], Point], sets: Settings) -> Cell:
+    """One cell from names and ``task.``/``method.`` settings, as ``mlpiht fit`` runs it.
+
+    Raises
+    ------
+    InputError
+        Unknown names or fields, or values out of range.
+    """
+    for kind, known, name in (("task", TASKS, task), ("method", METHODS, method)):
+        if name not in known:
+            raise InputError(f"unknown {kind} '{name}'{did_you_mean(name, known)}")
+    unused = [name for name in sets if not name.startswith(("task.", "method."))]
+    if unused:
+        raise InputError(f"--set {unused[0]}: names start with task. or method., as in task.n=1000")
+    made_task = _from_sets(TASKS[task], _settings(sets, "task"), "task")
+    own = {**_settings(sets, "method"), **_settings(sets, f"method.{method}")}
+    merged = METHODS[method].merge(_with_hints(METHODS[method], {}, made_task), own)
+    made_method = _from_sets(METHODS[method], merged, "method")
+    cell = Cell(point(task, method), made_task, made_method)
+    fault = _budget_fault(cell.task, cell.method, cell.shape, cell.point.s, method)
+    if fault:
+        raise InputError(fault)
+    return cell
+
+
+def make_task(name: str, sets: Settings) -> Task:
+    """One task from its name and ``task.`` settings.
+
+    Raises
+    ------
+    InputError
+        Unknown name or field, or a value out of range.
+    """
+    if name not in TASKS:
+        raise InputError(f"unknown task '{name}'{did_you_mean(name, TASKS)}")
+    return _from_sets(TASKS[name], _settings(sets, "task"), "task")
+
+
+def _from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
+    try:
+        return kind.model_validate(dict(settings))
+    except ValidationError as error:
+        faults = faults_of(error, (prefix,), kind)
+        raise InputError(
+            "\n".join(f"{'.'.join(map(str, fault.location))}: {fault.message}" for fault in faults)
+        ) from error
+
+
+def _settings(sets: Settings, prefix: str) -> dict[str, Any]:
+    """Settings ``prefix.name`` without their prefix; deeper names belong elsewhere."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value
+        for name, value in sets.items()
+        if name.startswith(start) and "." not in name.removeprefix(start)
+    }
+
+
+def _with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str, Any]:
+    hints = {name: value for name, value in task.hints.items() if name in kind.model_fields}
+    return {**hints, **settings}
+
+
+def _objects(panel: Panel, spec: Spec, sets: Settings) -> tuple[Task, dict[str, Method]]:
+    """Task and methods of a panel, with overrides where a class has the field."""
+    task = TASKS[panel.task.name].model_validate({**panel.task.settings, **_settings(sets, "task")})
+    methods = {}
+    for entry in methods_of(panel, spec):
+        kind = METHODS[entry.name]
+        common = {k: v for k, v in _settings(sets, "method").items() if k in kind.model_fields}
+        over = {**common, **_settings(sets, f"method.{entry.name}")}
+        settings = kind.merge(_with_hints(kind, entry.settings, task), over)
+        methods[entry.name] = kind.model_validate(settings)
+    return task, methods
+
+
+def _profiled(spec: Spec, profile: str) -> Spec:
+    """The paper profile is the spec as it is, named or not."""
+    return spec if profile == PAPER and PAPER not in spec.profiles else with_profile(spec, profile)
+
+
+def _profile_sets(spec: Spec, profile: str) -> dict[str, Any]:
+    return {str(name): value for name, value in spec.profiles[profile].set.items()} if profile in spec.profiles else {}
+
+
+def _entries(data: Any) -> Iterator[tuple[Location, Any, str]]:
+    """Raw task and method entries of a document, whether or not the rest of it holds."""
+    panels = data.get("panels")
+    for i, panel in enumerate(panels if isinstance(panels, list) else []):
+        if isinstance(panel, dict):
+            yield ("panels", i, "task"), panel.get("task"), "task"
+            yield from _listed(panel.get("methods"), ("panels", i, "methods"))
+    yield from _listed(data.get("methods"), ("methods",))
+
+
+def _listed(entries: Any, location: Location) -> Iterator[tuple[Location, Any, str]]:
+    for j, entry in enumerate(entries if isinstance(entries, list) else []):
+        yield (*location, j), entry, "method"
+
+
+def _entry_faults(data: Any) -> list[Fault]:
+    """Unknown names, fields and values of tasks and methods, wherever they stand in the document."""
+    faults = []
+    for location, entry, kind in _entries(data):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            continue  # the schema says so already
+        known: Mapping[str, type[BaseModel]] = TASKS if kind == "task" else METHODS
+        name = entry["name"]
+        if name not in known:
+            faults.append(Fault((*location, "name"), f"unknown {kind} '{name}'{did_you_mean(name, known)}"))
+            continue
+        try:
+            known[name].model_validate({key: value for key, value in entry.items() if key != "name"})
+        except ValidationError as error:
+            faults += faults_of(error, location, known[name])
+    return faults
+
+
+def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault]:
+    """Settings of a profile or of ``--set`` that fit nowhere, and budgets above the number of weights."""
+    shrunk = _profiled(spec, profile)
+    sets = {**_profile_sets(spec, profile), **overrides}
+    _check_names(shrunk, overrides)
+    faults = []
+    for i, panel in enumerate(shrunk.panels):
+        try:
+            task, methods = _objects(panel, shrunk, sets)
+        except ValidationError as error:
+            faults += faults_of(error, ("panels", i))
+            continue
+        faults += _growth_faults(spec, panel, profile)
+        for name, method in methods.items():
+            for m in panel.m:
+                fault = _budget_fault(task, method, Shape(m, panel.depth), max(panel.s), name)
+                if fault:
+                    faults.append(Fault(("panels", i, "s"), fault))
+                    break
+    return faults
+
+
+def _growth_faults(spec: Spec, panel: Panel, profile: str) -> list[Fault]:
+    """Settings of a profile above the spec's own: a profile only shrinks."""
+    sets = _profile_sets(spec, profile)
+    task, methods = _objects(panel, spec, {})
+    faults = []
+    for name, value in sets.items():
+        field = name.partition(".")[2]
+        before = [getattr(one, field, None) for one in (task, *methods.values())]
+        if any(number is not None and value > number for number in before):
+            at = ("profiles", profile, "set", name)
+            faults.append(Fault(at, f"{value} is above the spec's own value; a profile only shrinks"))
+    return faults
+
+
+def _check_names(spec: Spec, overrides: Settings) -> None:
+    """Overrides must name a field of some task or method of the spec."""
+    entries: dict[str, list[Entry]] = {
+        "task": [panel.task for panel in spec.panels],
+        "method": [entry for panel in spec.panels for entry in methods_of(panel, spec)],
+    }
+    for name in overrides:
+        head, _, rest = name.partition(".")
+        if head not in entries or not rest:
+            raise InputError(f"--set {name}: names start with task. or method., as in task.n=1000")
+        registry: Mapping[str, type[BaseModel]] = TASKS if head == "task" else METHODS
+        owner, _, field = rest.rpartition(".")
+        used = {entry.name for entry in entries[head]}
+        if owner and owner not in used:
+            raise InputError(f"--set {name}: the spec has no {head} '{owner}'{did_you_mean(owner, used)}")
+        fields = {f for one in ([owner] if owner else used) for f in registry[one].model_fields}
+        if field not in fields:
+            raise InputError(f"--set {name}: unknown field '{field}'{did_you_mean(field, fields)}")
+
+
+def _budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) -> str | None:
+    dims = task.dims()
+    weights = method.weights(dims.d, dims.k, shape)
+    if s <= weights or task.clip_budget:
+        return None
+    return (
+        f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, raise m, "
+        "or set task.clip_budget=true to keep all weights there"
+    )

@@ -1,0 +1,88 @@
+"""A learning problem: data, loss and what is known about the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mlpiht_cli.linalg.sparse import SparseMatrix
+
+Metric = Literal["psnr", "accuracy", "r2"]
+Loss = Literal["squared", "cross_entropy"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data set, loss and metric that every method is given alike.
+
+    Attributes
+    ----------
+    x, y
+        Training inputs ``[n, d]`` and targets ``[n, k]``, float32 unless moved.
+    x_test, y_test
+        What the metric is computed on; the training set itself where the task says so (planted: the metric
+        measures fit).
+    metric, loss
+        Names; see :mod:`mlpiht_cli.metrics` and :data:`LOSSES`.
+    peak
+        Peak value of the PSNR, 0 where it is not defined.
+    truth
+        Planted layers, input side first, each ``[out, in]``; None where nothing was planted.
+    notes
+        Facts about the data that belong in the row's params (an unofficial checksum, for instance).
+    recipe
+        How raw rows become inputs and predictions become targets (JSON values); saved with a model.
+    """
+
+    x: Tensor
+    y: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    metric: Metric
+    loss: Loss = "squared"
+    peak: float = 0.0
+    truth: tuple[SparseMatrix, ...] | None = None
+    notes: Mapping[str, object] = field(default_factory=dict)
+    recipe: Mapping[str, object] | None = None
+
+    @property
+    def n(self) -> int:
+        """Training samples."""
+        return self.x.shape[0]
+
+    @property
+    def d(self) -> int:
+        """Input features."""
+        return self.x.shape[1]
+
+    @property
+    def k(self) -> int:
+        """Outputs."""
+        return self.y.shape[1]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Problem:
+        """Return the problem on another device or in another dtype; shared test data stay shared."""
+        x, y = self.x.to(device, dtype), self.y.to(device, dtype)
+        x_test = x if self.x_test is self.x else self.x_test.to(device, dtype)
+        y_test = y if self.y_test is self.y else self.y_test.to(device, dtype)
+        return replace(self, x=x, y=y, x_test=x_test, y_test=y_test)
+
+
+def squared_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean over all entries of the squared error."""
+    return (prediction - target).square().mean()
+
+
+def cross_entropy_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean cross-entropy of logits ``[n, k]`` against one-hot targets ``[n, k]``."""
+    return torch.nn.functional.cross_entropy(prediction, target)
+
+
+LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "squared": squared_loss,
+    "cross_entropy": cross_entropy_loss,
+}

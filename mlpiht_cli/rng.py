@@ -1,0 +1,76 @@
+"""Named random streams: the only place that makes random generators.
+
+Every random number of an experiment comes from one stream of :class:`Streams`, so that a data set, an
+initialisation or a gate depends on the seed and the stream's name alone, never on what ran before. All streams
+draw on the CPU: data and initial weights are the same on every device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# Stream identifiers of the counter-based generator. A number, once used, is never given another meaning.
+_GATES = 1
+_SPLIT = 2
+
+
+@dataclass(frozen=True)
+class NormalRows:
+    """A virtual matrix of independent N(0, 1) rows, of which any block can be drawn on its own.
+
+    Row ``j`` depends on ``(key, j)`` only: a counter-based generator (Philox) is set to the row's own counter
+    range, and the Box-Muller transform spends a fixed number of draws a row. So gate ``j`` is the same for
+    any width ``m`` and any tile size, and no array of ``m * d`` numbers need exist.
+    """
+
+    key: tuple[int, int]
+    dim: int
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return rows ``start`` to ``stop - 1``, shape ``[stop - start, dim]``, float64."""
+        blocks = -(-self.dim // 4)  # one counter step of Philox gives four 64-bit words
+        bits = np.random.Philox(key=np.array(self.key, dtype=np.uint64), counter=[start * blocks, 0, 0, 0])
+        words = np.asarray(bits.random_raw((stop - start) * blocks * 4)).reshape(stop - start, 2, 2 * blocks)
+        uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        radius = np.sqrt(-2.0 * np.log(uniform[:, 0]))
+        angle = 2.0 * np.pi * uniform[:, 1]
+        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, : self.dim]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The random streams of one seed.
+
+    The planted streams, their offsets and their legacy generator are the protocol of the paper's reference
+    code; the others are ours.
+    """
+
+    seed: int
+
+    def planted_weights(self) -> np.random.RandomState:
+        """Generator of the planted weights (``RandomState(seed + 1)``)."""
+        return np.random.RandomState(self.seed + 1)
+
+    def planted_inputs(self) -> np.random.RandomState:
+        """Generator of the planted inputs (``RandomState(seed + 2)``)."""
+        return np.random.RandomState(self.seed + 2)
+
+    def batch_order(self) -> torch.Generator:
+        """Generator of the minibatch order (torch, ``seed + 3``)."""
+        return torch.Generator().manual_seed(self.seed + 3)
+
+    def initial_weights(self) -> torch.Generator:
+        """Generator of a dense network's initial weights (torch, ``seed``)."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def gates(self, dim: int) -> NormalRows:
+        """Random gate vectors ``h_j ~ N(0, I_dim)``, one row per neuron."""
+        return NormalRows((_GATES, self.seed), dim)
+
+    def split(self) -> np.random.Generator:
+        """Generator of train/test splits."""
+        return np.random.Generator(np.random.Philox(key=np.array([_SPLIT, self.seed], dtype=np.uint64)))

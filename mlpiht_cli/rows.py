@@ -1,0 +1,145 @@
+"""The results row: one cell, how it went, what it scored and how it was made."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
+
+from mlpiht_cli.errors import InputError
+
+ROW_SCHEMA = 1
+
+RowStatus = Literal["ok", "skipped", "failed", "diverged", "timeout"]
+DONE: frozenset[str] = frozenset({"ok", "skipped", "diverged"})
+"""Statuses that running again would not change."""
+
+
+class Row(BaseModel):
+    """One row of a results table; the order of the fields is the order of the columns.
+
+    A skip, a failure or a divergence is a status with a reason, never a number. ``wall_s`` and ``cpu_s`` are what
+    this budget alone would have cost: the whole trajectory up to it, data and scoring left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", populate_by_name=True)
+
+    schema_: int = Field(ROW_SCHEMA, alias="schema")
+    spec: str = ""
+    figure: str = ""
+    panel: str = ""
+    profile: str = ""
+    cell: str
+    task: str
+    method: str
+    depth: int
+    k: int | None = None
+    n: int | None = None
+    d: int | None = None
+    m: int
+    s: int
+    seed: int
+    params: dict[str, Any]
+    status: RowStatus
+    reason: str = ""
+    metric: str = ""
+    value: float | None = None
+    psnr: float | None = None
+    accuracy: float | None = None
+    support_f1: float | None = None
+    exact: bool | None = None
+    nnz: int | None = None
+    nnz_by_layer: list[int] | None = None
+    iterations: int | None = None
+    final_loss: float | None = None
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_rss_mb: float | None = None
+    peak_cuda_mb: float | None = None
+    device: str = ""
+    threads: int | None = None
+    dtype: str = ""
+    mlpiht: str = ""
+    git_sha: str = ""
+    git_dirty: bool | None = None
+    torch: str = ""
+    numpy: str = ""
+    python: str = ""
+    started_utc: str = ""
+    attempt: int = 1
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_csv(cls, value: Any, info: Any) -> Any:
+        """An empty CSV field is nothing; params and lists are JSON."""
+        name = info.field_name
+        if value == "" and cls.model_fields[name].default is None:
+            return None
+        if isinstance(value, str) and name in ("params", "nnz_by_layer"):
+            return json.loads(value)
+        return value
+
+    @field_serializer("params", when_used="json")
+    def _sorted(self, params: dict[str, Any]) -> dict[str, Any]:
+        return dict(sorted(params.items()))
+
+    def flat(self) -> dict[str, Any]:
+        """Columns in order, as JSON values; inf and nan become strings."""
+        return dict(self.model_dump(mode="json", by_alias=True))
+
+
+COLUMNS: tuple[str, ...] = tuple(field.alias or name for name, field in Row.model_fields.items())
+SORT_BY = ("panel", "method", "depth", "m", "s", "seed", "cell")
+
+
+def sort_key(row: Row) -> tuple[Any, ...]:
+    """Sort key under which a diff of two tables reads well."""
+    return tuple(getattr(row, name) for name in SORT_BY)
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Render rows as CSV, sorted."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in sorted(rows, key=sort_key):
+        writer.writerow({name: _cell_text(value) for name, value in row.flat().items()})
+    return out.getvalue()
+
+
+def _cell_text(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Read a table written by :func:`to_csv`.
+
+    Raises
+    ------
+    InputError
+        The file is no results table; the message names the line and what is wrong with it.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if not reader.fieldnames or "cell" not in reader.fieldnames:
+                raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
+            return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
+    try:
+        return Row.model_validate(line)
+    except (ValidationError, ValueError) as error:
+        what = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise InputError(f"{path}: row {number}: {what}; delete the row, and the sweep computes it anew") from error

@@ -1,0 +1,1 @@
+"""The IHT family of solvers."""

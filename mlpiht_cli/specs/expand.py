@@ -1,0 +1,113 @@
+"""From a spec to its grid points: profiles and filters. A grid point names a cell; it runs nothing."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.specs.schema import Entry, Panel, Profile, Spec
+
+
+@dataclass(frozen=True)
+class Point:
+    """One grid point of a spec."""
+
+    panel: str
+    task: str
+    method: str
+    depth: int
+    m: int
+    s: int
+    seed: int
+
+
+def with_profile(spec: Spec, name: str) -> Spec:
+    """Return the spec shrunk by a profile; settings of the profile go into tasks and methods.
+
+    Raises
+    ------
+    InputError
+        The spec has no such profile.
+    """
+    if name not in spec.profiles:
+        raise InputError(f"spec {spec.name} has no profile '{name}'{did_you_mean(name, spec.profiles)}")
+    profile = spec.profiles[name]
+    panels = [_shrink(panel, spec, profile) for panel in spec.panels]
+    return spec.model_copy(update={"panels": panels})
+
+
+def _shrink(panel: Panel, spec: Spec, profile: Profile) -> Panel:
+    def kept(values: list[int], wanted: list[int] | None) -> list[int]:
+        return values if wanted is None else [value for value in values if value in wanted]
+
+    return panel.model_copy(
+        update={
+            "m": kept(panel.m, profile.m),
+            "s": kept(panel.s, profile.s),
+            "seeds": kept(panel.seeds or spec.seeds, profile.seeds),
+            "methods": panel.methods or spec.methods,
+        }
+    )
+
+
+def methods_of(panel: Panel, spec: Spec) -> list[Entry]:
+    """Methods run on a panel."""
+    return panel.methods or spec.methods
+
+
+def points(spec: Spec) -> Iterator[Point]:
+    """Yield the grid points of a spec, panel by panel."""
+    for panel in spec.panels:
+        for method in methods_of(panel, spec):
+            for m in panel.m:
+                for s in panel.s:
+                    for seed in panel.seeds or spec.seeds:
+                        yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed)
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "!=": operator.ne,
+    "=": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_NUMBERS = ("depth", "m", "s", "seed")
+_WORDS = ("panel", "task", "method")
+
+
+def parse_only(text: str) -> Callable[[Point], bool]:
+    """Parse a filter such as ``method=iht,m<=100,seed=0|1``: all conditions must hold, ``|`` lists values.
+
+    Raises
+    ------
+    InputError
+        A condition cannot be understood.
+    """
+    tests = [_condition(part.strip()) for part in text.split(",") if part.strip()]
+    if not tests:
+        raise InputError("--only is empty; give conditions such as 'method=iht,m<=100'")
+    return lambda point: all(test(point) for test in tests)
+
+
+def _condition(text: str) -> Callable[[Point], bool]:
+    match = re.fullmatch(r"(\w+)\s*(<=|>=|!=|=|<|>)\s*(.+)", text)
+    if not match:
+        raise InputError(f"--only: cannot read '{text}'; write conditions such as 'method=iht,m<=100'")
+    name, sign, value = match.groups()
+    if name not in _NUMBERS + _WORDS:
+        raise InputError(f"--only: unknown field '{name}'{did_you_mean(name, _NUMBERS + _WORDS)}")
+    values: list[Any] = [part.strip() for part in value.split("|")]
+    if name in _NUMBERS:
+        if not all(re.fullmatch(r"\d+", part) for part in values):
+            raise InputError(f"--only: '{value}' is not a number, in '{text}'")
+        values = [int(part) for part in values]
+    elif sign not in ("=", "!="):
+        raise InputError(f"--only: '{name}' is a name; use = or !=, in '{text}'")
+    compare, combine = _OPERATORS[sign], all if sign == "!=" else any
+    return lambda point: combine(compare(getattr(point, name), one) for one in values)

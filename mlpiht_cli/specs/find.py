@@ -1,0 +1,36 @@
+"""Find a spec by path or bare name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpiht_cli.errors import InputError, did_you_mean
+
+
+def shipped() -> Path:
+    """Folder of the specs that come with the package."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "_experiments"
+    return installed if installed.is_dir() else package.parent / "experiments"
+
+
+def names() -> list[str]:
+    """Names of the shipped specs."""
+    return sorted(path.stem for path in shipped().glob("*.yaml"))
+
+
+def find_spec(name: str) -> Path:
+    """Look in the current folder, then in ``experiments/``, then among the specs shipped with the package.
+
+    Raises
+    ------
+    InputError
+        There is no such spec.
+    """
+    file = name if name.endswith((".yaml", ".yml")) else f"{name}.yaml"
+    candidates = [Path(name), Path(file), Path("experiments") / file, shipped() / file]
+    for path in candidates:
+        if path.is_file() and path.suffix in (".yaml", ".yml"):
+            return path
+    hint = did_you_mean(Path(file).stem, names())
+    raise InputError(f"no spec '{name}' in this folder, in experiments/ or among those shipped{hint}")

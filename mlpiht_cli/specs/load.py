@@ -1,0 +1,173 @@
+"""Strict YAML with positions: unknown and duplicate keys are errors, and every error names file:line:col."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from mlpiht_cli.errors import InputError
+
+Location = tuple[str | int, ...]
+"""Path of a value in a document: keys and list positions."""
+
+_PLAIN = "tag:yaml.org,2002:"
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a document, and where."""
+
+    location: Location
+    message: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file: plain values, and the position of each of them."""
+
+    path: Path
+    data: Any
+    marks: dict[Location, tuple[int, int]]
+
+    def error(self, faults: Iterable[Fault]) -> InputError:
+        """All faults in one error, in the order of the file."""
+        lines = sorted((*self.position(fault.location), _dotted(fault.location), fault.message) for fault in faults)
+        return InputError(
+            "\n".join(
+                f"{self.path}:{line}:{col}: {where + ': ' if where else ''}{message}"
+                for line, col, where, message in lines
+            )
+        )
+
+    def position(self, location: Location) -> tuple[int, int]:
+        """Line and column (from 1) of a value, or of the nearest thing around it."""
+        while location and location not in self.marks:
+            location = location[:-1]
+        return self.marks.get(location, (1, 1))
+
+
+def _dotted(location: Location) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.lstrip(".")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader with the plain scalars of YAML 1.2: ``1e-3`` is a float, ``no`` and ``1:30`` are strings."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+
+_SCALARS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+)
+for _tag, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(f"{_PLAIN}{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def parse_scalar(text: str) -> Any:
+    """Read one YAML value, as in ``--set name=value``.
+
+    Raises
+    ------
+    InputError
+        The text is not YAML.
+    """
+    return parse(text, Path(f"'{text}'")).data
+
+
+def load(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises
+    ------
+    InputError
+        Unreadable, not UTF-8, too large, malformed, or with duplicate keys.
+    """
+    try:
+        raw = path.read_bytes()
+        if len(raw) > MAX_BYTES:
+            raise InputError(f"{path}: {len(raw)} bytes are too many for a spec")
+        return parse(raw.decode("utf-8"), path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse(text: str, path: Path) -> Document:
+    """Parse YAML text; ``path`` is for messages."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        builder = _Builder(loader)
+        data = None if node is None else builder.build(node, (), 0)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise InputError(f"{path}{place}: malformed YAML: {what}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: malformed YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:  # an explicit tag on a scalar that does not fit it
+        raise InputError(f"{path}: malformed YAML: {error}") from error
+    finally:
+        loader.dispose()
+    document = Document(path, data, builder.marks)
+    if builder.faults:
+        raise document.error(builder.faults)
+    return document
+
+
+class _Builder:
+    """Plain values from a node tree, with positions and duplicate keys noted."""
+
+    def __init__(self, loader: _Loader) -> None:
+        self._loader = loader
+        self.marks: dict[Location, tuple[int, int]] = {}
+        self.faults: list[Fault] = []
+
+    def build(self, node: yaml.Node, location: Location, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
+        if len(self.marks) > MAX_BYTES:
+            raise yaml.MarkedYAMLError(problem="too many values (aliases?)", problem_mark=node.start_mark)
+        self.marks.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, location, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*location, i), depth + 1) for i, item in enumerate(node.value)]
+        value = self._loader.construct_object(node)
+        if not isinstance(value, str | int | float | bool | None):
+            raise yaml.MarkedYAMLError(problem=f"{node.tag} is not allowed here", problem_mark=node.start_mark)
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, location: Location, depth: int) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._loader.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            if not isinstance(key, Hashable) or not isinstance(key, str):
+                raise yaml.MarkedYAMLError(problem="keys must be names", problem_mark=key_node.start_mark)
+            place = (*location, key)
+            mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key in out:
+                first = self.marks[place][0]
+                self.marks[(*place, "again")] = mark
+                self.faults.append(Fault((*place, "again"), f"duplicate key, first given in line {first}"))
+                continue
+            self.marks[place] = mark
+            out[key] = self.build(value_node, place, depth + 1)
+        return out

@@ -1,0 +1,132 @@
+"""Records on disk: one small JSON file per cell and attempt, and the CSV derived from them.
+
+A record is written under a temporary name, synced and renamed, so it is whole or absent; no locks are needed, and any
+number of processes may write.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rows import DONE, Row, read_csv, to_csv
+
+log = logging.getLogger("mlpiht")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that readers see the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be made in a folder, creating it if need be.
+
+    Raises
+    ------
+    InputError
+        They cannot.
+    """
+    probe = folder / f".probe.{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write to {folder} ({reason}); choose another folder with --out DIR") from error
+
+
+class Store:
+    """The records of a results folder, and the tables beside them.
+
+    Parameters
+    ----------
+    root
+        The results folder; records live in ``root/.records``, tables in ``root/<name>.csv``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def table(self, spec: str, profile: str) -> Path:
+        """The CSV of a spec: the paper profile has the plain name."""
+        return self.root / (f"{spec}.csv" if profile == "paper" else f"{spec}-{profile}.csv")
+
+    def write(self, row: Row) -> None:
+        """Add a record; earlier attempts stay."""
+        text = row.model_dump_json(by_alias=True, indent=1)
+        write_atomic(self._folder(row.cell) / f"{row.cell}.{row.attempt:04d}.json", text.encode())
+
+    def records(self, keys: Iterable[str]) -> dict[str, Row]:
+        """Newest readable record of each key that has one; damaged records are named and passed over."""
+        wanted = set(keys)
+        found: dict[str, list[Path]] = {}
+        for shard in sorted({self._folder(key) for key in wanted}):
+            for path in shard.glob("*.json") if shard.is_dir() else ():
+                key = path.name.partition(".")[0]
+                if key in wanted:
+                    found.setdefault(key, []).append(path)
+        newest = {key: self._newest(sorted(paths, reverse=True)) for key, paths in found.items()}
+        return {key: row for key, row in newest.items() if row is not None}
+
+    def known(self, keys: Iterable[str], spec: str) -> dict[str, Row]:
+        """Rows of the keys: from the records, else from the tables of the spec (a committed CSV counts)."""
+        wanted = set(keys)
+        rows = {}
+        for path in sorted(self.root.glob(f"{spec}*.csv")):
+            if path.stem == spec or path.stem.startswith(f"{spec}-"):
+                rows.update({row.cell: row for row in read_csv(path) if row.cell in wanted and row.status in DONE})
+        return {**rows, **self.records(wanted)}
+
+    def write_table(self, path: Path, rows: Iterable[Row]) -> None:
+        """Derive a table; rows it loses that no record holds are made records first, so nothing is lost."""
+        kept = list(rows)
+        if path.exists():
+            keys = {row.cell for row in kept}
+            dropped = [row for row in read_csv(path) if row.cell not in keys]
+            recorded = self.records(row.cell for row in dropped)
+            for row in dropped:
+                if row.cell not in recorded:
+                    self.write(row)
+            if dropped:
+                log.warning(
+                    "%s: %d row(s) made with other settings left the table; their records are kept in %s",
+                    path,
+                    len(dropped),
+                    self.root / ".records",
+                )
+        write_atomic(path, to_csv(kept).encode())
+
+    def _folder(self, key: str) -> Path:
+        return self.root / ".records" / key[:2]
+
+    def _newest(self, paths: list[Path]) -> Row | None:
+        for path in paths:
+            try:
+                row = Row.model_validate_json(path.read_bytes())
+                if row.cell == path.name.partition(".")[0]:
+                    return row
+                reason = "it belongs to another cell"
+            except ValidationError:
+                reason = "it is truncated or damaged"
+            except OSError as error:
+                reason = str(error)
+            log.warning("record %s is left out: %s; the cell is computed anew", path, reason)
+        return None

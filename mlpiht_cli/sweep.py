@@ -1,0 +1,98 @@
+"""Run the cells of a spec that are not done yet, record each at once, and derive the table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpiht_cli.plan import Cell, Job, jobs
+from mlpiht_cli.rows import DONE, Row
+from mlpiht_cli.runner import Runner
+from mlpiht_cli.store import Store
+
+OnRow = Callable[[Row], None]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is known of a list of cells: the rows there are, and the cells still to run."""
+
+    cells: Sequence[Cell]
+    rows: dict[str, Row]
+    todo: list[Cell]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Number of cells by status; ``todo`` for those without a final row."""
+        waiting = {cell.key for cell in self.todo}
+        return Counter("todo" if cell.key in waiting else self.rows[cell.key].status for cell in self.cells)
+
+
+def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
+    """Compare cells with the records and tables; failed cells count as still to run.
+
+    ``force`` runs every cell again, whatever is known of it.
+    """
+    spec = cells[0].spec if cells else ""
+    rows = store.known((cell.key for cell in cells), spec)
+    todo = [cell for cell in cells if force or cell.key not in rows or rows[cell.key].status not in DONE]
+    return Ledger(cells, rows, todo)
+
+
+class Sweep:
+    """One run over the cells of a spec and profile.
+
+    Parameters
+    ----------
+    every
+        All cells of the spec and profile: the rows of its table.
+    ledger
+        The cells selected for this run, and what is known of them.
+    """
+
+    def __init__(self, every: Sequence[Cell], ledger: Ledger, store: Store, table: Path) -> None:
+        self._every, self._ledger, self._store, self._table = every, ledger, store, table
+
+    def run(self, runner: Runner, on_row: OnRow, fail_fast: bool = False) -> dict[str, Row]:
+        """Run what is to do, and return the rows of the selected cells.
+
+        The table is written at the end, also when the run is interrupted; the records hold each cell as soon
+        as it is known. A job that is run for some of its budgets spends no time on the others.
+        """
+        rows = dict(self._ledger.rows)
+        try:
+            for job in jobs(self._ledger.todo):
+                for row in self._run_job(job, runner):
+                    rows[row.cell] = row
+                    on_row(row)
+                    if fail_fast and row.status not in ("ok", "skipped"):
+                        return rows
+        finally:
+            self.write_table()
+        return rows
+
+    def write_table(self) -> None:
+        """Derive the table from all that is known of the spec's cells."""
+        known = survey(self._every, self._store).rows
+        rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
+        self._store.write_table(self._table, rows)
+
+    def _run_job(self, job: Job, runner: Runner) -> Iterator[Row]:
+        for made, _ in runner.run(job):
+            before = self._ledger.rows.get(made.cell)
+            row = made if before is None else made.model_copy(update={"attempt": before.attempt + 1})
+            self._store.write(row)
+            yield row
+
+
+def _placed(row: Row, cell: Cell) -> Row:
+    """The row under this spec's names: a record may have been made for another figure or profile."""
+    place = {
+        "spec": cell.spec,
+        "figure": cell.figure,
+        "panel": cell.point.panel,
+        "profile": cell.profile,
+    }
+    return row.model_copy(update=place)

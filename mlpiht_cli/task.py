@@ -1,0 +1,83 @@
+"""The contract of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+
+Axis = Literal["m", "s", "depth", "seed"]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of a cell that a task may depend on: hidden width, budget, hidden layers."""
+
+    m: int
+    s: int
+    depth: int = 1
+
+
+@dataclass(frozen=True)
+class Dims:
+    """Size of a data set: training samples, features, outputs."""
+
+    n: int
+    d: int
+    k: int
+
+
+class Task(BaseModel):
+    """Something to be learned: its fields are its settings, and the instance never changes.
+
+    A task knows no method. ``hints`` names defaults that suit it for settings a method may have.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+    """Name in figures."""
+    version: ClassVar[int]
+    """Raised by hand when the data change; part of every cell's key."""
+    depends_on: ClassVar[frozenset[Axis]]
+    """Axes that change the data: cells that agree in them share one problem."""
+    hints: ClassVar[Mapping[str, object]] = {}
+
+    clip_budget: bool = Field(
+        False,
+        description="allow a budget s above the number of weights, which then keeps all; the paper's grids have such",
+    )
+
+    def dims(self) -> Dims:
+        """Size of the data, known without reading them where possible."""
+        raise NotImplementedError
+
+    def check_data(self) -> None:
+        """Make sure that the data are at hand, before anything runs.
+
+        Raises
+        ------
+        InputError
+            The data are missing or unusable; the message says what to do.
+        """
+
+    def identity(self) -> dict[str, object]:
+        """What the data are, for the cell's key: the fields that change them, or a file's checksum."""
+        return self.model_dump(mode="json", exclude={"clip_budget"})
+
+    def build(self, axes: Axes, streams: Streams) -> Problem:
+        """Make or read the data.
+
+        Raises
+        ------
+        InputError
+            The data are missing or unusable.
+        CellSkipped
+            The protocol leaves this cell out; the message says why.
+        """
+        raise NotImplementedError

@@ -1,0 +1,167 @@
+"""Where data files come from: ``MLPIHT_DATA_DIR``, then the user's cache, then a checked download."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpiht_cli.errors import InputError
+
+log = logging.getLogger("mlpiht")
+
+DATA_DIR = "MLPIHT_DATA_DIR"
+OFFLINE = "MLPIHT_OFFLINE"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One published file.
+
+    Attributes
+    ----------
+    folder, name
+        Place below a data folder, ``folder/name`` or ``folder/name.gz``.
+    url
+        Where the gzip container is published.
+    container_sha256, payload_sha256
+        Checksums of the published container and of what is in it. The payload decides: containers get remade.
+    limit
+        Most bytes the payload may have, so that a forged archive cannot fill the memory.
+    """
+
+    folder: str
+    name: str
+    url: str
+    container_sha256: str
+    payload_sha256: str
+    limit: int
+
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+
+
+def _mnist(name: str, container: str, payload: str, limit: int) -> DataFile:
+    return DataFile("mnist", name, f"{_MNIST}{name}.gz", container, payload, limit)
+
+
+# Checksums as published by the data set's mirrors; the payloads' were computed from the official files.
+FILES: dict[str, tuple[DataFile, ...]] = {
+    "mnist": (
+        _mnist(
+            "train-images-idx3-ubyte",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            47_040_016,
+        ),
+        _mnist(
+            "train-labels-idx1-ubyte",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            60_008,
+        ),
+        _mnist(
+            "t10k-images-idx3-ubyte",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            7_840_016,
+        ),
+        _mnist(
+            "t10k-labels-idx1-ubyte",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            10_008,
+        ),
+    )
+}
+
+
+def data_dirs() -> list[Path]:
+    """Folders that are searched, best first."""
+    import platformdirs
+
+    own = os.environ.get(DATA_DIR)
+    return [*([Path(own).expanduser()] if own else []), Path(platformdirs.user_cache_dir("mlpiht"))]
+
+
+def find(file: DataFile) -> Path | None:
+    """Local copy of a file, packed or not, or None."""
+    names = [f"{file.folder}/{file.name}", f"{file.folder}/{file.name}.gz", file.name, f"{file.name}.gz"]
+    return next((d / name for d in data_dirs() for name in names if (d / name).is_file()), None)
+
+
+def payload(path: Path, limit: int) -> bytes:
+    """Bytes of a file, unpacked if it is gzip.
+
+    Raises
+    ------
+    InputError
+        Unreadable, damaged, or larger than ``limit`` bytes.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); delete it or put a good copy in its place") from error
+    if len(data) > limit:
+        raise InputError(f"{path}: holds more than the {limit} bytes it should; put a good copy in its place")
+    return data
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def load(file: DataFile) -> tuple[bytes, str | None]:
+    """Return a file's payload, and its checksum if it is *not* the official one (else None).
+
+    Raises
+    ------
+    InputError
+        The file is missing and cannot be downloaded; the message names it, its place and its checksum.
+    """
+    path = find(file) or download(file)
+    data = payload(path, file.limit)
+    digest = sha256(data)
+    if digest == file.payload_sha256:
+        return data, None
+    log.warning("%s: checksum %s is not the official one, %s; used all the same", path, digest, file.payload_sha256)
+    return data, digest
+
+
+def download(file: DataFile) -> Path:
+    """Fetch a file into the user's cache, checked against the published checksum."""
+    place = data_dirs()[-1] / file.folder
+    if os.environ.get(OFFLINE):
+        raise InputError(_missing(file, "and downloads are off (--offline)"))
+    import pooch
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    try:
+        fetched = pooch.retrieve(
+            file.url,
+            known_hash=f"sha256:{file.container_sha256}",
+            fname=f"{file.name}.gz",
+            path=place,
+            downloader=pooch.HTTPDownloader(timeout=30),
+        )
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "Max retries" in reason or "resolve" in reason:
+            reason = "no connection to the server"
+        raise InputError(_missing(file, f"and the download of {file.url} failed: {reason}")) from error
+    return Path(fetched)
+
+
+def _missing(file: DataFile, why: str) -> str:
+    places = " or ".join(str(d / file.folder / file.name) for d in data_dirs())
+    return (
+        f"data file {file.name} was not found, {why}.\n"
+        f"  put it at: {places} (plain or .gz), or point {DATA_DIR} at a folder that has it\n"
+        f"  sha256 of the unpacked file: {file.payload_sha256}"
+    )

@@ -1,0 +1,109 @@
+"""MNIST tasks on the real IDX files, with the split of the paper's reference code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.task import Axes, Axis, Dims, Task
+from mlpiht_cli.tasks import datasets
+from mlpiht_cli.tasks._readers import read_idx
+
+TRAIN_PER_DIGIT = 5000
+TEST_PER_DIGIT = 1000
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images ``[n, 784]`` as raw pixels 0..255 in float32, labels ``[n]``, for training and test."""
+
+    x: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    x_test: NDArray[np.float32]
+    labels_test: NDArray[np.uint8]
+    notes: Mapping[str, object]
+
+
+def mnist_split(digits: Sequence[int]) -> Split:
+    """Read MNIST and split it as the reference code does (protocol, section 3).
+
+    Not the official split: the official training set, stably sorted by label, then the official test set,
+    likewise; per digit the first 5000 images train and the next 1000 test.
+
+    Raises
+    ------
+    InputError
+        Files are missing or damaged, or a digit has fewer than 6000 images.
+    """
+    images, labels, notes = _read_all()
+    train, test = [], []
+    for digit in digits:
+        rows = np.flatnonzero(labels == digit)
+        if len(rows) < TRAIN_PER_DIGIT + TEST_PER_DIGIT:
+            raise InputError(
+                f"MNIST: {len(rows)} images of digit {digit}, the split needs {TRAIN_PER_DIGIT + TEST_PER_DIGIT}; "
+                "see `mlpiht data verify mnist`"
+            )
+        train.append(rows[:TRAIN_PER_DIGIT])
+        test.append(rows[TRAIN_PER_DIGIT : TRAIN_PER_DIGIT + TEST_PER_DIGIT])
+    a, b = np.concatenate(train), np.concatenate(test)
+    return Split(images[a].astype(np.float32), labels[a], images[b].astype(np.float32), labels[b], notes)
+
+
+def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]]:
+    """All 70,000 images ``[N, 784]`` and labels ``[N]``: training files first, then test files."""
+    notes: dict[str, object] = {}
+    arrays = []
+    for file in datasets.FILES["mnist"]:
+        data, digest = datasets.load(file)
+        if digest is not None:
+            notes[f"unofficial_{file.name}"] = digest
+        arrays.append(read_idx(data, file.name, 3 if "images" in file.name else 1))
+    for images, labels in ((arrays[0], arrays[1]), (arrays[2], arrays[3])):
+        if images.shape != (len(labels), 28, 28):
+            raise InputError(
+                f"MNIST: {len(labels)} labels do not fit images of shape {images.shape}; see `mlpiht data verify mnist`"
+            )
+    images = np.concatenate([arrays[0], arrays[2]]).reshape(-1, 784)
+    return images, np.concatenate([arrays[1], arrays[3]]), notes
+
+
+class MNISTBinary(Task):
+    """Digits 0 and 1 with labels 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
+
+    title: ClassVar[str] = "Binary MNIST"
+    version: ClassVar[int] = 1
+    depends_on: ClassVar[frozenset[Axis]] = frozenset()
+    hints: ClassVar[Mapping[str, object]] = {"batch": 1000}
+
+    def dims(self) -> Dims:
+        """Size of the data."""
+        return Dims(2 * TRAIN_PER_DIGIT, 784, 1)
+
+    def check_data(self) -> None:
+        """Read the files once, downloading what is missing."""
+        mnist_split((0, 1))
+
+    def build(self, axes: Axes, streams: Streams) -> Problem:
+        """Read and split the files; every cell has the same data."""
+        split = mnist_split((0, 1))
+
+        def target(labels: NDArray[np.uint8]) -> torch.Tensor:
+            return torch.from_numpy(labels.astype(np.float32))[:, None]
+
+        return Problem(
+            torch.from_numpy(split.x),
+            target(split.labels),
+            torch.from_numpy(split.x_test),
+            target(split.labels_test),
+            "accuracy",
+            notes=split.notes,
+        )
