@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpiht_cli import __version__
+from mlpiht_cli.files import write_atomic
+from mlpiht_cli.npz import Arrays, pack
 from mlpiht_cli.problem import Problem
-from mlpiht_cli.store import write_atomic
 from mlpiht_cli.task import Axes, Task
 from mlpiht_cli.tasks.datasets import sha256
 
 
-def arrays_of(problem: Problem) -> dict[str, NDArray[Any]]:
+def arrays_of(problem: Problem) -> Arrays:
     """Arrays of a problem: inputs, targets and planted weights as ``(in, out)`` matrices."""
     arrays = {"x": problem.x.numpy(), "y": problem.y.numpy()}
     if problem.x_test is not problem.x:
@@ -48,8 +47,7 @@ def write_dataset(path: Path, name: str, task: Task, axes: Axes, seed: int, prob
         },
     }
     text = json.dumps(manifest, indent=1)
-    buffer = io.BytesIO()
-    np.savez(buffer, manifest=np.array(text), **arrays)  # type: ignore[arg-type]  # see SparseMLP.save
-    write_atomic(path, buffer.getvalue())
+    packed = pack({"manifest": np.array(text), **arrays})
+    write_atomic(path, packed)
     write_atomic(path.with_suffix(".json"), text.encode())
-    return {**manifest, "file": str(path), "sha256": sha256(buffer.getvalue())}
+    return {**manifest, "file": str(path), "sha256": sha256(packed)}

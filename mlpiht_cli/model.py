@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +13,9 @@ import torch
 from torch import Tensor
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.files import write_atomic
 from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.npz import Arrays, pack, unpack
 
 FORMAT = "mlpiht-model-1"
 _CHUNK = 2**24  # activations computed at a time, in numbers; bounds the working memory of `forward`
@@ -98,7 +99,7 @@ class SparseMLP:
 
     def save(self, path: Path, meta: Mapping[str, object]) -> None:
         """Write the model and ``meta`` (JSON values) to an npz file without pickled objects."""
-        arrays: dict[str, np.ndarray] = {"format": np.array(FORMAT), "meta": np.array(json.dumps(meta))}
+        arrays: Arrays = {"format": np.array(FORMAT), "meta": np.array(json.dumps(meta))}
         matrices = {f"layer{i}": layer for i, layer in enumerate(self.layers)}
         if self.gates is not None:
             matrices["gates"] = self.gates
@@ -108,8 +109,7 @@ class SparseMLP:
             arrays[f"{name}_shape"] = np.array([matrix.rows, matrix.cols])
         if self.readout is not None:
             arrays["readout"] = self.readout.cpu().numpy()
-        with path.open("wb") as file:  # an open file keeps np.savez from adding a suffix to the name
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy types the keyword allow_pickle alone
+        write_atomic(path, pack(arrays))
 
     @classmethod
     def load(cls, path: Path) -> tuple[SparseMLP, dict[str, object]]:
@@ -121,24 +121,24 @@ class SparseMLP:
             The file cannot be read, or is no model of ours.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
-                if str(data["format"]) != FORMAT:
-                    raise ValueError(f"format {data['format']!s}")
-                names = [f"layer{i}" for i in range(sum(key.endswith("_index") for key in data))]
-                layers = tuple(_read_matrix(data, name) for name in names if f"{name}_index" in data)
-                gates = _read_matrix(data, "gates") if "gates_index" in data else None
-                readout = torch.from_numpy(data["readout"]) if "readout" in data else None
-                meta = json.loads(str(data["meta"]))
+            data = unpack(path)
+            if str(data["format"]) != FORMAT:
+                raise ValueError(f"format {data['format']!s}")
+            count = sum(name.startswith("layer") and name.endswith("_index") for name in data)
+            layers = tuple(_read_matrix(data, f"layer{i}") for i in range(count))
+            gates = _read_matrix(data, "gates") if "gates_index" in data else None
+            readout = torch.from_numpy(data["readout"]) if "readout" in data else None
+            meta = json.loads(str(data["meta"]))
             model = cls(layers, readout, gates)
             _check_shapes(model)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path}: not a model file of mlpiht ({error}); make one with `mlpiht fit ... --save {path.name}`"
             ) from error
         return model, meta
 
 
-def _read_matrix(data: Mapping[str, np.ndarray], name: str) -> SparseMatrix:
+def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
     index, values = data[f"{name}_index"], data[f"{name}_values"]
     rows, cols = (int(side) for side in data[f"{name}_shape"])
     if index.dtype != np.int64 or index.ndim != 1 or index.shape != values.shape:

@@ -1,102 +1,27 @@
-"""From names to objects: cells with all defaults filled in, their keys, and the jobs they are run in.
+"""From names to objects: specs checked against the registry, and cells with all defaults filled in.
 
 The only importer of the registry.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from mlpiht_cli.cells import Cell
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.method import Method, Shape
 from mlpiht_cli.registry import METHODS, TASKS
 from mlpiht_cli.specs.expand import Point, methods_of, points, with_profile
 from mlpiht_cli.specs.load import Document, Fault, Location
 from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Spec, faults_of, read_spec
-from mlpiht_cli.task import Axes, Task
+from mlpiht_cli.task import Task
 
 Settings = Mapping[str, Any]
 _Kind = TypeVar("_Kind", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A task plus a method at one grid point: one row of results."""
-
-    point: Point
-    task: Task
-    method: Method
-    spec: str = ""
-    figure: str = ""
-    profile: str = ""
-
-    @property
-    def axes(self) -> Axes:
-        """What the task may depend on."""
-        return Axes(self.point.m, self.point.s, self.point.depth)
-
-    @property
-    def shape(self) -> Shape:
-        """Shape of the student."""
-        return Shape(self.point.m, self.point.depth)
-
-    @cached_property
-    def data_key(self) -> str:
-        """Hash of all that determines the data."""
-        axes = {name: getattr(self.point, name) for name in sorted(self.task.depends_on)}
-        return _digest([self.point.task, self.task.version, self.task.identity(), axes])
-
-    @cached_property
-    def key(self) -> str:
-        """Hash of every resolved field and both versions; what is equal here is the same cell."""
-        p = self.point
-        method = [p.method, self.method.version, self.method.model_dump(mode="json")]
-        return _digest([self.data_key, method, p.m, p.s, p.depth, p.seed])
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Resolved settings, for the row."""
-        return {
-            "task": {"version": self.task.version, **self.task.model_dump(mode="json")},
-            "method": {"version": self.method.version, **self.method.model_dump(mode="json")},
-        }
-
-
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-@dataclass(frozen=True)
-class Job:
-    """Cells that share a problem and a trajectory; they differ in their budgets at most."""
-
-    cells: tuple[Cell, ...]
-
-    @property
-    def first(self) -> Cell:
-        """Any cell stands for what they share."""
-        return self.cells[0]
-
-
-def jobs(cells: list[Cell]) -> list[Job]:
-    """Group cells into jobs, jobs with the same data next to each other so that data are made once."""
-    groups: dict[str, dict[str, list[Cell]]] = {}
-    for cell in cells:
-        p = cell.point
-        shared = [p.method, cell.method.model_dump(mode="json"), p.m, p.depth, p.seed]
-        if not cell.method.shares_trajectory:
-            shared.append(p.s)
-        groups.setdefault(cell.data_key, {}).setdefault(_digest(shared), []).append(cell)
-    return [Job(tuple(group)) for by_data in groups.values() for group in by_data.values()]
 
 
 def validate(path: Path, overrides: Settings | None = None) -> tuple[Spec, Document]:
@@ -108,7 +33,7 @@ def validate(path: Path, overrides: Settings | None = None) -> tuple[Spec, Docum
         All that is wrong, with positions.
     """
     spec, document, faults = read_spec(path)
-    faults = faults + _entry_faults(document.data)
+    faults = faults + _entry_faults(document.data) + _figure_faults(spec)
     if spec is None or faults:
         raise document.error(faults)
     for profile in [PAPER, *spec.profiles] if PAPER not in spec.profiles else spec.profiles:
@@ -116,6 +41,14 @@ def validate(path: Path, overrides: Settings | None = None) -> tuple[Spec, Docum
     if faults:
         raise document.error(faults)
     return spec, document
+
+
+def spec_schema() -> dict[str, Any]:
+    """JSON Schema of specs, with the settings of every task and method among its definitions."""
+    schema = Spec.model_json_schema()
+    schema["$defs"] |= {f"task {name}": kind.model_json_schema() for name, kind in TASKS.items()}
+    schema["$defs"] |= {f"method {name}": kind.model_json_schema() for name, kind in METHODS.items()}
+    return schema
 
 
 def cells(spec: Spec, profile: str, overrides: Settings | None = None) -> list[Cell]:
@@ -246,6 +179,14 @@ def _entry_faults(data: Any) -> list[Fault]:
         except ValidationError as error:
             faults += faults_of(error, location, known[name])
     return faults
+
+
+def _figure_faults(spec: Spec | None) -> list[Fault]:
+    from mlpiht_cli.figures import FIGURES  # matplotlib is slow to import
+
+    if spec is None or spec.figure.kind in FIGURES:
+        return []
+    return [Fault(("figure", "kind"), f"unknown kind '{spec.figure.kind}'{did_you_mean(spec.figure.kind, FIGURES)}")]
 
 
 def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault]:

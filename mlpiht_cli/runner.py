@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
+from mlpiht_cli.cells import Cell, Job
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.method import Callback, Fit, Status, finite, ignore
 from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.plan import Cell, Job
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.provenance import Meter, environment
 from mlpiht_cli.rng import Streams

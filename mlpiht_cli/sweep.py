@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.plan import Cell, Job, jobs
+from mlpiht_cli.cells import Cell, Job, jobs
 from mlpiht_cli.rows import DONE, Row
 from mlpiht_cli.runner import Runner
 from mlpiht_cli.store import Store

@@ -23,8 +23,8 @@ def command(out: Path, as_json: bool) -> int:
     import torch
 
     from mlpiht_cli import __version__
+    from mlpiht_cli.files import check_writable
     from mlpiht_cli.provenance import git_state, processor
-    from mlpiht_cli.store import check_writable
     from mlpiht_cli.tasks.datasets import DATA_DIR, FILES, data_dirs, find
 
     problems = []

@@ -50,10 +50,11 @@ def command(
 
 
 def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) -> int:
-    from mlpiht_cli.plan import Job, single_cell
+    from mlpiht_cli.cells import Job
+    from mlpiht_cli.files import check_writable
+    from mlpiht_cli.plan import single_cell
     from mlpiht_cli.runner import Runner, pick_device
     from mlpiht_cli.specs.expand import Point
-    from mlpiht_cli.store import check_writable
 
     if options["save"] is not None:
         check_writable(options["save"].absolute().parent)

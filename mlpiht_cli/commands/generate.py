@@ -29,9 +29,9 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
     mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz
     """
     from mlpiht_cli.dataset_file import write_dataset
+    from mlpiht_cli.files import check_writable
     from mlpiht_cli.plan import make_task
     from mlpiht_cli.rng import Streams
-    from mlpiht_cli.store import check_writable
     from mlpiht_cli.task import Axes
 
     axes = Axes(options["m"], options["s"], options["depth"])

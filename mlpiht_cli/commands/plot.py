@@ -41,7 +41,7 @@ def command(
             raise InputError(f"--format {kind}: unknown{did_you_mean(kind, FORMATS)}")
     from mlpiht_cli.figures import FIGURES, Look, save
     from mlpiht_cli.figures.table import figure_table
-    from mlpiht_cli.store import check_writable
+    from mlpiht_cli.files import check_writable
 
     data = figure_table(source, profile, out)
     folder = out / "figures"

@@ -23,8 +23,8 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
     import pandas as pd
     from pydantic import ValidationError
 
+    from mlpiht_cli.files import write_atomic
     from mlpiht_cli.model import SparseMLP
-    from mlpiht_cli.store import write_atomic
     from mlpiht_cli.tasks.tabular import Recipe, read_table
 
     network, meta = SparseMLP.load(model)

@@ -43,8 +43,8 @@ def show(name: str) -> None:
 @click.argument("destination", type=click.Path(path_type=Path), default=Path())
 def copy(name: str, destination: Path) -> None:
     """Copy a spec to DESTINATION (a folder or file; default: here), to be changed there."""
+    from mlpiht_cli.files import check_writable, write_atomic
     from mlpiht_cli.specs.find import find_spec, shipped
-    from mlpiht_cli.store import check_writable, write_atomic
 
     ours = shipped() / f"{name.removesuffix('.yaml')}.yaml"
     source = ours if ours.is_file() else find_spec(name)

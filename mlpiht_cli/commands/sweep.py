@@ -34,9 +34,10 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     failed or diverged.
     """
     from mlpiht_cli import plan
+    from mlpiht_cli.files import check_writable
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
-    from mlpiht_cli.store import Store, check_writable
+    from mlpiht_cli.store import Store
     from mlpiht_cli.sweep import Sweep, survey
 
     loaded, _ = plan.validate(find_spec(spec), options["sets"])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -22,10 +22,11 @@ MAX_DEPTH = 20
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a document, and where."""
+    """One thing wrong with a document, and where; ``mark`` (line, column) if not at the value of that name."""
 
     location: Location
     message: str
+    mark: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,14 @@ class Document:
     path: Path
     data: Any
     marks: dict[Location, tuple[int, int]]
+    faults: tuple[Fault, ...] = ()
+    """Duplicate keys."""
 
     def error(self, faults: Iterable[Fault]) -> InputError:
         """All faults in one error, in the order of the file."""
-        lines = sorted((*self.position(fault.location), _dotted(fault.location), fault.message) for fault in faults)
+        lines = sorted(
+            (*(fault.mark or self.position(fault.location)), _dotted(fault.location), fault.message) for fault in faults
+        )
         return InputError(
             "\n".join(
                 f"{self.path}:{line}:{col}: {where + ': ' if where else ''}{message}"
@@ -61,8 +66,6 @@ def _dotted(location: Location) -> str:
 class _Loader(yaml.SafeLoader):
     """Safe loader with the plain scalars of YAML 1.2: ``1e-3`` is a float, ``no`` and ``1:30`` are strings."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
 
 _SCALARS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -74,8 +77,12 @@ _SCALARS = (
     ),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 )
+_Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(f"{_PLAIN}{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+# PyYAML would read 010 as eight; YAML 1.2 and people read ten.
+_Loader.add_constructor(f"{_PLAIN}int", lambda _, node: int(node.value, 10))
 
 
 def parse_scalar(text: str) -> Any:
@@ -84,9 +91,12 @@ def parse_scalar(text: str) -> Any:
     Raises
     ------
     InputError
-        The text is not YAML.
+        The text is not YAML, or gives a key twice.
     """
-    return parse(text, Path(f"'{text}'")).data
+    document = parse(text, Path(f"'{text}'"))
+    if document.faults:
+        raise document.error(document.faults)
+    return document.data
 
 
 def load(path: Path) -> Document:
@@ -95,7 +105,7 @@ def load(path: Path) -> Document:
     Raises
     ------
     InputError
-        Unreadable, not UTF-8, too large, malformed, or with duplicate keys.
+        Unreadable, not UTF-8, too large or malformed; duplicate keys are noted in the document.
     """
     try:
         raw = path.read_bytes()
@@ -110,8 +120,9 @@ def load(path: Path) -> Document:
 
 def parse(text: str, path: Path) -> Document:
     """Parse YAML text; ``path`` is for messages."""
-    loader = _Loader(text)
+    loader: _Loader | None = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         builder = _Builder(loader)
         data = None if node is None else builder.build(node, (), 0)
@@ -125,11 +136,9 @@ def parse(text: str, path: Path) -> Document:
     except ValueError as error:  # an explicit tag on a scalar that does not fit it
         raise InputError(f"{path}: malformed YAML: {error}") from error
     finally:
-        loader.dispose()
-    document = Document(path, data, builder.marks)
-    if builder.faults:
-        raise document.error(builder.faults)
-    return document
+        if loader is not None:
+            loader.dispose()
+    return Document(path, data, builder.marks, tuple(builder.faults))
 
 
 class _Builder:
@@ -146,6 +155,8 @@ class _Builder:
         if len(self.marks) > MAX_BYTES:
             raise yaml.MarkedYAMLError(problem="too many values (aliases?)", problem_mark=node.start_mark)
         self.marks.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
+        if isinstance(node, yaml.CollectionNode) and node.tag not in (f"{_PLAIN}map", f"{_PLAIN}seq"):
+            raise yaml.MarkedYAMLError(problem=f"{node.tag} is not allowed here", problem_mark=node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, location, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -165,8 +176,7 @@ class _Builder:
             mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             if key in out:
                 first = self.marks[place][0]
-                self.marks[(*place, "again")] = mark
-                self.faults.append(Fault((*place, "again"), f"duplicate key, first given in line {first}"))
+                self.faults.append(Fault(place, f"duplicate key, first given in line {first}", mark))
                 continue
             self.marks[place] = mark
             out[key] = self.build(value_node, place, depth + 1)

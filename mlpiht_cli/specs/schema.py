@@ -135,8 +135,8 @@ def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        return None, document, faults_of(error, ())
-    return spec, document, profile_faults(spec)
+        return None, document, [*document.faults, *faults_of(error, ())]
+    return spec, document, [*document.faults, *profile_faults(spec)]
 
 
 def load_spec(path: Path) -> Spec:

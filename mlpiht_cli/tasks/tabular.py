@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.npz import NotAnArchive, unpack
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis, Dims, Task
@@ -68,14 +68,14 @@ class Recipe(BaseModel):
         x = (table.x[:, order] - np.array(self.mean)) / np.array(self.scale)
         if self.intercept:
             x = np.column_stack([x, np.ones(len(x))])
-        return torch.from_numpy(x.astype(np.float32))
+        return torch.from_numpy(_single(x))
 
     def targets(self, raw: NDArray[Any]) -> torch.Tensor:
         """Network targets ``[n, 1]`` in float32."""
         if self.kind == "binary":
             y = (raw.astype(str) == self.classes[1]).astype(np.float32)
         else:
-            y = ((raw.astype(np.float64) - self.y_mean) / self.y_scale).astype(np.float32)
+            y = _single((raw.astype(np.float64) - self.y_mean) / self.y_scale)
         return torch.from_numpy(y)[:, None]
 
     def predictions(self, output: NDArray[np.float64]) -> dict[str, list[Any]]:
@@ -187,8 +187,8 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
         names the column and the first bad row.
     """
     columns, x, y = _read_npz(path, target) if path.suffix == ".npz" else _read_csv(path, target, only)
-    if not len(x) or not columns:
-        raise InputError(f"{path}: holds no data rows" if columns else f"{path}: holds no feature columns")
+    if not x.size:
+        raise InputError(f"{path}: holds no data (its matrix is {x.shape[0]} x {x.shape[1]})")
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, col = bad[0]
@@ -202,6 +202,12 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
         row = int(np.flatnonzero(~np.isfinite(y))[0])
         raise InputError(f"{path}: target '{target}', data row {row + 1}: missing or not a finite number")
     return Table(features=columns, x=x, target=y)
+
+
+def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Round to float32; what is too large becomes inf, which the caller looks for."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _bytes(path: Path) -> bytes:
@@ -226,6 +232,8 @@ def _read_csv(
         raise InputError(f"{path}: no column '{target}' for the target{did_you_mean(target, frame.columns)}")
     names = frame.columns if only is None else [name for name in frame.columns if name in only]
     features = frame[[name for name in names if name != target]]
+    if not len(frame) or not len(features.columns):
+        raise InputError(f"{path}: holds no data rows" if not len(frame) else f"{path}: holds no feature columns")
     for name in features.columns:
         if features[name].dtype.kind not in "biuf":
             numeric = pd.to_numeric(features[name], errors="coerce")
@@ -245,18 +253,16 @@ def _read_csv(
 
 
 def _read_npz(path: Path, target: str | None) -> tuple[list[str], NDArray[np.float64], NDArray[Any] | None]:
-    _bytes(path)
     try:
-        with np.load(path, allow_pickle=False) as data:
-            names = list(data.files)
-            key = next((name for name in ("x", "X") if name in names), None)
-            if key is None:
-                raise InputError(f"{path}: no matrix `x` among its arrays ({', '.join(names)})")
-            if target is not None and target not in names:
-                raise InputError(f"{path}: no array '{target}' for the target{did_you_mean(target, names)}")
-            x, y = data[key], None if target is None else data[target]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        data = unpack(path)
+    except NotAnArchive as error:
         raise InputError(f"{path}: not an NPZ file of plain arrays ({error})") from error
+    key = next((name for name in ("x", "X") if name in data), None)
+    if key is None:
+        raise InputError(f"{path}: no matrix `x` among its arrays ({', '.join(data)})")
+    if target is not None and target not in data:
+        raise InputError(f"{path}: no array '{target}' for the target{did_you_mean(target, data)}")
+    x, y = data[key], None if target is None else data[target]
     if x.ndim != 2 or x.dtype.kind not in "biuf":
         raise InputError(f"{path}: `{key}` is not a matrix of numbers (shape {x.shape}, {x.dtype})")
     if y is not None and y.ndim == 2 and y.shape[1] == 1:

@@ -1,0 +1,85 @@
+"""Cells, their keys, and the jobs they are run in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mlpiht_cli.method import Method, Shape
+from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.task import Axes, Task
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A task plus a method at one grid point: one row of results."""
+
+    point: Point
+    task: Task
+    method: Method
+    spec: str = ""
+    figure: str = ""
+    profile: str = ""
+
+    @property
+    def axes(self) -> Axes:
+        """What the task may depend on."""
+        return Axes(self.point.m, self.point.s, self.point.depth)
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the student."""
+        return Shape(self.point.m, self.point.depth)
+
+    @cached_property
+    def data_key(self) -> str:
+        """Hash of all that determines the data."""
+        axes = {name: getattr(self.point, name) for name in sorted(self.task.depends_on)}
+        return _digest([self.point.task, self.task.version, self.task.identity(), axes])
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of every resolved field and both versions; what is equal here is the same cell."""
+        p = self.point
+        method = [p.method, self.method.version, self.method.model_dump(mode="json")]
+        return _digest([self.data_key, method, p.m, p.s, p.depth, p.seed])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Resolved settings, for the row."""
+        return {
+            "task": {"version": self.task.version, **self.task.model_dump(mode="json")},
+            "method": {"version": self.method.version, **self.method.model_dump(mode="json")},
+        }
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share a problem and a trajectory; they differ in their budgets at most."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def first(self) -> Cell:
+        """Any cell stands for what they share."""
+        return self.cells[0]
+
+
+def jobs(cells: list[Cell]) -> list[Job]:
+    """Group cells into jobs, jobs with the same data next to each other so that data are made once."""
+    groups: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells:
+        p = cell.point
+        shared = [p.method, cell.method.model_dump(mode="json"), p.m, p.depth, p.seed]
+        if not cell.method.shares_trajectory:
+            shared.append(p.s)
+        groups.setdefault(cell.data_key, {}).setdefault(_digest(shared), []).append(cell)
+    return [Job(tuple(group)) for by_data in groups.values() for group in by_data.values()]

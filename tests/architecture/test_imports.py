@@ -1,0 +1,112 @@
+"""Imports point one way, and nothing below plan prints, reads clocks or touches global random state."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "mlpiht_cli"
+
+# A module may import from its own level or below. Leaves beside the chain: see LEAVES.
+LEVELS = [
+    {"errors", "files", "npz", "rng", "linalg"},
+    {"problem", "model", "batches"},
+    {"method", "task", "metrics"},
+    {"tasks", "solvers", "baselines"},
+    {"registry"},
+    {"cells", "plan"},
+    {"provenance", "runner", "dataset_file"},
+    {"sweep"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+]
+LEAVES = {
+    "specs": {"errors", "specs"},
+    "rows": {"errors", "rows"},
+    "store": {"errors", "files", "rows", "store"},
+    "figures": {"errors", "rows", "specs", "figures"},
+}
+FORBIDDEN_BELOW_PLAN = ("print", "time.", "datetime", "np.random.seed", "torch.manual_seed", "open(")
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def sources() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+
+
+def imported(path: Path) -> set[str]:
+    """Parts of the package that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mlpiht_cli."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.ImportFrom) and node.module == "mlpiht_cli":
+            names |= {alias.name for alias in node.names if (PACKAGE / f"{alias.name}.py").exists()}
+    return names
+
+
+def level(part: str) -> int:
+    return next(i for i, parts in enumerate(LEVELS) if part in parts)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    part = part_of(path)
+    if part in LEAVES:
+        assert imported(path) <= LEAVES[part]
+        return
+    for other in imported(path) - set(LEAVES):
+        assert level(other) <= level(part), f"{part} imports {other}"
+    if part in ("tasks", "solvers", "baselines"):
+        others = {"tasks", "solvers", "baselines"} - {part}
+        assert not imported(path) & others, "tasks, solvers and baselines do not know each other"
+    assert "registry" not in imported(path) or part in ("plan", "registry"), "plan alone imports the registry"
+    assert "figures" not in imported(path) or part in ("plan", "commands")
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_calls_below_plan(path: Path) -> None:
+    part = part_of(path)
+    below = part not in LEAVES and level(part) < level("plan")
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        assert name != "print", f"line {node.lineno}: print outside commands"
+        if below:
+            assert not name.startswith(("time.", "datetime.", "torch.manual_seed", "np.random.seed"))
+            assert name not in ("open", "np.random.normal", "np.random.rand")
+        if name in ("np.random.RandomState", "np.random.Philox", "np.random.Generator", "torch.Generator"):
+            assert part == "rng", f"line {node.lineno}: generators are made in rng.py alone"
+
+
+@pytest.mark.parametrize("path", [*sources(), PACKAGE / "__init__.py"], ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[0]
+            is_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            start = node.body[1].lineno if is_doc and len(node.body) > 1 else node.lineno
+            length = (node.end_lineno or start) - start + 1
+            assert length <= 40, f"{node.name} has {length} lines of code"
+
+
+@pytest.mark.parametrize(
+    "module", ["mlpiht_cli.cli", "mlpiht_cli.figures", "mlpiht_cli.store", "mlpiht_cli.specs.schema"]
+)
+def test_light_modules_do_not_import_torch(module: str) -> None:
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,106 @@
+"""Shared fixtures. No test may touch the network; global random states must survive every test."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from mlpiht_cli.cli import main
+
+# Examples are drawn afresh in local runs; in CI the same ones each time, so that a red run can be repeated.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("the tests have no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(autouse=True)
+def random_states_survive() -> Iterator[None]:
+    before = random.getstate(), np.random.get_state(legacy=False), torch.random.get_rng_state()
+    yield
+    after = random.getstate(), np.random.get_state(legacy=False), torch.random.get_rng_state()
+    assert before[0] == after[0], "the test changed Python's global random state"
+    np.testing.assert_equal(before[1], after[1], err_msg="the test changed NumPy's global random state")
+    assert torch.equal(before[2], after[2]), "the test changed torch's global random state"
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def mlpiht(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Run a command line in an empty folder, without any data set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLPIHT_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # --offline sets a variable; make sure that it does not outlive the test.
+    monkeypatch.setenv("MLPIHT_OFFLINE", "")
+
+    def run(*args: object) -> Result:
+        capsys.readouterr()
+        code = main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def real_mnist() -> Path:
+    """Folder with the real MNIST files, from MLPIHT_DATA_DIR."""
+    folder = os.environ.get("MLPIHT_DATA_DIR")
+    if not folder or not list(Path(folder).glob("mnist/train-images-idx3-ubyte*")):
+        pytest.skip("MLPIHT_DATA_DIR does not point at a folder with mnist/train-images-idx3-ubyte(.gz)")
+    return Path(folder)
+
+
+@pytest.fixture
+def tiny_spec() -> str:
+    """A spec that runs in a second."""
+    return """\
+spec_version: 1
+name: tiny
+title: Tiny
+source: test
+seeds: [0, 1]
+methods:
+  - {name: iht, steps: 4}
+  - {name: imp, epochs: 2}
+panels:
+  - name: a
+    task: {name: planted, n: 60, d: 6}
+    m: [2, 3]
+    s: [2, 5]
+figure: {label: Tiny, limits: [-20, 50]}
+profiles:
+  smoke: {m: [2], set: {task.n: 40}}
+  paper: {}
+"""

@@ -1,0 +1,126 @@
+"""What every registered method promises; a new entry is tested the day it is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from mlpiht_cli.method import Fit, Method, Shape, Status
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.registry import METHODS
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.task import Axes
+from mlpiht_cli.tasks.planted import Planted
+
+SHAPE = Shape(5)
+BUDGETS = [3, 8, 20]
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return Planted(n=80, d=6).build(Axes(5, 8), Streams(0))
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest) -> Method:
+    return METHODS[request.param]()
+
+
+def path(method: Method, problem: Problem, budgets: list[int], seed: int = 0) -> dict[int, Fit]:
+    return {fit.budget: fit for fit in method.fit_path(problem, SHAPE, budgets, Streams(seed))}
+
+
+def weights(fit: Fit) -> Iterator[torch.Tensor]:
+    return (layer.dense() for layer in fit.model.layers)
+
+
+def same(a: Fit, b: Fit) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_every_budget_is_answered_and_kept(method: Method, problem: Problem) -> None:
+    fits = path(method, problem, BUDGETS)
+    assert sorted(fits) == BUDGETS
+    for budget, fit in fits.items():
+        assert fit.status is Status.OK
+        assert 0 < fit.model.nnz <= budget
+        assert fit.model.nnz == sum(int((w != 0).sum()) for w in weights(fit))
+        assert fit.model.forward(problem.x).shape == problem.y.shape
+        assert fit.iterations > 0
+
+
+def test_the_same_seed_gives_the_same_answer(method: Method, problem: Problem) -> None:
+    a, b, c = (path(method, problem, [8], seed)[8] for seed in (1, 1, 2))
+    assert same(a, b)
+    assert a.history == b.history
+    assert not same(a, c)
+
+
+def test_the_global_random_state_does_not_matter(method: Method, problem: Problem) -> None:
+    before = path(method, problem, [8])[8]
+    with torch.random.fork_rng():
+        torch.manual_seed(999)
+        assert same(before, path(method, problem, [8])[8])
+
+
+def test_other_budgets_do_not_matter(method: Method, problem: Problem) -> None:
+    together = path(method, problem, BUDGETS)
+    for budget in BUDGETS:
+        assert same(together[budget], path(method, problem, [budget])[budget])
+
+
+def test_the_problem_is_left_alone(method: Method, problem: Problem) -> None:
+    x, y = problem.x.clone(), problem.y.clone()
+    path(method, problem, [8])
+    assert torch.equal(problem.x, x)
+    assert torch.equal(problem.y, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_dtype_is_a_field(method: Method, problem: Problem, dtype: str) -> None:
+    fit = path(type(method)(dtype=dtype), problem, [8])[8]
+    assert all(str(w.dtype) == f"torch.{dtype}" for w in weights(fit))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_data_that_are_not_finite_end_in_divergence(method: Method, problem: Problem, bad: float) -> None:
+    y = problem.y.clone()
+    y[3] = bad
+    broken = Problem(problem.x, y, problem.x, y, "psnr", peak=1.0)
+    fit = path(method, broken, [8])[8]
+    assert fit.status is Status.DIVERGED
+    assert fit.reason
+    assert all(bool(torch.isfinite(w).all()) for w in weights(fit)), "a diverged model holds no rubbish"
+
+
+def test_the_callback_sees_every_iteration_and_may_stop(method: Method, problem: Problem) -> None:
+    seen: list[int] = []
+
+    def stop(iteration: int, loss: float) -> None:
+        seen.append(iteration)
+        if iteration == 3:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        list(method.fit_path(problem, SHAPE, [8], Streams(0), stop))
+    assert seen == [1, 2, 3]
+
+
+def test_a_minibatch_form_runs(method: Method, problem: Problem) -> None:
+    if "batch" not in type(method).model_fields:
+        pytest.skip("the method has no minibatch form")
+    fit = path(type(method)(batch=30, epochs=2), problem, [8])[8]
+    assert fit.status is Status.OK
+    assert fit.model.nnz <= 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_gives_the_same_network(method: Method, problem: Problem) -> None:
+    double = type(method)(dtype="float64")
+    cpu = path(double, problem, [8])[8]
+    gpu = path(double, problem.to(torch.device("cuda"), torch.float32), [8])[8]
+    for a, b in zip(weights(cpu), weights(gpu), strict=True):
+        torch.testing.assert_close(a, b.cpu(), rtol=1e-6, atol=1e-8)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpiht_cli.linalg.threshold import StreamedTopS, top_s
+
+# Few distinct magnitudes, so that ties are the rule.
+vectors = st.lists(st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=40)
+
+
+def by_sorting(values: list[float], s: int) -> list[int]:
+    """Independent definition: sort by falling magnitude, then by position; drop zeros."""
+    order = sorted(range(len(values)), key=lambda i: (-abs(values[i]), i))
+    return sorted(i for i in order[:s] if values[i] != 0.0)
+
+
+@given(vectors, st.integers(1, 50))
+def test_top_s_is_the_sorted_definition(values: list[float], s: int) -> None:
+    kept = top_s(torch.tensor(values), s).tolist()
+    assert kept == by_sorting(values, s)
+    assert len(kept) <= s
+
+
+@given(vectors, st.integers(1, 50), st.lists(st.integers(1, 7), min_size=40, max_size=40))
+def test_streamed_top_s_is_the_full_one(values: list[float], s: int, sizes: list[int]) -> None:
+    vector, stream, start = torch.tensor(values), StreamedTopS(s), 0
+    for size in sizes:
+        tile = vector[start : start + size]
+        if len(tile):
+            stream.push(torch.arange(start, start + len(tile)), tile)
+        start += size
+    index, kept = stream.result()
+    assert index.tolist() == by_sorting(values, s)
+    assert torch.equal(kept, vector[index])
+
+
+def test_nan_is_kept_so_that_divergence_stays_visible() -> None:
+    assert top_s(torch.tensor([1.0, torch.nan, 3.0]), 1).tolist() == [1]
+
+
+def test_a_budget_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        top_s(torch.ones(3), 0)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mlpiht_cli import plan
+from mlpiht_cli.cells import jobs
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
+from mlpiht_cli.specs.find import find_spec, names, shipped
+from mlpiht_cli.specs.schema import load_spec
+
+# Cells in the paper profile (protocol, section 4), of the panels there are so far.
+PAPER_CELLS = {"figure1": 10 * 10 * 2 * 3, "figure3": 10 * 8 * 2 * 3}
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_specs_are_valid_and_shrink(name: str) -> None:
+    spec, _ = plan.validate(find_spec(name))
+    counts = {profile: len(plan.cells(spec, profile)) for profile in ("smoke", "laptop", "paper")}
+    assert spec.name == name
+    assert set(spec.profiles) == {"smoke", "laptop", "paper"}
+    assert counts["smoke"] <= counts["laptop"] <= counts["paper"]
+    assert counts["paper"] == PAPER_CELLS.get(name, counts["paper"])
+    panels = {profile: {cell.point.panel for cell in plan.cells(spec, profile)} for profile in counts}
+    assert panels["smoke"] == panels["laptop"] == panels["paper"], "every profile shows every panel"
+
+
+def test_shipped_specs_are_those_of_the_repository() -> None:
+    assert shipped() == Path(__file__).resolve().parents[2] / "experiments"
+
+
+def test_keys_are_distinct_and_pinned() -> None:
+    """A key is a hash of all resolved fields; if this changes, every user's records are orphaned."""
+    spec, _ = plan.validate(find_spec("figure1"))
+    cells = plan.cells(spec, "paper")
+    assert len({cell.key for cell in cells}) == len(cells) == 600
+    chosen = {c.point.method: c.key for c in cells if (c.point.m, c.point.s, c.point.seed) == (10, 20, 0)}
+    assert chosen == {"iht": "d91d7888db9619ca3290", "imp": "0b336ae169c43246b5b0"}
+
+
+def test_defaults_written_out_do_not_change_the_key() -> None:
+    def key(**sets: object) -> str:
+        point = Point("", "planted", "iht", 1, 5, 5, 0)
+        return plan.single_cell("planted", "iht", lambda *_: point, sets).key
+
+    assert key() == key(**{"method.steps": 15, "task.n": 50_000, "method.tile": 7, "task.clip_budget": True})
+    assert len({key(), key(**{"method.steps": 16}), key(**{"task.n": 100}), key(**{"method.gates": "fixed"})}) == 4
+
+
+def test_profiles_shrink_grids_and_settings(tmp_path: Path, tiny_spec: str) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_spec)
+    spec = load_spec(tmp_path / "tiny.yaml")
+    assert [p.m for p in points(with_profile(spec, "smoke"))] == [2] * 8
+    assert {cell.task.n for cell in plan.cells(spec, "smoke")} == {40}
+    with pytest.raises(InputError, match="no profile 'laptop'"):
+        with_profile(spec, "laptop")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("method=iht", 8),
+        ("m<3", 8),
+        ("m<=3,s=5", 8),
+        ("method!=imp, seed=0", 4),
+        ("seed=0|1,m=3|2", 16),
+        ("panel=a", 16),
+        ("m>3", 0),
+        ("s!=2|5", 0),
+    ],
+)
+def test_filters(tmp_path: Path, tiny_spec: str, text: str, count: int) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_spec)
+    wanted = parse_only(text)
+    assert sum(wanted(point) for point in points(load_spec(tmp_path / "tiny.yaml"))) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("width=3", "unknown field 'width'"),
+        ("m=x", "not a number"),
+        ("method<iht", "use = or !="),
+        ("m", "cannot read 'm'"),
+        (" , ", "is empty"),
+        ("seeds=1", "did you mean 'seed'"),
+    ],
+)
+def test_bad_filters_are_explained(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_only(text)
+
+
+def test_jobs_share_a_trajectory_where_the_data_allow_it() -> None:
+    planted, _ = plan.validate(find_spec("figure1"))
+    assert all(len(job.cells) == 1 for job in jobs(plan.cells(planted, "smoke"))), "planted data depend on s"
+    mnist, _ = plan.validate(find_spec("figure3"))
+    sizes = {job.first.point.method: len(job.cells) for job in jobs(plan.cells(mnist, "paper"))}
+    assert sizes == {"iht": 1, "imp": 8}
+    assert len(jobs(plan.cells(mnist, "paper"))) == 10 * 3 * (8 + 1)
+
+
+def test_jobs_with_the_same_data_are_neighbours() -> None:
+    spec, _ = plan.validate(find_spec("figure1"))
+    keys = [job.first.data_key for job in jobs(plan.cells(spec, "smoke"))]
+    changes = sum(a != b for a, b in pairwise(keys))
+    assert changes == len(set(keys)) - 1

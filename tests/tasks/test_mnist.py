@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.task import Axes
+from mlpiht_cli.tasks import mnist
+from mlpiht_cli.tasks._readers import read_idx
+from mlpiht_cli.tasks.mnist import MNISTBinary, mnist_split
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
+    """MNIST's files with 40 + 20 images, and a split of 7 + 4 a digit; every image is its running number."""
+    labels = np.random.RandomState(0).randint(0, 3, size=60).astype(np.uint8)
+    images = np.repeat(np.arange(60, dtype=np.uint8), 784).reshape(60, 28, 28)
+    folder = tmp_path / "data" / "mnist"
+    folder.mkdir(parents=True)
+    (folder / "train-images-idx3-ubyte").write_bytes(idx(images[:40]))
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels[:40])))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images[40:])))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(labels[40:]))
+    monkeypatch.setenv("MLPIHT_DATA_DIR", str(folder.parent))
+    monkeypatch.setattr(mnist, "TRAIN_PER_DIGIT", 7)
+    monkeypatch.setattr(mnist, "TEST_PER_DIGIT", 4)
+    return images.reshape(60, 784), labels
+
+
+def test_the_split_is_the_papers(small_mnist: tuple[np.ndarray, np.ndarray]) -> None:
+    """Sorted train set, then sorted test set: per digit the first images train, the next test."""
+    images, labels = small_mnist
+    split = mnist_split((0, 1))
+    for digit in (0, 1):
+        own = [i for i in range(40) if labels[i] == digit] + [i for i in range(40, 60) if labels[i] == digit]
+        np.testing.assert_array_equal(split.x[split.labels == digit], images[own[:7]])
+        np.testing.assert_array_equal(split.x_test[split.labels_test == digit], images[own[7:11]])
+    assert split.x.dtype == np.float32
+    assert split.x.max() > 1.0, "raw pixels, no scaling"
+
+
+def test_an_unofficial_file_is_used_and_noted(
+    small_mnist: tuple[np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    problem = MNISTBinary().build(Axes(1, 1), Streams(0))
+    assert set(problem.y.flatten().tolist()) == {0.0, 1.0}
+    assert (problem.n, problem.d, problem.k) == (14, 784, 1)
+    assert len(problem.notes) == 4
+    assert all(name.startswith("unofficial_") for name in problem.notes)
+    assert "is not the official one" in caplog.text
+
+
+def test_too_few_images_are_named(small_mnist: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist, "TRAIN_PER_DIGIT", 70)
+    with pytest.raises(InputError, match="images of digit 0"):
+        mnist_split((0, 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "it starts with nothing"),
+        (b"\x00\x00\x08", "not an IDX file"),
+        (b"\x00\x00\x0d\x01\x00\x00\x00\x01\x00", "it starts with 00 00 0d 01"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x05abcd", "the header promises 5 bytes, the file holds 4"),
+        (b"\x00\x00\x08\x01\xff\xff\xff\xffabcd", "the header promises 4294967295 bytes"),
+    ],
+)
+def test_corrupt_idx_files_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_idx(data, "labels", 1)
+
+
+def test_idx_round_trip() -> None:
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(read_idx(idx(array), "images", 3), array)
+
+
+@pytest.mark.mnist
+def test_real_files_are_official_and_split_by_digit(real_mnist: Path) -> None:
+    split = mnist_split((0, 1))
+    assert split.notes == {}
+    assert split.x.shape == (10_000, 784)
+    assert split.x_test.shape == (2_000, 784)
+    # 5923 zeros are in the official training set: the first test zeros are its images 5000 to 5922.
+    assert split.labels_test.tolist() == [0] * 1000 + [1] * 1000
+    assert split.x.max() == 255.0

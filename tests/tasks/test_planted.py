@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from mlpiht_cli.errors import CellSkipped, InputError
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.task import Axes
+from mlpiht_cli.tasks.planted import Planted
+
+# sha256 of the bytes for d=100, m=10, s=20, n=1000, seed=0; they change only if the protocol does.
+PINNED = {
+    "weights": "761a3a021c1419788c377c5944d7aca6cd2cc48f8a83db3b5a1a29f7712a49b5",
+    "inputs": "df96c45ce83e662789dcb63abb2b27c9774290eadad6a01400a4a25809ef69de",
+    "labels": "720e5fd531a55eae28e1587cad0767256499244754ce349939543556e7740974",
+}
+
+
+def sha(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def test_arrays_are_pinned_and_equal_the_definition() -> None:
+    problem = Planted(n=1000).build(Axes(10, 20), Streams(0))
+    # Protocol, section 3, in NumPy.
+    generator = np.random.RandomState(0 + 1)
+    place = generator.choice(100 * 10, 20, replace=False)
+    flat = np.zeros(1000, dtype=np.float32)
+    flat[place] = generator.normal(size=20).astype(np.float32)
+    weights = flat.reshape(100, 10)
+    inputs = np.random.RandomState(0 + 2).normal(size=(1000, 100)).astype(np.float32)
+    labels = np.maximum(inputs.astype(np.float64) @ weights.astype(np.float64), 0).sum(1).astype(np.float32)
+
+    assert problem.truth is not None
+    found = {
+        "weights": problem.truth[0].dense().T.numpy(),
+        "inputs": problem.x.numpy(),
+        "labels": problem.y[:, 0].numpy(),
+    }
+    for name, expected in {"weights": weights, "inputs": inputs, "labels": labels}.items():
+        np.testing.assert_array_equal(found[name], expected, err_msg=name)
+        assert found[name].dtype == np.float32
+        assert sha(found[name]) == PINNED[name], name
+    assert problem.peak == np.abs(labels).max()
+    assert problem.x_test is problem.x, "the planted metric measures fit"
+
+
+def test_deeper_and_wider_networks_follow_the_protocol() -> None:
+    """Two hidden layers and three outputs: three matrices of s // 3 nonzeros, the last one linear."""
+    problem = Planted(n=50, d=4, k=3).build(Axes(5, 12, depth=2), Streams(7))
+    assert problem.truth is not None
+    a, b, c = (layer.dense().double().numpy() for layer in problem.truth)
+    assert [a.shape, b.shape, c.shape] == [(5, 4), (5, 5), (3, 5)]
+    assert [int((w != 0).sum()) for w in (a, b, c)] == [4, 4, 4]
+    x = problem.x.double().numpy()
+    expected = np.maximum(np.maximum(x @ a.T, 0) @ b.T, 0) @ c.T
+    np.testing.assert_array_equal(problem.y.numpy(), expected.astype(np.float32))
+
+
+def test_undefined_cells_are_skipped_with_a_reason() -> None:
+    with pytest.raises(CellSkipped, match="cannot hold its share"):
+        Planted(n=10, clip_budget=True).build(Axes(2, 10, depth=2), Streams(0))
+    # One weight on one sample: the ReLU is closed for some seed.
+    task = Planted(n=1, d=3)
+    outcomes = []
+    for seed in range(10):
+        try:
+            task.build(Axes(2, 1), Streams(seed))
+            outcomes.append("made")
+        except CellSkipped as skip:
+            outcomes.append(str(skip))
+    assert set(outcomes) == {"made", "the planted network is zero on every sample, so there is nothing to recover"}
+
+
+def test_a_budget_above_the_weights_needs_a_word() -> None:
+    with pytest.raises(InputError, match=r"s=13 is above the 12 weights"):
+        Planted(n=10, d=4).build(Axes(3, 13), Streams(0))
+    problem = Planted(n=10, d=4, clip_budget=True).build(Axes(3, 13), Streams(0))
+    assert problem.truth is not None
+    assert problem.truth[0].nnz == 12
+
+
+def test_the_same_seed_gives_the_same_data() -> None:
+    a, b = (Planted(n=20, d=3).build(Axes(2, 2), Streams(5)) for _ in range(2))
+    assert torch.equal(a.x, b.x)
+    assert torch.equal(a.y, b.y)
