@@ -76,7 +76,7 @@ def group(ctx: click.Context, quiet: bool, verbose: bool, debug: bool, color: st
     Start with `mlpiht sweep smoke`, or fit your own table with `mlpiht fit --method iht --data my.csv --target y
     --m 50 --s 100`.
     """
-    ctx.color = {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}[color]
+    ctx.color = _colour(color)
     level = logging.DEBUG if debug else logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
     logger = logging.getLogger("mlpiht")
     logger.handlers = [_Stderr()]
@@ -118,9 +118,15 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(f"internal error, {type(error).__name__}: {error} (mlpiht --debug shows where)", 1, words)
 
 
+def _colour(choice: str) -> bool | None:
+    """Whether to colour: by the option, then NO_COLOR, then (None) by whether it is a terminal."""
+    return {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}[choice]
+
+
 def _fail(message: str, code: int, words: Sequence[str]) -> int:
     """One message on stderr; with --json also the one JSON document on stdout."""
-    click.echo(f"{click.style('error', fg='red')}: {message}", err=True)
+    given = [choice for choice in ("always", "never") if f"--color {choice}" in " ".join(words).replace("=", " ")]
+    click.echo(f"{click.style('error', fg='red')}: {message}", err=True, color=_colour((given or ["auto"])[0]))
     if "--json" in words:
         click.echo(json.dumps({"error": message, "exit_code": code}))
     return code

@@ -128,15 +128,31 @@ def _with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str,
 
 def _objects(panel: Panel, spec: Spec, sets: Settings) -> tuple[Task, dict[str, Method]]:
     """Task and methods of a panel, with overrides where a class has the field."""
-    task = TASKS[panel.task.name].model_validate({**panel.task.settings, **_settings(sets, "task")})
+    settings = {**panel.task.settings, **_settings(sets, "task")}
+    task = _made(TASKS[panel.task.name], settings, ("task",))
     methods = {}
     for entry in methods_of(panel, spec):
         kind = METHODS[entry.name]
         common = {k: v for k, v in _settings(sets, "method").items() if k in kind.model_fields}
         over = {**common, **_settings(sets, f"method.{entry.name}")}
         settings = kind.merge(_with_hints(kind, entry.settings, task), over)
-        methods[entry.name] = kind.model_validate(settings)
+        methods[entry.name] = _made(kind, settings, ("methods", entry.name))
     return task, methods
+
+
+class _PanelError(Exception):
+    """Settings that a profile or ``--set`` made wrong, and where in the panel."""
+
+    def __init__(self, cause: ValidationError, location: Location, kind: type[BaseModel]) -> None:
+        super().__init__(str(cause))
+        self.cause, self.location, self.kind = cause, location, kind
+
+
+def _made(kind: type[_Kind], settings: Settings, location: Location) -> _Kind:
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as error:
+        raise _PanelError(error, location, kind) from error
 
 
 def _profiled(spec: Spec, profile: str) -> Spec:
@@ -198,8 +214,8 @@ def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault
     for i, panel in enumerate(shrunk.panels):
         try:
             task, methods = _objects(panel, shrunk, sets)
-        except ValidationError as error:
-            faults += faults_of(error, ("panels", i))
+        except _PanelError as error:
+            faults += faults_of(error.cause, ("panels", i, *error.location), error.kind)
             continue
         faults += _growth_faults(spec, panel, profile)
         for name, method in methods.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +91,13 @@ class Row(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """Columns in order, as JSON values; inf and nan become strings."""
-        return dict(self.model_dump(mode="json", by_alias=True))
+        columns = self.model_dump(mode="json", by_alias=True)
+        return {name: str(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in columns.items()}
+
+
+def table_name(spec: str, profile: str) -> str:
+    """File name of a table: the paper profile has the plain name."""
+    return f"{spec}.csv" if profile == "paper" else f"{spec}-{profile}.csv"
 
 
 COLUMNS: tuple[str, ...] = tuple(field.alias or name for name, field in Row.model_fields.items())

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mlpiht_cli.files import write_atomic
-from mlpiht_cli.rows import DONE, Row, read_csv, to_csv
+from mlpiht_cli.rows import DONE, Row, read_csv, table_name, to_csv
 
 log = logging.getLogger("mlpiht")
 
@@ -31,8 +31,8 @@ class Store:
         self.root = root
 
     def table(self, spec: str, profile: str) -> Path:
-        """The CSV of a spec: the paper profile has the plain name."""
-        return self.root / (f"{spec}.csv" if profile == "paper" else f"{spec}-{profile}.csv")
+        """The CSV of a spec."""
+        return self.root / table_name(spec, profile)
 
     def write(self, row: Row) -> None:
         """Add a record; earlier attempts stay."""

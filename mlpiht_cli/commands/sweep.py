@@ -35,11 +35,13 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     """
     from mlpiht_cli import plan
     from mlpiht_cli.files import check_writable
+    from mlpiht_cli.runner import Runner, pick_device
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.store import Store
     from mlpiht_cli.sweep import Sweep, survey
 
+    runner = Runner(pick_device(options["device"]))
     loaded, _ = plan.validate(find_spec(spec), options["sets"])
     every = plan.cells(loaded, profile, options["sets"])
     wanted = parse_only(options["only"]) if options["only"] else lambda _: True
@@ -59,20 +61,18 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     if options["dry_run"]:
         return _report(ledger.counts, len(chosen), table, options, ran=0)
     sweep = Sweep(every, ledger, store, table)
-    rows = _run(sweep, len(ledger.todo), settings["quiet"], options)
+    rows = _run(sweep, runner, len(ledger.todo), settings["quiet"], options["fail_fast"])
     counts = Counter(row.status for key, row in rows.items() if key in {cell.key for cell in chosen})
     counts["todo"] = len(chosen) - sum(counts.values())
     return _report(+counts, len(chosen), table, options, ran=len(ledger.todo))
 
 
-def _run(sweep: Any, total: int, quiet: bool, options: dict[str, Any]) -> Any:
+def _run(sweep: Any, runner: Any, total: int, quiet: bool, fail_fast: bool) -> Any:
     from mlpiht_cli.commands._progress import Progress
-    from mlpiht_cli.runner import Runner, pick_device
 
-    runner = Runner(pick_device(options["device"]))
     try:
         with Progress(total, quiet or not total) as progress:
-            return sweep.run(runner, progress, options["fail_fast"])
+            return sweep.run(runner, progress, fail_fast)
     except KeyboardInterrupt:
         again = shlex.join(["mlpiht", *sys.argv[1:]])
         click.echo(f"stopped; every finished cell is recorded. To go on: {again}", err=True)

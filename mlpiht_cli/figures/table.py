@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import Row, read_csv
+from mlpiht_cli.rows import Row, read_csv, table_name
 from mlpiht_cli.specs.expand import Point, points, with_profile
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.schema import PAPER, PROFILES, FigureSpec, load_spec
@@ -120,9 +120,9 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
         return _from_csv(Path(source))
     spec = load_spec(find_spec(source))
     shrunk = spec if profile == PAPER and PAPER not in spec.profiles else with_profile(spec, profile)
-    path = results / (f"{spec.name}.csv" if profile == PAPER else f"{spec.name}-{profile}.csv")
+    path = results / table_name(spec.name, profile)
     if not path.exists():
-        others = [p for p in PROFILES if p != profile and (results / f"{spec.name}-{p}.csv").exists()]
+        others = [p for p in PROFILES if p != profile and (results / table_name(spec.name, p)).exists()]
         hint = f"; there is a table of --profile {others[0]}" if others else ""
         raise InputError(f"{path}: no table yet; make it with `mlpiht sweep {source} --profile {profile}`{hint}")
     rows = {_place(row): row for row in read_csv(path)}
@@ -132,8 +132,7 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
         here = [point for point in wanted if point.panel == panel.name]
         limits = panel.limits or spec.figure.limits
         panels.append(_panel(panel.name, panel.title or panel.name, here, limits, rows))
-    name = spec.name if profile == PAPER else f"{spec.name}-{profile}"
-    return FigureTable(name, spec.title, spec.figure, _note(profile, rows.values()), panels)
+    return FigureTable(path.stem, spec.title, spec.figure, _note(profile, rows.values()), panels)
 
 
 def _from_csv(path: Path) -> FigureTable:

@@ -178,16 +178,16 @@ class Tabular(Task):
 def read_table(path: Path, target: str | None, only: Sequence[str] | None = None) -> Table:
     """Read features and target from a CSV or NPZ file.
 
-    Every column but the target is a feature, or those named in ``only``, as far as they are there.
+    Every column but the target is a feature, or (CSV) those named in ``only``.
 
     Raises
     ------
     InputError
-        Missing or unreadable file, absent target, no rows, or a feature that is not finite numbers; the message
+        Missing or unreadable file, absent column, no rows, or a feature that is not finite numbers; the message
         names the column and the first bad row.
     """
     columns, x, y = _read_npz(path, target) if path.suffix == ".npz" else _read_csv(path, target, only)
-    if not x.size:
+    if not len(x):
         raise InputError(f"{path}: holds no data (its matrix is {x.shape[0]} x {x.shape[1]})")
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
@@ -230,10 +230,12 @@ def _read_csv(
     frame.columns = [str(name) for name in frame.columns]
     if target is not None and target not in frame.columns:
         raise InputError(f"{path}: no column '{target}' for the target{did_you_mean(target, frame.columns)}")
-    names = frame.columns if only is None else [name for name in frame.columns if name in only]
-    features = frame[[name for name in names if name != target]]
+    absent = [name for name in only or () if name not in frame.columns]
+    if absent:
+        raise InputError(f"{path}: no column '{absent[0]}' for a feature{did_you_mean(absent[0], frame.columns)}")
+    features = frame[list(only) if only is not None else [name for name in frame.columns if name != target]]
     if not len(frame) or not len(features.columns):
-        raise InputError(f"{path}: holds no data rows" if not len(frame) else f"{path}: holds no feature columns")
+        raise InputError(f"{path}: holds no {'feature columns' if len(frame) else 'data rows'}")
     for name in features.columns:
         if features[name].dtype.kind not in "biuf":
             numeric = pd.to_numeric(features[name], errors="coerce")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from mlpiht_cli.figures import FIGURES, FigureTable, Look, save
+from mlpiht_cli.figures.table import PERFECT_DB, PanelTable
+from mlpiht_cli.rows import Row, read_csv, to_csv
+from mlpiht_cli.specs.schema import FigureSpec
+
+Run = Callable[..., Any]
+
+
+def row(method: str, m: int, s: int, seed: int, value: float | None, status: str = "ok") -> Row:
+    base = {"cell": "c", "task": "t", "depth": 1, "params": {}, "panel": "p", "metric": "psnr"}
+    made = {"method": method, "m": m, "s": s, "seed": seed, "psnr": value, "value": value, "status": status}
+    return Row.model_validate(base | made)
+
+
+@pytest.fixture
+def panel() -> PanelTable:
+    """One method, m = 1, 2, s = 3, 4, 5: full, perfect, one seed missing, none, skipped, diverged."""
+    rows = [row("iht", 1, 3, 0, 10.0), row("iht", 1, 3, 1, 20.0)]
+    rows += [row("iht", 1, 4, 0, np.inf), row("iht", 1, 4, 1, 30.0)]
+    rows += [row("iht", 1, 5, 0, 40.0)]
+    rows += [row("iht", 2, 4, seed, None, "skipped") for seed in (0, 1)]
+    rows += [row("iht", 2, 5, 0, 1.0), row("iht", 2, 5, 1, None, "diverged")]
+    by_place = {(r.method, r.m, r.s, r.seed): r for r in rows}
+    return PanelTable("p", "a panel", ["iht"], [1, 2], [3, 4, 5], [0, 1], (-20.0, 50.0), by_place)
+
+
+def figure_table(panel: PanelTable) -> FigureTable:
+    return FigureTable("fig", "Title", FigureSpec(label="Figure 1"), "note", [panel])
+
+
+def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: PanelTable) -> None:
+    grid = panel.grid("iht", "psnr", partial=False)
+    assert grid.state.tolist() == [["ok", "ok", "missing"], ["missing", "skipped", "bad"]]
+    np.testing.assert_allclose(grid.mean, [[15.0, (PERFECT_DB + 30) / 2, np.nan], [np.nan] * 3])
+    partial = panel.grid("iht", "psnr", partial=True)
+    assert partial.state.tolist() == [["ok", "ok", "ok"], ["missing", "skipped", "ok"]]
+    assert partial.mean[0, 2] == 40.0
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("look", [Look(), Look(paper=True, annotate=True), Look(partial=True)])
+def test_every_kind_draws_with_every_look(panel: PanelTable, kind: str, look: Look, tmp_path: Path) -> None:
+    figure = FIGURES[kind](figure_table(panel), look)
+    paths = save(figure, tmp_path / "fig", ["png", "pdf", "svg"])
+    assert [path.name for path in paths] == ["fig.png", "fig.pdf", "fig.svg"]
+    assert all(path.stat().st_size > 1000 for path in paths)
+    again = save(FIGURES[kind](figure_table(panel), look), tmp_path / "again", ["png", "pdf"])
+    assert paths[0].read_bytes() == again[0].read_bytes(), "the same table gives the same picture"
+    assert paths[1].read_bytes() == again[1].read_bytes()
+
+
+def test_orientation_limits_and_marks(panel: PanelTable) -> None:
+    axes = FIGURES["heatmap"](figure_table(panel), Look()).axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["3", "4", "5"], "columns are s"
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["1", "2"], "rows are m"
+    image = axes.images[0]
+    assert image.get_clim() == (-20.0, 50.0)
+    assert float(np.asarray(image.get_array())[0, 0]) == 15.0
+    hatches = sorted(str(p.get_hatch()) for p in axes.patches if isinstance(p, Rectangle))
+    assert hatches == ["", "////", "////", "xxxx"]
+
+
+def test_plot_of_a_spec_and_of_its_table(mlpiht: Run, tiny_spec: str) -> None:
+    Path("tiny.yaml").write_text(tiny_spec)
+    missing = mlpiht("plot", "tiny")
+    assert missing.code == 2
+    assert "make it with `mlpiht sweep tiny --profile paper`" in missing.err
+    mlpiht("sweep", "tiny", "--only", "m=2")
+    result = mlpiht("plot", "tiny", "--json")
+    assert result.json == {
+        "files": ["results/figures/tiny.png", "results/figures/tiny.pdf"],
+        "cells": 16,
+        "missing": 8,
+    }
+    assert "8 of 16 cells have no result yet: hatched" in result.err
+    table = mlpiht("plot", "results/tiny.csv", "--format", "svg", "--out", "elsewhere", "--annotate")
+    assert table.out == "elsewhere/figures/tiny.svg\n"
+    other = mlpiht("plot", "tiny", "--profile", "smoke")
+    assert other.code == 2
+    assert "there is a table of --profile paper" in other.err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("absent.csv",), "cannot be read"),
+        (("bad.csv",), "not a results table"),
+        (("empty.csv",), "holds no rows"),
+        (("figur1",), "did you mean 'figure1'?"),
+        (("figure1", "--format", "gif"), "--format gif: unknown"),
+    ],
+)
+def test_plots_that_cannot_be_drawn(mlpiht: Run, args: tuple[str, ...], message: str) -> None:
+    Path("bad.csv").write_text("a,b\n1,2\n")
+    Path("empty.csv").write_text(to_csv([]))
+    assert read_csv(Path("empty.csv")) == []
+    result = mlpiht("plot", *args)
+    assert result.code == 2
+    assert message in result.err
+    assert result.out == ""

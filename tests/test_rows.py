@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rows import COLUMNS, Row, read_csv, to_csv
+
+
+def row(**changes: Any) -> Row:
+    base: dict[str, Any] = {
+        "cell": "c0",
+        "task": "planted",
+        "method": "iht",
+        "depth": 1,
+        "m": 2,
+        "s": 3,
+        "seed": 0,
+        "params": {"b": {"x": 1}, "a": None},
+        "status": "ok",
+    }
+    return Row(**{**base, **changes})
+
+
+def test_columns_are_those_of_the_design() -> None:
+    assert (
+        *("schema", "spec", "figure", "panel", "profile", "cell", "task", "method", "depth", "k", "n", "d", "m", "s"),
+        *("seed", "params", "status", "reason", "metric", "value", "psnr", "accuracy", "support_f1", "exact", "nnz"),
+        *("nnz_by_layer", "iterations", "final_loss", "wall_s", "cpu_s", "peak_rss_mb", "peak_cuda_mb", "device"),
+        *("threads", "dtype", "mlpiht", "git_sha", "git_dirty", "torch", "numpy", "python", "started_utc", "attempt"),
+    ) == COLUMNS
+
+
+@given(
+    st.one_of(st.none(), st.floats(allow_nan=False)),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")),
+    st.one_of(st.none(), st.booleans()),
+    st.one_of(st.none(), st.lists(st.integers(0, 99))),
+)
+def test_rows_survive_csv_and_json(
+    tmp_path_factory: pytest.TempPathFactory, value: Any, reason: str, exact: Any, nnz: Any
+) -> None:
+    made = row(value=value, reason=reason, exact=exact, nnz_by_layer=nnz)
+    path = tmp_path_factory.mktemp("rows") / "t.csv"
+    path.write_text(to_csv([made]), newline="")
+    assert read_csv(path) == [made]
+    assert Row.model_validate_json(made.model_dump_json(by_alias=True)) == made
+
+
+def test_nan_and_inf_are_words(tmp_path: Path) -> None:
+    made = row(value=math.nan, psnr=math.inf)
+    assert made.flat()["value"] == "nan"
+    assert made.flat()["psnr"] == "inf"
+    (tmp_path / "t.csv").write_text(to_csv([made]))
+    (back,) = read_csv(tmp_path / "t.csv")
+    assert back.value is not None
+    assert math.isnan(back.value)
+    assert back.psnr == math.inf
+
+
+def test_the_table_is_sorted() -> None:
+    rows = [row(cell=f"c{i}", m=m, s=s, method=name) for i, (name, m, s) in enumerate([("imp", 1, 1), ("iht", 10, 2)])]
+    rows.append(row(cell="c9", m=10, s=1))
+    assert to_csv(rows) == to_csv(reversed(rows))
+    assert [line.split(",")[5] for line in to_csv(rows).splitlines()[1:]] == ["c9", "c1", "c0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", "not a results table"),
+        ("", "not a results table"),
+        ("GOOD\nx", "row 3"),
+        ("NEGATIVE", "row 2: status"),
+        ("JSON", "row 2: "),
+    ],
+)
+def test_broken_tables_name_the_row(tmp_path: Path, content: str, message: str) -> None:
+    good = to_csv([row()])
+    text = {
+        "GOOD\nx": f"{good}x,y\n",
+        "NEGATIVE": good.replace(",ok,", ",fine,"),
+        "JSON": good.replace("{", "("),
+    }.get(content, content)
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_csv(tmp_path / "t.csv")
