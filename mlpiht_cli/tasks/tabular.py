@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -222,9 +223,9 @@ def _read_csv(
 ) -> tuple[list[str], NDArray[np.float64], NDArray[Any] | None]:
     import pandas as pd
 
-    _bytes(path)
+    content = _bytes(path)
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(io.BytesIO(content))
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: not a CSV table with a header ({error})") from error
     frame.columns = [str(name) for name in frame.columns]
