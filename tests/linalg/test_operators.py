@@ -78,12 +78,19 @@ def test_an_empty_support_gives_zeros() -> None:
     assert support.rmatvec(torch.ones(N)).shape == (0,)
 
 
-def test_a_zero_gate_is_a_dead_neuron_since_the_indicator_is_strict() -> None:
+def test_a_zero_gate_is_a_dead_neuron() -> None:
     x = torch.ones(4, 2)
     gates = WeightGates(SparseMatrix.from_dense(torch.tensor([[0.0, 0.0], [1.0, 0.0]])))
     operator = GatedReLUOperator(x.T.contiguous(), gates, 2)
     assert operator.dense()[:, :2].abs().sum() == 0
     assert torch.equal(operator.dense()[:, 2:], x)
+
+
+def test_a_sample_on_the_hinge_is_closed_since_the_indicator_is_strict() -> None:
+    x = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
+    gates = WeightGates(SparseMatrix.from_dense(torch.tensor([[1.0, 0.0]])))
+    operator = GatedReLUOperator(x.T.contiguous(), gates, 1)
+    assert operator.dense().tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
 @given(st.integers(1, 30), st.integers(1, 9), st.integers(1, 7), st.integers(1, 11), st.integers(0, 5))
