@@ -48,12 +48,12 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     chosen = [cell for cell in every if wanted(cell.point)]
     if not chosen:
         raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `mlpiht status {spec}`")
-    for task in {cell.task for cell in chosen}:
-        task.check_data()
     store = Store(out)
+    ledger = survey(chosen, store, options["force"])
+    for task in {cell.task for cell in ledger.todo}:
+        task.check_data()
     if not options["dry_run"]:
         check_writable(out / ".records")
-    ledger = survey(chosen, store, options["force"])
     table = store.table(loaded.name, profile)
     quiet = settings["quiet"] or options["as_json"]
     if not quiet:
