@@ -38,7 +38,7 @@ class Cell:
     def data_key(self) -> str:
         """Hash of all that determines the data."""
         axes = {name: getattr(self.point, name) for name in sorted(self.task.depends_on)}
-        return _digest([self.point.task, self.task.version, self.task.identity(), axes])
+        return _digest([self.point.task, self.task.version, self.task.identity, axes])
 
     @cached_property
     def key(self) -> str:

@@ -12,7 +12,6 @@ from mlpiht_cli import __version__
 from mlpiht_cli.files import write_atomic
 from mlpiht_cli.npz import Arrays, pack
 from mlpiht_cli.problem import Problem
-from mlpiht_cli.task import Axes, Task
 from mlpiht_cli.tasks.datasets import sha256
 
 
@@ -26,20 +25,16 @@ def arrays_of(problem: Problem) -> Arrays:
     return arrays
 
 
-def write_dataset(path: Path, name: str, task: Task, axes: Axes, seed: int, problem: Problem) -> dict[str, Any]:
+def write_dataset(path: Path, facts: dict[str, Any], problem: Problem) -> dict[str, Any]:
     """Write ``path`` (NPZ) and ``path`` with suffix ``.json`` (manifest), and return the manifest.
+
+    ``facts`` says how the data were made.
 
     The same call writes the same bytes.
     """
     arrays = arrays_of(problem)
     manifest = {
-        "task": name,
-        "version": task.version,
-        "params": task.model_dump(mode="json"),
-        "m": axes.m,
-        "s": axes.s,
-        "depth": axes.depth,
-        "seed": seed,
+        **facts,
         "mlpiht": __version__,
         "arrays": {
             key: {"shape": list(a.shape), "dtype": str(a.dtype), "sha256": sha256(a.tobytes())}

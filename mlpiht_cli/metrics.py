@@ -20,7 +20,7 @@ EXACT_DB = 100.0
 class Scores:
     """Scores of one network on one problem; None where a score is not defined."""
 
-    value: float
+    value: float | None
     final_loss: float
     psnr: float | None = None
     accuracy: float | None = None
@@ -43,11 +43,11 @@ def accuracy(prediction: Tensor, target: Tensor) -> float:
     return float((found == true).double().mean())
 
 
-def r2(prediction: Tensor, target: Tensor) -> float:
-    """Coefficient of determination, 1 - MSE / Var(target); nan for a constant target."""
+def r2(prediction: Tensor, target: Tensor) -> float | None:
+    """Coefficient of determination, 1 - MSE / Var(target); None for a constant target."""
     centred = target.double() - target.double().mean()
     total = float(centred.square().sum())
-    return 1.0 - float((prediction.double() - target.double()).square().sum()) / total if total else math.nan
+    return 1.0 - float((prediction.double() - target.double()).square().sum()) / total if total else None
 
 
 def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
@@ -67,19 +67,21 @@ def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
 
 
 @torch.no_grad()
-def evaluate(model: SparseMLP, problem: Problem) -> Scores:
-    """Score a network on the problem's test data, its loss on the training data."""
+def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
+    """Score a network on the problem's test data, its loss on the training data.
+
+    None if its predictions are not finite.
+    """
     fitted = model.forward(problem.x)
     final_loss = float(LOSSES[problem.loss](fitted.double(), problem.y.double()))
     prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
-    if not bool(torch.isfinite(prediction).all()):
-        return Scores(math.nan, final_loss)
+    if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
+        return None
     decibel = psnr(prediction, problem.y_test, problem.peak) if problem.metric == "psnr" else None
     share = accuracy(prediction, problem.y_test) if problem.metric == "accuracy" else None
     f1 = None
     if problem.truth is not None and len(problem.truth) == 1:
         f1 = support_f1(model.first_layer_support(), problem.truth[0])
     value = r2(prediction, problem.y_test) if problem.metric == "r2" else decibel if share is None else share
-    assert value is not None
     exact = None if decibel is None else decibel >= EXACT_DB
     return Scores(value, final_loss, decibel, share, f1, exact)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import platform
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ def git_state() -> tuple[str, bool | None]:
 
     def git(*args: str) -> str:
         done = subprocess.run(
-            ["git", *args], cwd=here, capture_output=True, text=True, timeout=10, check=True, shell=False
+            ["git", *args], cwd=here.parent, capture_output=True, text=True, timeout=10, check=True, shell=False
         )
         return done.stdout.strip()
 
@@ -65,39 +65,55 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-@dataclass
 class Meter:
-    """Time and peak memory since it was made or last reset."""
+    """Time and peak memory of a fit: only what happens between :meth:`resume` and :meth:`pause` counts."""
 
-    device: torch.device
-    started: str = field(default="", init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._cuda = device.type == "cuda"
         self.reset()
 
     def reset(self) -> None:
-        """Start anew; on Linux the process's peak memory is reset too."""
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        """Forget everything: the next fit starts anew, from as little memory as can be."""
+        self._wall = self._cpu = 0.0
+        self._rss: float | None = None
+        self._peak_cuda: float | None = None
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        _release_memory()
+
+    def resume(self) -> None:
+        """Start or go on counting; on Linux the process's peak memory is reset."""
         with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-            torch.cuda.synchronize(self.device)
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        if self._cuda:
+            torch.cuda.synchronize(self._device)  # also initialises CUDA, which the reset does not
+            torch.cuda.reset_peak_memory_stats(self._device)
+        self._wall_from, self._cpu_from = time.perf_counter(), time.process_time()
 
-    def read(self) -> dict[str, Any]:
-        """Columns of time, memory and start; a measure the system does not give is None."""
-        cuda = None
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            cuda = round(torch.cuda.max_memory_allocated(self.device) / 2**20, 1)
+    def pause(self) -> dict[str, Any]:
+        """Stop counting; return the columns so far. A measure that the system does not give is None."""
+        if self._cuda:
+            torch.cuda.synchronize(self._device)
+            used = torch.cuda.max_memory_allocated(self._device) / 2**20
+            self._peak_cuda = round(max(used, self._peak_cuda or 0.0), 1)
+        self._wall += time.perf_counter() - self._wall_from
+        self._cpu += time.process_time() - self._cpu_from
+        rss = _peak_rss_mb()
+        self._rss = rss if self._rss is None or rss is None else max(rss, self._rss)
         return {
-            "wall_s": round(time.perf_counter() - self._wall, 4),
-            "cpu_s": round(time.process_time() - self._cpu, 4),
-            "peak_rss_mb": _peak_rss_mb(),
-            "peak_cuda_mb": cuda,
-            "started_utc": self.started,
+            "wall_s": round(self._wall, 4),
+            "cpu_s": round(self._cpu, 4),
+            "peak_rss_mb": self._rss,
+            "peak_cuda_mb": self._peak_cuda,
+            "started_utc": self._started,
         }
+
+
+def _release_memory() -> None:
+    """Hand freed memory back to the system, so that an earlier fit's does not count for the next."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _peak_rss_mb() -> float | None:

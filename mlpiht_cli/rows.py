@@ -95,6 +95,10 @@ class Row(BaseModel):
         return {name: str(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in columns.items()}
 
 
+PROFILES = ("smoke", "laptop", "paper")
+"""Sizes of an experiment; the paper profile is the spec as it stands."""
+
+
 def table_name(spec: str, profile: str) -> str:
     """File name of a table: the paper profile has the plain name."""
     return f"{spec}.csv" if profile == "paper" else f"{spec}-{profile}.csv"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from mlpiht_cli.cells import Cell, Job
 from mlpiht_cli.errors import CellSkipped, InputError
-from mlpiht_cli.method import Callback, Fit, Status, finite, ignore
+from mlpiht_cli.method import Callback, Fit, Status, ignore
 from mlpiht_cli.metrics import evaluate
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.provenance import Meter, environment
@@ -54,29 +55,39 @@ class Runner:
         A cell that raises becomes a ``failed`` row, so that a sweep goes on; only the user's interrupt passes.
         """
         todo = {cell.point.s: cell for cell in job.cells}
-        meter = Meter(self.device)
         try:
             problem = self.problem(job.first)
             reason = job.first.method.supports(problem, job.first.shape)
             if reason is not None:
                 raise CellSkipped(reason)
-            cell = job.first
-            streams = Streams(cell.point.seed)
-            meter.reset()
-            for fit in cell.method.fit_path(problem, cell.shape, list(todo), streams, callback):
-                spent = meter.read()
-                cell = todo.pop(fit.budget)
-                yield self._scored(cell, problem, fit, spent), fit
-                if not cell.method.shares_trajectory:
-                    meter.reset()
+            for fit, spent in self._fits(job, problem, callback):
+                row = self._scored(todo[fit.budget], problem, fit, spent)
+                del todo[fit.budget]
+                yield row, fit
         except CellSkipped as skip:
             for cell in todo.values():
-                yield self._row(cell, status="skipped", reason=str(skip), **meter.read()), None
+                yield self._row(cell, {"status": "skipped", "reason": str(skip)}), None
         except Exception as error:
             log.debug("cell failed", exc_info=True)
+            reason = f"{type(error).__name__}: {error}"
             for cell in todo.values():
-                reason = f"{type(error).__name__}: {error}"
-                yield self._row(cell, status="failed", reason=reason, **meter.read()), None
+                yield self._row(cell, {"status": "failed", "reason": reason}), None
+
+    def _fits(self, job: Job, problem: Problem, callback: Callback) -> Iterator[tuple[Fit, dict[str, Any]]]:
+        """Fits of a job with what each cost: the trajectory up to it, or (none shared) its own run."""
+        cell = job.first
+        budgets = [one.point.s for one in job.cells]
+        path = cell.method.fit_path(problem, cell.shape, budgets, Streams(cell.point.seed), callback)
+        meter = Meter(self.device)
+        while True:
+            meter.resume()
+            fit = next(path, None)
+            spent = meter.pause()
+            if fit is None:
+                return
+            yield fit, spent
+            if not cell.method.shares_trajectory:
+                meter.reset()
 
     def problem(self, cell: Cell) -> Problem:
         """Data of a cell on the device, made anew only when they differ from the last ones."""
@@ -87,43 +98,37 @@ class Runner:
         return self._problem[1]
 
     def _scored(self, cell: Cell, problem: Problem, fit: Fit, spent: dict[str, Any]) -> Row:
-        columns: dict[str, Any] = {"status": fit.status.value, "reason": fit.reason}
-        if fit.status is Status.OK:
-            if fit.model.nnz > fit.budget:
-                raise RuntimeError(f"the model has {fit.model.nnz} nonzeros, the budget is {fit.budget}")
-            scores = evaluate(fit.model, problem.to(self.device, fit.model.layers[0].values.dtype))
-            if not finite(scores.value, scores.final_loss) and not scores.exact:
-                columns.update(status="diverged", reason="the network's predictions are not finite")
-            columns.update(
-                value=scores.value,
-                psnr=scores.psnr,
-                accuracy=scores.accuracy,
-                support_f1=scores.support_f1,
-                exact=scores.exact,
-                final_loss=scores.final_loss,
-                nnz=fit.model.nnz,
-                nnz_by_layer=fit.model.nnz_by_layer,
-            )
-        size = {"n": problem.n, "d": problem.d, "k": problem.k, "metric": problem.metric}
-        return self._row(cell, **size, **columns, **spent, iterations=fit.iterations, notes=dict(problem.notes))
+        """Row of a fit; a failure to score it is a ``failed`` row of this cell alone."""
+        columns = {"n": problem.n, "d": problem.d, "k": problem.k, "metric": problem.metric, **spent}
+        columns["iterations"] = fit.iterations
+        try:
+            columns |= self._scores(problem, fit)
+        except Exception as error:
+            log.debug("scoring failed", exc_info=True)
+            columns |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        return self._row(cell, columns, problem.notes)
 
-    def _row(self, cell: Cell, notes: dict[str, Any] | None = None, **columns: Any) -> Row:
+    def _scores(self, problem: Problem, fit: Fit) -> dict[str, Any]:
+        if fit.status is not Status.OK:
+            return {"status": fit.status.value, "reason": fit.reason}
+        if fit.model.nnz > fit.budget:
+            raise RuntimeError(f"the model has {fit.model.nnz} nonzeros, the budget is {fit.budget}")
+        scores = evaluate(fit.model, problem.to(self.device, fit.model.layers[0].values.dtype))
+        if scores is None:
+            return {"status": "diverged", "reason": "the network's predictions are not finite"}
+        undefined = f"{problem.metric} is undefined: the held-out target is constant" if scores.value is None else ""
+        return {
+            "status": "ok",
+            "reason": undefined,
+            "nnz": fit.model.nnz,
+            "nnz_by_layer": fit.model.nnz_by_layer,
+            **asdict(scores),
+        }
+
+    def _row(self, cell: Cell, columns: dict[str, Any], notes: Mapping[str, object] | None = None) -> Row:
         p = cell.point
-        params = {**cell.params, **({"data": notes} if notes else {})}
-        return Row(
-            spec=cell.spec,
-            figure=cell.figure,
-            panel=p.panel,
-            profile=cell.profile,
-            cell=cell.key,
-            task=p.task,
-            method=p.method,
-            depth=p.depth,
-            m=p.m,
-            s=p.s,
-            seed=p.seed,
-            params=params,
-            dtype=cell.method.dtype,
-            **environment(self.device),
-            **columns,
-        )
+        place = {"spec": cell.spec, "figure": cell.figure, "panel": p.panel, "profile": cell.profile}
+        axes = {"depth": p.depth, "m": p.m, "s": p.s, "seed": p.seed}
+        params = {**cell.params, **({"data": dict(notes)} if notes else {})}
+        names = {"cell": cell.key, "task": p.task, "method": p.method, "dtype": cell.method.dtype}
+        return Row(**place, **names, **axes, params=params, **environment(self.device), **columns)

@@ -7,13 +7,14 @@ number of processes may write.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from mlpiht_cli.files import write_atomic
-from mlpiht_cli.rows import DONE, Row, read_csv, table_name, to_csv
+from mlpiht_cli.rows import DONE, PROFILES, Row, read_csv, table_name, to_csv
 
 log = logging.getLogger("mlpiht")
 
@@ -35,9 +36,10 @@ class Store:
         return self.root / table_name(spec, profile)
 
     def write(self, row: Row) -> None:
-        """Add a record; earlier attempts stay."""
+        """Add a record; earlier ones stay, and so does another writer's of the same attempt."""
         text = row.model_dump_json(by_alias=True, indent=1)
-        write_atomic(self._folder(row.cell) / f"{row.cell}.{row.attempt:04d}.json", text.encode())
+        name = f"{row.cell}.{row.attempt:04d}.{uuid.uuid4().hex[:8]}.json"
+        write_atomic(self._folder(row.cell) / name, text.encode())
 
     def records(self, keys: Iterable[str]) -> dict[str, Row]:
         """Newest readable record of each key that has one; damaged records are named and passed over."""
@@ -52,16 +54,21 @@ class Store:
         return {key: row for key, row in newest.items() if row is not None}
 
     def known(self, keys: Iterable[str], spec: str) -> dict[str, Row]:
-        """Rows of the keys: from the records, else from the tables of the spec (a committed CSV counts)."""
+        """Best row of each key, from the records and the spec's tables (a committed CSV counts).
+
+        The latest attempt is the best; of equal ones a final one, then the record.
+        """
         wanted = set(keys)
-        rows = {}
-        for path in sorted(self.root.glob(f"{spec}*.csv")):
-            if path.stem == spec or path.stem.startswith(f"{spec}-"):
-                rows.update({row.cell: row for row in read_csv(path) if row.cell in wanted and row.status in DONE})
-        return {**rows, **self.records(wanted)}
+        tables = [self.root / table_name(spec, profile) for profile in PROFILES]
+        rows = [row for path in tables if path.exists() for row in read_csv(path)]
+        best: dict[str, Row] = {}
+        for row in [*(row for row in rows if row.cell in wanted), *self.records(wanted).values()]:
+            if row.cell not in best or _rank(row) >= _rank(best[row.cell]):
+                best[row.cell] = row
+        return best
 
     def write_table(self, path: Path, rows: Iterable[Row]) -> None:
-        """Derive a table; rows it loses that no record holds are made records first, so nothing is lost."""
+        """Derive a table; rows of other cells that it loses are made records first, so nothing is lost."""
         kept = list(rows)
         if path.exists():
             keys = {row.cell for row in kept}
@@ -95,3 +102,7 @@ class Store:
                 reason = str(error)
             log.warning("record %s is left out: %s; the cell is computed anew", path, reason)
         return None
+
+
+def _rank(row: Row) -> tuple[int, bool]:
+    return row.attempt, row.status in DONE

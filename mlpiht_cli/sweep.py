@@ -25,9 +25,13 @@ class Ledger:
 
     @property
     def counts(self) -> Counter[str]:
-        """Number of cells by status; ``todo`` for those without a final row."""
+        """Number of cells by status; ``todo`` for those still to run."""
         waiting = {cell.key for cell in self.todo}
         return Counter("todo" if cell.key in waiting else self.rows[cell.key].status for cell in self.cells)
+
+    def after(self, rows: dict[str, Row]) -> Counter[str]:
+        """Number of cells by status after a run that gave ``rows``."""
+        return Counter(rows[cell.key].status if cell.key in rows else "todo" for cell in self.cells)
 
 
 def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
@@ -37,8 +41,16 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
     """
     spec = cells[0].spec if cells else ""
     rows = store.known((cell.key for cell in cells), spec)
-    todo = [cell for cell in cells if force or cell.key not in rows or rows[cell.key].status not in DONE]
+    unique = {cell.key: cell for cell in cells}  # panels may share a cell
+    todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
     return Ledger(cells, rows, todo)
+
+
+def summary(total: int, counts: Counter[str]) -> str:
+    """One line such as ``300 cells: 40 done, 2 failed, 258 to run``."""
+    words = [("ok", "done"), *((status, status) for status in ("skipped", "diverged", "failed", "timeout"))]
+    parts = [f"{counts[status]} {word}" for status, word in [*words, ("todo", "to run")] if counts[status]]
+    return f"{total} cells: {', '.join(parts)}"
 
 
 class Sweep:
@@ -74,10 +86,15 @@ class Sweep:
         return rows
 
     def write_table(self) -> None:
-        """Derive the table from all that is known of the spec's cells."""
-        known = survey(self._every, self._store).rows
-        rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
-        self._store.write_table(self._table, rows)
+        """Derive the table from all that is known of the spec's cells, other sweeps' records included."""
+        written: dict[str, Row] | None = None
+        while True:
+            known = self._store.known((cell.key for cell in self._every), self._every[0].spec)
+            if known == written:  # nothing came in between reading and writing
+                return
+            rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
+            self._store.write_table(self._table, rows)
+            written = known
 
     def _run_job(self, job: Job, runner: Runner) -> Iterator[Row]:
         for made, _ in runner.run(job):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,9 +67,14 @@ class Task(BaseModel):
             The data are missing or unusable; the message says what to do.
         """
 
+    @cached_property
     def identity(self) -> dict[str, object]:
-        """What the data are, for the cell's key: the fields that change them, or a file's checksum."""
-        return self.model_dump(mode="json", exclude={"clip_budget"})
+        """What the data are, for the cell's key: the fields that change them, and checksums of files read."""
+        return {**self.model_dump(mode="json", exclude={"clip_budget"}), **self.content()}
+
+    def content(self) -> dict[str, object]:
+        """Checksums of what is read from files, as far as the settings do not fix it."""
+        return {}
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Make or read the data.

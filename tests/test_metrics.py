@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.metrics import accuracy, psnr, r2, support_f1
+from mlpiht_cli.metrics import accuracy, evaluate, psnr, r2, support_f1
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
 
 
 def matrix(rows: list[list[float]]) -> SparseMatrix:
@@ -36,7 +38,7 @@ def test_r2() -> None:
         == 1.0
     )
     assert r2(torch.full_like(y, 2.0), y) == 0.0
-    assert math.isnan(r2(y, torch.ones(3, 1)))
+    assert r2(y, torch.ones(3, 1)) is None
 
 
 def test_support_f1_knows_no_order_of_neurons() -> None:
@@ -48,3 +50,44 @@ def test_support_f1_knows_no_order_of_neurons() -> None:
     found = matrix([[1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 1.0]])
     assert support_f1(found, truth) == pytest.approx(2 * 3 / (6 + 3))
     assert support_f1(matrix([[0.0] * 4]), truth) == 0.0
+
+
+def line(slope: float) -> SparseMLP:
+    """The network yhat = slope * x."""
+    return SparseMLP((matrix([[slope]]),))
+
+
+def test_the_score_is_of_the_test_data_and_the_loss_of_the_training_data() -> None:
+    x, x_test = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]])
+    problem = Problem(x, 2 * x, x_test, 2 * x_test + 0.08, "psnr", peak=8.0)
+    scores = evaluate(line(2.0), problem)
+    assert scores is not None
+    assert scores.final_loss == 0.0
+    assert scores.value == scores.psnr == pytest.approx(40.0, abs=1e-3)
+    assert scores.accuracy is None
+
+
+@pytest.mark.parametrize(("error", "exact"), [(1.1e-5, False), (0.9e-5, True)])
+def test_exact_means_100_db(error: float, exact: bool) -> None:
+    y = torch.ones(4, 1)
+    scores = evaluate(
+        line(1.0 + error).to("cpu", torch.float64),
+        Problem(y, y, y, y, "psnr", peak=1.0).to(torch.device("cpu"), torch.float64),
+    )
+    assert scores is not None
+    assert scores.exact is exact
+
+
+def test_each_problem_is_scored_by_its_own_metric() -> None:
+    x = torch.tensor([[0.0], [1.0]])
+    by_accuracy = evaluate(line(1.0), Problem(x, x, x, 1 - x, "accuracy"))
+    by_r2 = evaluate(line(1.0), Problem(x, x, x, x, "r2"))
+    assert by_accuracy is not None
+    assert by_r2 is not None
+    assert (by_accuracy.value, by_accuracy.psnr, by_accuracy.exact) == (0.0, None, None)
+    assert (by_r2.value, by_r2.accuracy) == (1.0, None)
+
+
+def test_predictions_that_overflow_have_no_score() -> None:
+    x = torch.tensor([[1e30]])
+    assert evaluate(line(1e30), Problem(x, x, x, x, "psnr", peak=1.0)) is None

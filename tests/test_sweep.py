@@ -37,8 +37,8 @@ def test_a_sweep_fills_the_table_and_resumes(mlpiht: Run, spec: Path) -> None:
     rows = table(Path("results/tiny.csv"))
     assert len(rows) == 16
     assert {row["status"] for row in rows} == {"ok"}
-    for name in ("git_sha", "torch", "numpy", "python", "device", "threads", "dtype", "mlpiht", "params", "cell"):
-        assert name == "git_sha" or all(row[name] for row in rows), name
+    for name in ("torch", "numpy", "python", "device", "threads", "dtype", "mlpiht", "params", "cell", "iterations"):
+        assert all(row[name] for row in rows), name
     before = Path("results/tiny.csv").read_bytes()
     again = mlpiht("sweep", spec)
     assert "16 cells: 16 done" in again.err
@@ -153,6 +153,131 @@ def test_a_raising_cell_is_failed_and_tried_again(mlpiht: Run, spec: Path, monke
     assert {row["attempt"] for row in table(Path("results/tiny.csv")) if row["method"] == "iht"} == {"2"}
 
 
+@pytest.mark.parametrize("fault", ["raises", "over budget"])
+def test_a_cell_that_cannot_be_scored_is_a_failed_row(
+    mlpiht: Run, spec: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    from mlpiht_cli import runner
+    from mlpiht_cli.model import SparseMLP
+
+    def broken(*_: object) -> None:
+        raise MemoryError("no room to score")
+
+    if fault == "raises":
+        monkeypatch.setattr(runner, "evaluate", broken)
+    else:
+        monkeypatch.setattr(SparseMLP, "nnz", 99)
+    result = mlpiht("sweep", spec)
+    assert result.code == 1
+    rows = table(Path("results/tiny.csv"))
+    assert [row["status"] for row in rows] == ["failed"] * 16
+    words = "no room to score" if fault == "raises" else "the model has 99 nonzeros, the budget is"
+    assert all(words in row["reason"] for row in rows)
+    assert all(row["value"] == row["nnz"] == "" for row in rows)
+
+
+def test_times_are_of_the_fit_alone(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One IMP run passes all budgets; scoring and recording the earlier ones is not on the later ones' bill."""
+    from mlpiht_cli import runner
+    from mlpiht_cli.metrics import Scores
+
+    def slow(*_: object) -> Scores:
+        time.sleep(0.3)
+        return Scores(1.0, 0.0)
+
+    monkeypatch.setattr(runner, "evaluate", slow)
+    Path("t.csv").write_text("a,y\n" + "".join(f"{i},{i % 5}\n" for i in range(30)))
+    text = Path(__file__).with_name("conftest.py").read_text()
+    body = text[text.index("spec_version: 1") : text.rindex('"""')]
+    Path("tiny.yaml").write_text(
+        body.replace("{name: planted, n: 60, d: 6}", "{name: tabular, path: t.csv}")
+        .replace("s: [2, 5]", "s: [1, 2, 3, 4]")
+        .replace(", set: {task.n: 40}", "")
+    )
+    assert mlpiht("sweep", "tiny", "--only", "method=imp,m=2,seed=0").code == 0
+    with Path("results/tiny.csv").open(newline="") as file:
+        walls = [float(row["wall_s"]) for row in sorted(csv.DictReader(file), key=lambda row: -int(row["s"]))]
+    assert walls == sorted(walls), "a smaller budget is reached later on the same run"
+    assert 0 < walls[-1] < 0.3
+
+
+def test_rows_say_whether_the_sources_were_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlpiht_cli import provenance
+
+    def git(*args: str) -> None:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *identity, *args], cwd=tmp_path, check=True, capture_output=True)
+
+    module = tmp_path / "mlpiht_cli" / "provenance.py"
+    module.parent.mkdir()
+    module.write_text("# as committed")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "start")
+    monkeypatch.setattr(provenance, "__file__", str(module))
+    found = []
+    for change in ("# as committed", "# changed"):
+        module.write_text(change)
+        (tmp_path / "results.csv").write_text("a sweep's own output")
+        provenance.git_state.cache_clear()
+        found.append(provenance.git_state())
+    provenance.git_state.cache_clear()
+    assert [dirty for _, dirty in found] == [False, True]
+    assert len(found[0][0]) == 40
+
+
+def test_two_sweeps_in_one_folder_make_one_table(mlpiht: Run, spec: Path) -> None:
+    base = [sys.executable, "-m", "mlpiht_cli", "sweep", str(spec), "--out", "shared", "--only"]
+    processes = [subprocess.Popen([*base, f"seed={seed}"], stderr=subprocess.DEVNULL) for seed in (0, 1)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    mlpiht("sweep", spec, "--out", "alone")
+    assert table(Path("shared/tiny.csv")) == table(Path("alone/tiny.csv"))
+
+
+def test_a_table_written_meanwhile_is_merged(mlpiht: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another sweep's record that comes between reading the records and writing the table is not lost."""
+    from mlpiht_cli.store import Store
+
+    mlpiht("sweep", spec, "--only", "seed=1", "--out", "other")
+    write, moved = Store.write_table, []
+
+    def late(store: Store, path: Path, rows: Any) -> None:
+        if not moved:
+            moved.extend(Path("other/.records").rglob("*.json"))
+            for record in moved:
+                target = store.root / record.relative_to("other")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                record.rename(target)
+        write(store, path, rows)
+
+    monkeypatch.setattr(Store, "write_table", late)
+    mlpiht("sweep", spec, "--only", "seed=0")
+    assert len(moved) == 8
+    assert len(table(Path("results/tiny.csv"))) == 16
+
+
+def test_failed_rows_of_other_cells_stay_in_the_table(mlpiht: Run, spec: Path) -> None:
+    mlpiht("sweep", spec)
+    path = Path("results/tiny.csv")
+    path.write_text(path.read_text().replace(",ok,", ",failed,"))
+    for record in Path("results/.records").rglob("*.json"):
+        record.unlink()
+    result = mlpiht("sweep", spec, "--only", "m=3")
+    assert "left the table" not in result.err
+    statuses = [(row["m"], row["status"], row["attempt"]) for row in table(path)]
+    assert sorted(set(statuses)) == [("2", "failed", "1"), ("3", "ok", "2")]
+    assert len(statuses) == 16
+
+
+def test_panels_may_share_cells(mlpiht: Run, spec: Path) -> None:
+    text = spec.read_text()
+    panel = text[text.index("  - name: a") : text.index("figure:")]
+    spec.write_text(text.replace(panel, panel + panel.replace("name: a", "name: b")))
+    assert mlpiht("sweep", spec, "--json").json["counts"] == {"ok": 32}
+    assert len(table(Path("results/tiny.csv"))) == 32
+    assert "32 cells: 32 done" in mlpiht("sweep", spec).err
+
+
 def test_skipped_cells_have_reasons(mlpiht: Run, spec: Path) -> None:
     spec.write_text(
         spec.read_text().replace("    m: [2, 3]", "    depth: 2\n    m: [2, 3]").replace("[2, 5]", "[8, 12]")
@@ -163,7 +288,7 @@ def test_skipped_cells_have_reasons(mlpiht: Run, spec: Path) -> None:
     reasons = {row["method"]: "" for row in rows}
     for row in rows:
         reasons[row["method"]] += row["reason"]
-    assert "cannot hold its share" in reasons["imp"]
+    assert "cannot hold a share" in reasons["imp"]
     assert "one hidden layer" in reasons["iht"]
     assert all(row["value"] == "" for row in rows if row["status"] == "skipped")
 

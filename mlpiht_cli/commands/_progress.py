@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections import Counter
@@ -34,6 +35,9 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+        if kind is KeyboardInterrupt:
+            again = shlex.join(["mlpiht", *sys.argv[1:]])
+            click.echo(f"stopped; every finished cell is recorded. To go on: {again}", err=True)
 
     def __call__(self, row: Row) -> None:
         """Count one row; anything that is not well is said at once."""

@@ -44,7 +44,9 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
         problem = made.build(axes, Streams(options["seed"]))
     except CellSkipped as skip:
         raise InputError(str(skip)) from skip
-    manifest = write_dataset(out, task, made, axes, options["seed"], problem)
+    facts = {"task": task, "version": made.version, "params": made.model_dump(mode="json")}
+    facts |= {"m": axes.m, "s": axes.s, "depth": axes.depth, "seed": options["seed"]}
+    manifest = write_dataset(out, facts, problem)
     if as_json:
         common.echo_json(manifest)
         return

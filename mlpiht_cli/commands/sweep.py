@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +31,13 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     failed or diverged.
     """
     from mlpiht_cli import plan
+    from mlpiht_cli.commands._progress import Progress
     from mlpiht_cli.files import check_writable
     from mlpiht_cli.runner import Runner, pick_device
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.store import Store
-    from mlpiht_cli.sweep import Sweep, survey
+    from mlpiht_cli.sweep import Sweep, summary, survey
 
     runner = Runner(pick_device(options["device"]))
     loaded, _ = plan.validate(find_spec(spec), options["sets"])
@@ -50,56 +48,22 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
         raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `mlpiht status {spec}`")
     store = Store(out)
     ledger = survey(chosen, store, options["force"])
-    for task in {cell.task for cell in ledger.todo}:
-        task.check_data()
-    if not options["dry_run"]:
-        check_writable(out / ".records")
-    table = store.table(loaded.name, profile)
     quiet = settings["quiet"] or options["as_json"]
     if not quiet:
         click.echo(f"{loaded.name} ({profile}): {summary(len(chosen), ledger.counts)}", err=True)
-    if options["dry_run"]:
-        return _report(ledger.counts, len(chosen), table, options, ran=0)
-    sweep = Sweep(every, ledger, store, table)
-    rows = _run(sweep, runner, len(ledger.todo), settings["quiet"], options["fail_fast"])
-    counts = Counter(row.status for key, row in rows.items() if key in {cell.key for cell in chosen})
-    counts["todo"] = len(chosen) - sum(counts.values())
-    return _report(+counts, len(chosen), table, options, ran=len(ledger.todo))
-
-
-def _run(sweep: Any, runner: Any, total: int, quiet: bool, fail_fast: bool) -> Any:
-    from mlpiht_cli.commands._progress import Progress
-
-    try:
-        with Progress(total, quiet or not total) as progress:
-            return sweep.run(runner, progress, fail_fast)
-    except KeyboardInterrupt:
-        again = shlex.join(["mlpiht", *sys.argv[1:]])
-        click.echo(f"stopped; every finished cell is recorded. To go on: {again}", err=True)
-        raise
-
-
-def summary(total: int, counts: Counter[str]) -> str:
-    """One line such as ``300 cells: 40 done, 2 failed, 258 to run``."""
-    words = [("ok", "done"), *((status, status) for status in ("skipped", "diverged", "failed", "timeout"))]
-    parts = [f"{counts[status]} {word}" for status, word in [*words, ("todo", "to run")] if counts[status]]
-    return f"{total} cells: {', '.join(parts)}"
-
-
-def _report(counts: Counter[str], total: int, table: Path, options: dict[str, Any], ran: int) -> int:
-    bad = sum(counts[status] for status in ("failed", "diverged", "timeout"))
+    counts, table = ledger.counts, store.table(loaded.name, profile)
+    if not options["dry_run"]:
+        for task in {cell.task for cell in ledger.todo}:
+            task.check_data()
+        check_writable(out / ".records")
+        with Progress(len(ledger.todo), settings["quiet"] or not ledger.todo) as progress:
+            rows = Sweep(every, ledger, store, table).run(runner, progress, options["fail_fast"])
+        counts = ledger.after(rows)
     if options["as_json"]:
-        common.echo_json(
-            {
-                "cells": total,
-                "counts": dict(counts),
-                "ran": ran,
-                "table": str(table),
-                "dry_run": options["dry_run"],
-            }
-        )
-    elif options["dry_run"]:
-        click.echo(summary(total, counts))
+        ran = ledger.counts["todo"] - counts["todo"]
+        facts = {"cells": len(chosen), "counts": counts, "ran": ran, "table": str(table)}
+        common.echo_json({**facts, "dry_run": options["dry_run"]})
     else:
-        click.echo(f"{summary(total, counts)}; {table}")
+        click.echo(summary(len(chosen), counts) + ("" if options["dry_run"] else f"; {table}"))
+    bad = sum(counts[status] for status in ("failed", "diverged", "timeout"))
     return 1 if bad and not options["dry_run"] else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import Row, read_csv, table_name
-from mlpiht_cli.specs.expand import Point, points, with_profile
+from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
+from mlpiht_cli.specs.expand import Point, Told, points, settings_told, with_profile
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.schema import PAPER, PROFILES, FigureSpec, load_spec
+from mlpiht_cli.specs.schema import PAPER, FigureSpec, load_spec
 
+log = logging.getLogger("mlpiht")
+
+_NOTHING = Told({}, {}, False)
 PERFECT_DB = 170.0
 """What a PSNR of inf (no error at all) counts for in a mean: a little above what float32 labels can show."""
 
@@ -72,14 +76,15 @@ class PanelTable:
 
 def _average(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[float, str]:
     """Mean and state of one grid cell over its seeds."""
-    values = [getattr(row, metric) for row in rows if row is not None and row.status == "ok"]
-    values = [value for value in values if value is not None]
-    if values and (partial or len(values) == len(rows)):
-        return float(np.mean([PERFECT_DB if value == np.inf else value for value in values])), "ok"
-    known = [row.status for row in rows if row is not None]
-    if len(known) < len(rows):
+    known = {row.status for row in rows if row is not None}
+    if known - {"ok", "skipped"}:
+        return np.nan, "bad"  # leaving out what diverged would favour the method that diverges
+    if None in rows and not (partial and "ok" in known):
         return np.nan, "missing"
-    return np.nan, "skipped" if "skipped" in known and not set(known) & {"failed", "diverged"} else "bad"
+    if "skipped" in known:
+        return np.nan, "skipped"
+    values = [getattr(row, metric) for row in rows if row is not None]
+    return float(np.mean([PERFECT_DB if value == np.inf else value for value in values])), "ok"
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
     Raises
     ------
     InputError
-        No such spec, or no table yet; the message says how to get one.
+        No such spec, no table yet, or rows without the figure's metric; the message says what to do.
     """
     if source.endswith(".csv"):
         return _from_csv(Path(source))
@@ -125,13 +130,23 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
         others = [p for p in PROFILES if p != profile and (results / table_name(spec.name, p)).exists()]
         hint = f"; there is a table of --profile {others[0]}" if others else ""
         raise InputError(f"{path}: no table yet; make it with `mlpiht sweep {source} --profile {profile}`{hint}")
-    rows = {_place(row): row for row in read_csv(path)}
+    every = read_csv(path)
+    told = settings_told(spec, shrunk, profile)
+    fitting = [row for row in every if told.get((row.panel, row.method), _NOTHING).fit(row)]
+    if len(fitting) < len(every):
+        log.warning(
+            "%s: %d row(s) were made with other settings than the spec's and are left out; "
+            "`mlpiht plot %s` draws the table as it stands",
+            *(path, len(every) - len(fitting), path),
+        )
+    rows = {_place(row): row for row in fitting}
     panels = []
     wanted = list(points(shrunk))
     for panel in shrunk.panels:
         here = [point for point in wanted if point.panel == panel.name]
         limits = panel.limits or spec.figure.limits
         panels.append(_panel(panel.name, panel.title or panel.name, here, limits, rows))
+    _check_metric(rows.values(), spec.figure.metric, path)
     return FigureTable(path.stem, spec.title, spec.figure, _note(profile, rows.values()), panels)
 
 
@@ -141,9 +156,10 @@ def _from_csv(path: Path) -> FigureTable:
     if not table:
         raise InputError(f"{path}: holds no rows")
     rows = {_place(row): row for row in table}
-    metrics = {row.metric for row in table if row.metric in DEFAULT_LIMITS}
-    metric = "psnr" if "psnr" in metrics or not metrics else "accuracy"
-    figure = FigureSpec(label=table[0].figure, metric="psnr" if metric == "psnr" else "accuracy")
+    metrics = sorted({row.metric for row in table if row.status == "ok"})
+    metric = "accuracy" if metrics == ["accuracy"] else "psnr"
+    _check_metric(table, metric, path)
+    figure = FigureSpec.model_validate({"label": table[0].figure, "metric": metric})
     panels = []
     for name in dict.fromkeys(row.panel for row in table):
         own = [row for row in table if row.panel == name]
@@ -158,6 +174,15 @@ def _from_csv(path: Path) -> FigureTable:
     profiles = {row.profile for row in table}
     note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", table)
     return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
+
+
+def _check_metric(rows: Iterable[Row], metric: str, path: Path) -> None:
+    other = next((row for row in rows if row.status == "ok" and getattr(row, metric) is None), None)
+    if other is not None:
+        raise InputError(
+            f"{path}: the figure shows {metric}, but the rows of panel '{other.panel}' have {other.metric}; "
+            "set figure.metric, or plot panels of one metric at a time"
+        )
 
 
 def _place(row: Row) -> tuple[str, str, int, int, int]:

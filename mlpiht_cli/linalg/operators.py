@@ -22,6 +22,12 @@ CACHE_BYTES = 256 * 2**20
 """Most memory one operator spends on what it could recompute: gate masks, and columns of a support."""
 
 
+TILE = 256
+"""Most neurons in a tile."""
+TILE_NUMBERS = 2**23
+"""Most numbers of a tile's activations; with n samples a tile has at most TILE_NUMBERS / n neurons."""
+
+
 class Tile(NamedTuple):
     """Part of a coordinate vector: the neurons ``rows`` (int64 ``[t]``) and their ``values`` ``[t, d]``."""
 
@@ -74,11 +80,14 @@ class GatedReLUOperator:
     signs
         Fixed output signs, ``[m]`` of +1 and -1, or None for all +1 (the paper).
     tile
-        Neurons handled at a time; bounds the working memory and changes no result beyond rounding.
+        Most neurons handled at a time; bounds the working memory and changes results by rounding only.
     """
 
-    def __init__(self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None, tile: int = 256) -> None:
-        self._features, self._gates, self._m, self._signs, self._tile = features, gates, m, signs, tile
+    def __init__(
+        self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None, tile: int = TILE
+    ) -> None:
+        self._features, self._gates, self._m, self._signs = features, gates, m, signs
+        self._tile = max(1, min(tile, TILE_NUMBERS // max(1, features.shape[1])))
         self._neurons = gates.neurons
         self._masks: dict[int, Tensor] = {}
         self._cached = 0
@@ -142,7 +151,7 @@ class GatedColumns:
     """Columns of a gated ReLU operator: feature ``col`` masked by its neuron's gate.
 
     The masked columns are held when they fit in ``CACHE_BYTES``; otherwise they are rebuilt in chunks of samples
-    at every product, so that working memory stays bounded for any support.
+    at every product. Masks of the support's neurons, one byte a sample and neuron, are held in any case.
     """
 
     def __init__(self, features: Tensor, col: Tensor, mask: Tensor, place: Tensor, signs: Tensor | None) -> None:

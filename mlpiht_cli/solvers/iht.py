@@ -38,6 +38,7 @@ def iht_step(
     support = operator.columns(weights.index)
     residual = support.matvec(weights.values) - y
     step = exact_step(support, support.rmatvec(residual))
+    del support  # its columns would stay beside the new ones
     top = StreamedTopS(s)
     for tile in operator.rmatvec(residual):
         index = (tile.rows[:, None] * weights.cols + torch.arange(weights.cols, device=y.device)).flatten()
@@ -75,7 +76,6 @@ class IHT(Method):
     signs: Literal["positive", "alternating"] = Field(
         "positive", description="fixed output signs; alternating ones can fit negative or concave targets"
     )
-    tile: int = Field(256, ge=1, exclude=True, description="neurons handled at a time; no effect on results")
 
     @model_validator(mode="before")
     @classmethod
@@ -132,7 +132,7 @@ class IHT(Method):
                 gates = WeightGates(weights)
             if not len(gates.neurons):
                 break  # every neuron is dead: nothing can change any more
-            operator = GatedReLUOperator(turn.features, gates, shape.m, signs, self.tile)
+            operator = GatedReLUOperator(turn.features, gates, shape.m, signs)
             weights, loss = iht_step(operator, turn.y, weights, budget, refine)
             history.append(loss / len(turn.y))
             callback(len(history), history[-1])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.rows import Row
 from mlpiht_cli.specs.schema import Entry, Panel, Profile, Spec
 
 
@@ -67,6 +68,40 @@ def points(spec: Spec) -> Iterator[Point]:
                 for s in panel.s:
                     for seed in panel.seeds or spec.seeds:
                         yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Settings that a spec and profile tell a panel's task and a method; all others are defaults."""
+
+    task: dict[str, Any]
+    method: dict[str, Any]
+    known: bool = True
+
+    def fit(self, row: Row) -> bool:
+        """Whether a row was made with these settings."""
+        pairs = (self.task, row.params.get("task")), (self.method, row.params.get("method"))
+        return self.known and all(
+            isinstance(made, dict) and all(made.get(name) in (value, None) for name, value in told.items())
+            for told, made in pairs
+        )
+
+
+def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], Told]:
+    """Settings by panel and method; a profile's settings go to whatever has a field of that name."""
+    sets = spec.profiles[profile].set if profile in spec.profiles else {}
+    over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
+    for name, value in sets.items():
+        head, _, field = name.partition(".")
+        over[head][field] = value
+    told = {}
+    for panel in shrunk.panels:
+        for method in methods_of(panel, shrunk):
+            settings = {**method.settings, **over["method"]}
+            if "epochs" in over["method"] and "steps" not in over["method"]:
+                settings.pop("steps", None)  # an epoch of the full batch is a step
+            told[panel.name, method.name] = Told({**panel.task.settings, **over["task"]}, settings)
+    return told
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

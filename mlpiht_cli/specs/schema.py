@@ -11,7 +11,6 @@ from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.load import Document, Fault, load
 
 SPEC_VERSION = 1
-PROFILES = ("smoke", "laptop", "paper")
 PAPER = "paper"
 
 Width = Annotated[int, Field(ge=1, strict=True)]
@@ -112,10 +111,9 @@ class Spec(_Strict):
 
     @model_validator(mode="after")
     def _unique_names(self) -> Spec:
-        for what, names in (
-            ("panels", [panel.name for panel in self.panels]),
-            ("methods", [method.name for method in self.methods]),
-        ):
+        lists = {"panels": [panel.name for panel in self.panels], "methods": [one.name for one in self.methods]}
+        lists |= {f"methods of panel '{p.name}'": [one.name for one in p.methods or []] for p in self.panels}
+        for what, names in lists.items():
             if len(set(names)) != len(names):
                 raise ValueError(f"two {what} have the same name")
         return self

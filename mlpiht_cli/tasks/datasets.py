@@ -134,6 +134,13 @@ def load(file: DataFile) -> tuple[bytes, str | None]:
     return data, digest
 
 
+def unofficial(name: str) -> dict[str, str]:
+    """Checksums, by file, of the local files of a data set whose content is not the official one."""
+    local = {file: find(file) for file in FILES[name]}
+    digests = {file: sha256(payload(path, file.limit)) for file, path in local.items() if path is not None}
+    return {file.name: digest for file, digest in digests.items() if digest != file.payload_sha256}
+
+
 def download(file: DataFile) -> Path:
     """Fetch a file into the user's cache, checked against the published checksum."""
     place = data_dirs()[-1] / file.folder

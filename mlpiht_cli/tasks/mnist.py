@@ -92,6 +92,10 @@ class MNISTBinary(Task):
         """Read the files once, downloading what is missing."""
         mnist_split((0, 1))
 
+    def content(self) -> dict[str, object]:
+        """Checksums of local files that are not the official ones: their rows are other cells."""
+        return dict(datasets.unofficial("mnist"))
+
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Read and split the files; every cell has the same data."""
         split = mnist_split((0, 1))

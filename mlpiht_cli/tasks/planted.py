@@ -16,6 +16,8 @@ from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis, Dims, Task
 
+_ROWS = 4096  # samples labelled at a time: bounds the float64 activations
+
 
 class Planted(Task):
     """Recover a sparse network from its own labels; the metric is the PSNR on the training set.
@@ -40,7 +42,8 @@ class Planted(Task):
         """Draw weights and inputs from NumPy's legacy streams, so that every array is pinned by the seed."""
         weights = self.weights(axes, streams)
         x = streams.planted_inputs().normal(size=(self.n, self.d)).astype(np.float32)
-        y = _labels(x, weights, self.k)
+        chunks = [x[start : start + _ROWS] for start in range(0, self.n, _ROWS)]
+        y = np.concatenate([_labels(chunk, weights, self.k) for chunk in chunks])
         if not y.any():
             raise CellSkipped("the planted network is zero on every sample, so there is nothing to recover")
         inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
@@ -67,9 +70,10 @@ class Planted(Task):
                 f"s={axes.s} is above the {total} weights of the planted network at m={axes.m}; lower s, raise m, "
                 "or set task.clip_budget=true to plant all of them"
             )
-        if axes.depth > 1 and axes.m**2 < share:
+        if axes.depth > 1 and axes.m**2 < axes.s // axes.depth:
             raise CellSkipped(
-                f"a layer of m^2 = {axes.m**2} weights cannot hold its share s // {layers} = {share} of the budget"
+                f"m^2 = {axes.m**2} weights between hidden layers cannot hold a share "
+                f"s // {axes.depth} = {axes.s // axes.depth} of the budget"
             )
         generator = streams.planted_weights()
         weights = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -59,7 +60,7 @@ class Recipe(BaseModel):
         Raises
         ------
         InputError
-            A feature is missing.
+            A feature is missing, or a value too large.
         """
         missing = [name for name in self.features if name not in table.features]
         if missing:
@@ -69,7 +70,12 @@ class Recipe(BaseModel):
         x = (table.x[:, order] - np.array(self.mean)) / np.array(self.scale)
         if self.intercept:
             x = np.column_stack([x, np.ones(len(x))])
-        return torch.from_numpy(_single(x))
+        single = _single(x)
+        bad = np.argwhere(~np.isfinite(single))
+        if len(bad):
+            name = self.features[bad[0][1]]
+            raise InputError(f"column '{name}', data row {bad[0][0] + 1}: too large for float32 once standardised")
+        return torch.from_numpy(single)
 
     def targets(self, raw: NDArray[Any]) -> torch.Tensor:
         """Network targets ``[n, 1]`` in float32."""
@@ -107,27 +113,30 @@ class Tabular(Task):
     standardise: bool = Field(True, description="shift and scale features by the training rows' mean and std")
     intercept: bool = Field(True, description="append a column of ones, so that hinges need not pass the origin")
 
-    def identity(self) -> dict[str, object]:
-        """Fields with the file's checksum in place of its path."""
-        digest = sha256(_bytes(Path(self.path)))
-        return {**self.model_dump(mode="json", exclude={"path", "clip_budget"}), "sha256": digest}
+    def content(self) -> dict[str, object]:
+        """The file's checksum, in place of its path."""
+        return {"path": None, "sha256": sha256(_bytes(Path(self.path)))}
+
+    @cached_property
+    def _table(self) -> Table:
+        return read_table(Path(self.path), self.target)
 
     def dims(self) -> Dims:
         """Size of the training data."""
-        table = read_table(Path(self.path), self.target)
+        table = self._table
         return Dims(self._train_rows(len(table.x)), len(table.features) + self.intercept, 1)
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Read the file, split it by seed, standardise with the training rows."""
-        table = read_table(Path(self.path), self.target)
+        table = self._table
         assert table.target is not None
         order = streams.split().permutation(len(table.x))
         count = self._train_rows(len(table.x))
         train, test = np.sort(order[:count]), np.sort(order[count:])
         recipe = self._recipe(table, train)
         x, y = recipe.inputs(table), recipe.targets(table.target)
-        if not bool(torch.isfinite(x).all() and torch.isfinite(y).all()):
-            raise InputError(f"{self.path}: values too large for float32 after standardisation")
+        if not bool(torch.isfinite(y).all()):
+            raise InputError(f"{self.path}: target '{self.target}' has values too large for float32")
         return Problem(
             x[train],
             y[train],
@@ -149,7 +158,7 @@ class Tabular(Task):
         mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
         if self.standardise:
             mean, std = x.mean(axis=0), x.std(axis=0)
-            scale = np.where(std > 0, std, 1.0)
+            scale = np.where(_varies(mean, std), std, 1.0)
         learned = {
             "features": table.features,
             "target": self.target,
@@ -169,7 +178,7 @@ class Tabular(Task):
                 "numbers (regression) or two classes (binary) can be fitted"
             )
         y = table.target[train].astype(np.float64)
-        if not y.std() > 0:
+        if not _varies(y.mean(), y.std()):
             raise InputError(f"{self.path}: target '{self.target}' is constant on the training rows")
         return Recipe.model_validate(
             {**learned, "kind": "regression", "y_mean": float(y.mean()), "y_scale": float(y.std())}
@@ -203,6 +212,11 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
         row = int(np.flatnonzero(~np.isfinite(y))[0])
         raise InputError(f"{path}: target '{target}', data row {row + 1}: missing or not a finite number")
     return Table(features=columns, x=x, target=y)
+
+
+def _varies(mean: NDArray[np.float64] | np.float64, std: NDArray[np.float64] | np.float64) -> NDArray[np.bool_]:
+    """Whether a spread is more than the rounding of a constant."""
+    return np.asarray(std > 1e-12 * np.abs(mean))
 
 
 def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:

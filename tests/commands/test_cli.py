@@ -217,6 +217,10 @@ SPEC_FAULTS = {
     ("s: [2, 5]", "s: [0]"): "panels[0].s[0]",
     ("s: [2, 5]", "s: [2, 99]"): "s=99 is above the 12 weights that iht counts at m=2",
     ("title: Tiny", "title: Tiny\ntitle: Two"): "tiny.yaml:4:1: title: duplicate key, first given in line 3",
+    (
+        "    m: [2, 3]",
+        "    methods: [{name: iht}, {name: iht}]\n    m: [2, 3]",
+    ): "two methods of panel 'a' have the same name",
     ("title: Tiny", "titel: Tiny"): "titel: unknown field, did you mean 'title'?",
     ("spec_version: 1", "spec_version: 2"): "this mlpiht reads version 1, the spec has 2; update mlpiht",
     ("limits: [-20, 50]", "limits: [50, -20]"): "the lower limit must be below the upper one",

@@ -43,7 +43,7 @@ def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: Panel
     assert grid.state.tolist() == [["ok", "ok", "missing"], ["missing", "skipped", "bad"]]
     np.testing.assert_allclose(grid.mean, [[15.0, (PERFECT_DB + 30) / 2, np.nan], [np.nan] * 3])
     partial = panel.grid("iht", "psnr", partial=True)
-    assert partial.state.tolist() == [["ok", "ok", "ok"], ["missing", "skipped", "ok"]]
+    assert partial.state.tolist() == [["ok", "ok", "ok"], ["missing", "skipped", "bad"]]
     assert partial.mean[0, 2] == 40.0
 
 
@@ -88,6 +88,29 @@ def test_plot_of_a_spec_and_of_its_table(mlpiht: Run, tiny_spec: str) -> None:
     other = mlpiht("plot", "tiny", "--profile", "smoke")
     assert other.code == 2
     assert "there is a table of --profile paper" in other.err
+
+
+def test_rows_of_other_settings_are_not_passed_off_as_the_specs(mlpiht: Run, tiny_spec: str) -> None:
+    Path("tiny.yaml").write_text(tiny_spec)
+    mlpiht("sweep", "tiny", "--set", "method.iht.steps=1", "--set", "task.n=30")
+    result = mlpiht("plot", "tiny", "--json")
+    assert result.json["missing"] == 16
+    assert "16 row(s) were made with other settings than the spec's" in result.err
+    assert mlpiht("plot", "results/tiny.csv", "--json").json["missing"] == 0
+    mlpiht("sweep", "tiny", "--profile", "smoke")
+    assert mlpiht("plot", "tiny", "--profile", "smoke", "--json").json == {
+        "files": ["results/figures/tiny-smoke.png", "results/figures/tiny-smoke.pdf"],
+        "cells": 8,
+        "missing": 0,
+    }
+
+
+def test_a_figure_of_another_metric_is_refused(mlpiht: Run, tiny_spec: str) -> None:
+    Path("tiny.yaml").write_text(tiny_spec.replace("label: Tiny", "label: Tiny, metric: accuracy"))
+    mlpiht("sweep", "tiny", "--only", "method=iht")
+    result = mlpiht("plot", "tiny")
+    assert result.code == 2
+    assert "the figure shows accuracy, but the rows of panel 'a' have psnr" in result.err
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,19 @@ def test_an_unofficial_file_is_used_and_noted(
     assert "is not the official one" in caplog.text
 
 
+def test_rows_made_from_other_files_are_other_cells(
+    small_mnist: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = MNISTBinary().identity
+    (tmp_path / "data" / "mnist" / "train-images-idx3-ubyte").write_bytes(b"changed")
+    changed = MNISTBinary().identity
+    monkeypatch.setenv("MLPIHT_DATA_DIR", str(tmp_path / "nothing"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing"))
+    assert MNISTBinary().identity == {}, "the official files need no words"
+    assert len(other) == len(changed) == 4
+    assert other != changed
+
+
 def test_too_few_images_are_named(small_mnist: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnist, "TRAIN_PER_DIGIT", 70)
     with pytest.raises(InputError, match="images of digit 0"):

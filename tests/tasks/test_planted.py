@@ -61,8 +61,10 @@ def test_deeper_and_wider_networks_follow_the_protocol() -> None:
 
 
 def test_undefined_cells_are_skipped_with_a_reason() -> None:
-    with pytest.raises(CellSkipped, match="cannot hold its share"):
+    with pytest.raises(CellSkipped, match="cannot hold a share"):
         Planted(n=10, clip_budget=True).build(Axes(2, 10, depth=2), Streams(0))
+    with pytest.raises(CellSkipped, match=r"s // 2 = 5"):
+        Planted(n=10, k=10, clip_budget=True).build(Axes(2, 10, depth=2), Streams(0))
     # One weight on one sample: the ReLU is closed for some seed.
     task = Planted(n=1, d=3)
     outcomes = []
