@@ -104,6 +104,18 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+SHOWN = (
+    *("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value"),
+    *("psnr", "accuracy", "support_f1", "exact", "nnz", "iterations", "final_loss", "wall_s", "peak_rss_mb"),
+    *("device", "threads"),
+)
+
+
+def echo_row(columns: Mapping[str, Any]) -> None:
+    """Print what a person wants of a results row; all of it is in the JSON."""
+    echo_fields({name: columns[name] for name in SHOWN})
+
+
 def echo_fields(fields: Mapping[str, Any]) -> None:
     """Print name and value in two columns, leaving out what is not known."""
     width = max(len(name) for name in fields)

@@ -10,12 +10,6 @@ import click
 from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import CellSkipped, InputError
 
-SHOWN = (
-    *("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value"),
-    *("psnr", "accuracy", "support_f1", "exact", "nnz", "iterations", "final_loss", "wall_s", "peak_rss_mb"),
-    *("device", "threads"),
-)
-
 
 @click.command("fit")
 @click.option("--method", required=True, help="Method, e.g. iht or imp.")
@@ -79,7 +73,7 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
     if options["as_json"]:
         common.echo_json(fields)
     else:
-        common.echo_fields({name: fields[name] for name in SHOWN})
+        common.echo_row(fields)
     if options["save"] is not None and fit is not None and row.status == "ok":
         fit.model.save(options["save"], {"row": fields, "recipe": recipe})
         click.echo(f"model written to {options['save']}", err=True)
