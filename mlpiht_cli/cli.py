@@ -112,6 +112,11 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as in `mlpiht ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 1, words)
     except Exception as error:
         if "--debug" in words:
             traceback.print_exc()

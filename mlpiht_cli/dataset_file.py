@@ -26,7 +26,7 @@ def arrays_of(problem: Problem) -> Arrays:
 
 
 def write_dataset(path: Path, facts: dict[str, Any], problem: Problem) -> dict[str, Any]:
-    """Write ``path`` (NPZ) and ``path`` with suffix ``.json`` (manifest), and return the manifest.
+    """Write ``path`` (NPZ) and ``path.json`` (manifest), and return the manifest.
 
     ``facts`` says how the data were made.
 
@@ -44,5 +44,5 @@ def write_dataset(path: Path, facts: dict[str, Any], problem: Problem) -> dict[s
     text = json.dumps(manifest, indent=1)
     packed = pack({"manifest": np.array(text), **arrays})
     write_atomic(path, packed)
-    write_atomic(path.with_suffix(".json"), text.encode())
+    write_atomic(path.with_name(f"{path.name}.json"), text.encode())
     return {**manifest, "file": str(path), "sha256": sha256(packed)}

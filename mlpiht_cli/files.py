@@ -24,7 +24,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, option: str = "--out DIR") -> None:
     """Make sure that files can be made in a folder, creating it if need be.
 
     Raises
@@ -39,4 +39,4 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"cannot write to {folder} ({reason}); choose another folder with --out DIR") from error
+        raise InputError(f"cannot write to {folder} ({reason}); choose another place with {option}") from error

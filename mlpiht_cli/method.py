@@ -73,7 +73,7 @@ class Method(BaseModel):
     A method is told the problem, the shape and the budgets; it never scores itself and knows no task.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: ClassVar[str]
     """Name in figures."""

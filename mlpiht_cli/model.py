@@ -129,6 +129,8 @@ class SparseMLP:
             gates = _read_matrix(data, "gates") if "gates_index" in data else None
             readout = torch.from_numpy(data["readout"]) if "readout" in data else None
             meta = json.loads(str(data["meta"]))
+            if not isinstance(meta, dict):
+                raise TypeError("its meta data are no mapping")
             model = cls(layers, readout, gates)
             _check_shapes(model)
         except (ValueError, KeyError, TypeError) as error:

@@ -5,7 +5,7 @@ The only importer of the registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +17,8 @@ from mlpiht_cli.method import Method, Shape
 from mlpiht_cli.registry import METHODS, TASKS
 from mlpiht_cli.specs.expand import Point, methods_of, points, with_profile
 from mlpiht_cli.specs.load import Document, Fault, Location
-from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Spec, faults_of, read_spec
-from mlpiht_cli.task import Task
+from mlpiht_cli.specs.schema import PAPER, Panel, Spec, faults_of, read_spec
+from mlpiht_cli.task import Axes, Task
 
 Settings = Mapping[str, Any]
 _Kind = TypeVar("_Kind", bound=BaseModel)
@@ -63,26 +63,24 @@ def cells(spec: Spec, profile: str, overrides: Settings | None = None) -> list[C
     return out
 
 
-def single_cell(task: str, method: str, point: Callable[[str, str], Point], sets: Settings) -> Cell:
-    """One cell from names and ``task.``/``method.`` settings, as ``mlpiht fit`` runs it.
+def single_cell(point: Point, sets: Settings) -> Cell:
+    """One cell from its point and ``task.``/``method.`` settings, as ``mlpiht fit`` runs it.
 
     Raises
     ------
     InputError
         Unknown names or fields, or values out of range.
     """
-    for kind, known, name in (("task", TASKS, task), ("method", METHODS, method)):
-        if name not in known:
-            raise InputError(f"unknown {kind} '{name}'{did_you_mean(name, known)}")
-    unused = [name for name in sets if not name.startswith(("task.", "method."))]
-    if unused:
-        raise InputError(f"--set {unused[0]}: names start with task. or method., as in task.n=1000")
-    made_task = _from_sets(TASKS[task], _settings(sets, "task"), "task")
-    own = {**_settings(sets, "method"), **_settings(sets, f"method.{method}")}
-    merged = METHODS[method].merge(_with_hints(METHODS[method], {}, made_task), own)
-    made_method = _from_sets(METHODS[method], merged, "method")
-    cell = Cell(point(task, method), made_task, made_method)
-    fault = _budget_fault(cell.task, cell.method, cell.shape, cell.point.s, method)
+    if point.method not in METHODS:
+        raise InputError(f"unknown method '{point.method}'{did_you_mean(point.method, METHODS)}")
+    if point.task not in TASKS:
+        raise InputError(f"unknown task '{point.task}'{did_you_mean(point.task, TASKS)}")
+    _check_names(sets, {"task": {point.task}, "method": {point.method}})
+    task = _from_sets(TASKS[point.task], _settings(sets, "task", point.task), "task")
+    kind = METHODS[point.method]
+    merged = kind.merge(_with_hints(kind, {}, task), _settings(sets, "method", point.method))
+    cell = Cell(point, task, _from_sets(kind, merged, "method"))
+    fault = _budget_fault(cell.task, cell.method, cell.shape, point.s, point.method)
     if fault:
         raise InputError(fault)
     return cell
@@ -98,7 +96,8 @@ def make_task(name: str, sets: Settings) -> Task:
     """
     if name not in TASKS:
         raise InputError(f"unknown task '{name}'{did_you_mean(name, TASKS)}")
-    return _from_sets(TASKS[name], _settings(sets, "task"), "task")
+    _check_names(sets, {"task": {name}})
+    return _from_sets(TASKS[name], _settings(sets, "task", name), "task")
 
 
 def _from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
@@ -111,14 +110,13 @@ def _from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
         ) from error
 
 
-def _settings(sets: Settings, prefix: str) -> dict[str, Any]:
-    """Settings ``prefix.name`` without their prefix; deeper names belong elsewhere."""
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): value
-        for name, value in sets.items()
-        if name.startswith(start) and "." not in name.removeprefix(start)
-    }
+def _settings(sets: Settings, head: str, owner: str) -> dict[str, Any]:
+    """Settings of one task or method: ``head.field`` for any, ``head.owner.field`` for it alone, which wins."""
+    found: dict[str, Any] = {}
+    for start in (f"{head}.", f"{head}.{owner}."):
+        rest = {name.removeprefix(start): value for name, value in sets.items() if name.startswith(start)}
+        found |= {name: value for name, value in rest.items() if "." not in name}
+    return found
 
 
 def _with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str, Any]:
@@ -128,13 +126,12 @@ def _with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str,
 
 def _objects(panel: Panel, spec: Spec, sets: Settings) -> tuple[Task, dict[str, Method]]:
     """Task and methods of a panel, with overrides where a class has the field."""
-    settings = {**panel.task.settings, **_settings(sets, "task")}
+    settings = {**panel.task.settings, **_settings(sets, "task", panel.task.name)}
     task = _made(TASKS[panel.task.name], settings, ("task",))
     methods = {}
     for entry in methods_of(panel, spec):
         kind = METHODS[entry.name]
-        common = {k: v for k, v in _settings(sets, "method").items() if k in kind.model_fields}
-        over = {**common, **_settings(sets, f"method.{entry.name}")}
+        over = {k: v for k, v in _settings(sets, "method", entry.name).items() if k in kind.model_fields}
         settings = kind.merge(_with_hints(kind, entry.settings, task), over)
         methods[entry.name] = _made(kind, settings, ("methods", entry.name))
     return task, methods
@@ -209,7 +206,7 @@ def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault
     """Settings of a profile or of ``--set`` that fit nowhere, and budgets above the number of weights."""
     shrunk = _profiled(spec, profile)
     sets = {**_profile_sets(spec, profile), **overrides}
-    _check_names(shrunk, overrides)
+    _check_names(overrides, _used(shrunk))
     faults = []
     for i, panel in enumerate(shrunk.panels):
         try:
@@ -232,44 +229,50 @@ def _growth_faults(spec: Spec, panel: Panel, profile: str) -> list[Fault]:
     sets = _profile_sets(spec, profile)
     try:
         task, methods = _objects(panel, spec, {})
+        small_task, small_methods = _objects(panel, spec, sets)
     except _PanelError:
         return []  # said where the profile's own settings are checked, unless --set mends it
-    faults = []
-    for name, value in sets.items():
-        field = name.partition(".")[2]
-        before = [getattr(one, field, None) for one in (task, *methods.values())]
-        if any(number is not None and value > number for number in before):
-            at = ("profiles", profile, "set", name)
-            faults.append(Fault(at, f"{value} is above the spec's own value; a profile only shrinks"))
-    return faults
-
-
-def _check_names(spec: Spec, overrides: Settings) -> None:
-    """Overrides must name a field of some task or method of the spec."""
-    entries: dict[str, list[Entry]] = {
-        "task": [panel.task for panel in spec.panels],
-        "method": [entry for panel in spec.panels for entry in methods_of(panel, spec)],
+    pairs = [(task, small_task), *((methods[name], small_methods[name]) for name in methods)]
+    grown = {
+        field: (getattr(before, field), getattr(after, field))
+        for before, after in pairs
+        for field in ("n", "steps", "epochs")
+        if (getattr(after, field, None) or 0) > (getattr(before, field, None) or 0)
     }
+    return [
+        Fault(("profiles", profile, "set"), f"{field} grows from {a} to {b}; a profile only shrinks")
+        for field, (a, b) in grown.items()
+    ]
+
+
+def _used(spec: Spec) -> dict[str, set[str]]:
+    """Names of the tasks and methods of a spec."""
+    methods = {entry.name for panel in spec.panels for entry in methods_of(panel, spec)}
+    return {"task": {panel.task.name for panel in spec.panels}, "method": methods}
+
+
+def _check_names(overrides: Settings, used: Mapping[str, set[str]]) -> None:
+    """Overrides must name a field of some task or method that is used, so that none is lost silently."""
     for name in overrides:
         head, _, rest = name.partition(".")
-        if head not in entries or not rest:
-            raise InputError(f"--set {name}: names start with task. or method., as in task.n=1000")
+        if head not in used or not rest:
+            starts = " or ".join(f"{one}." for one in used)
+            raise InputError(f"--set {name}: names start with {starts}, as in task.n=1000")
         registry: Mapping[str, type[BaseModel]] = TASKS if head == "task" else METHODS
         owner, _, field = rest.rpartition(".")
-        used = {entry.name for entry in entries[head]}
-        if owner and owner not in used:
-            raise InputError(f"--set {name}: the spec has no {head} '{owner}'{did_you_mean(owner, used)}")
-        fields = {f for one in ([owner] if owner else used) for f in registry[one].model_fields}
+        if owner and owner not in used[head]:
+            raise InputError(f"--set {name}: no {head} '{owner}' here{did_you_mean(owner, used[head])}")
+        fields = {f for one in ([owner] if owner else used[head]) for f in registry[one].model_fields}
         if field not in fields:
-            raise InputError(f"--set {name}: unknown field '{field}'{did_you_mean(field, fields)}")
+            raise InputError(f"--set {name}: unknown field{did_you_mean(field, fields)}")
 
 
 def _budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) -> str | None:
     dims = task.dims()
     weights = method.weights(dims.d, dims.k, shape)
-    if s <= weights or task.clip_budget:
-        return None
-    return (
-        f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, raise m, "
-        "or set task.clip_budget=true to keep all weights there"
-    )
+    if s > weights and not task.clip_budget:
+        return (
+            f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, raise m, "
+            "or set task.clip_budget=true to keep all weights there"
+        )
+    return task.budget_fault(Axes(shape.m, s, shape.depth))

@@ -35,7 +35,7 @@ class Row(BaseModel):
     figure: str = ""
     panel: str = ""
     profile: str = ""
-    cell: str
+    cell: str = Field(pattern=r"^[0-9a-z]{1,64}$")  # it becomes a file name
     task: str
     method: str
     depth: int

@@ -42,12 +42,18 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+# Multiply-adds of one product of data and weights below which one thread is as fast as several, and far faster on a
+# busy machine, where threads wait for each other.
+SMALL_PRODUCT = 2**25
+
+
 class Runner:
     """Runs jobs one after the other on one device, keeping the last problem for jobs that share its data."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._problem: tuple[str, Problem] | None = None
+        self._threads = torch.get_num_threads()
 
     def run(self, job: Job, callback: Callback = ignore) -> Iterator[tuple[Row, Fit | None]]:
         """Yield each cell's row as soon as it is known, and its fit unless it was skipped or failed.
@@ -76,6 +82,8 @@ class Runner:
     def _fits(self, job: Job, problem: Problem, callback: Callback) -> Iterator[tuple[Fit, dict[str, Any]]]:
         """Fits of a job with what each cost: the trajectory up to it, or (none shared) its own run."""
         cell = job.first
+        small = problem.n * problem.d * cell.shape.m < SMALL_PRODUCT
+        torch.set_num_threads(1 if small else self._threads)
         budgets = [one.point.s for one in job.cells]
         path = cell.method.fit_path(problem, cell.shape, budgets, Streams(cell.point.seed), callback)
         meter = Meter(self.device)

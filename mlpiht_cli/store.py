@@ -30,6 +30,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._damaged: dict[str, list[Path]] = {}
 
     def table(self, spec: str, profile: str) -> Path:
         """The CSV of a spec."""
@@ -40,6 +41,8 @@ class Store:
         text = row.model_dump_json(by_alias=True, indent=1)
         name = f"{row.cell}.{row.attempt:04d}.{uuid.uuid4().hex[:8]}.json"
         write_atomic(self._folder(row.cell) / name, text.encode())
+        for path in self._damaged.pop(row.cell, ()):
+            path.unlink(missing_ok=True)  # its cell has been computed anew
 
     def records(self, keys: Iterable[str]) -> dict[str, Row]:
         """Newest readable record of each key that has one; damaged records are named and passed over."""
@@ -56,13 +59,16 @@ class Store:
     def known(self, keys: Iterable[str], spec: str) -> dict[str, Row]:
         """Best row of each key, from the records and the spec's tables (a committed CSV counts).
 
-        The latest attempt is the best; of equal ones a final one, then the record.
+        The latest attempt is the best; of equal ones a final one, then the record. A cell whose only record is
+        damaged is not known, whatever a table says: it is computed anew, which replaces the record.
         """
         wanted = set(keys)
         tables = [self.root / table_name(spec, profile) for profile in PROFILES]
         rows = [row for path in tables if path.exists() for row in read_csv(path)]
+        records = self.records(wanted)
+        usable = wanted - (set(self._damaged) - set(records))
         best: dict[str, Row] = {}
-        for row in [*(row for row in rows if row.cell in wanted), *self.records(wanted).values()]:
+        for row in [*(row for row in rows if row.cell in usable), *records.values()]:
             if row.cell not in best or _rank(row) >= _rank(best[row.cell]):
                 best[row.cell] = row
         return best
@@ -100,7 +106,9 @@ class Store:
                 reason = "it is truncated or damaged"
             except OSError as error:
                 reason = str(error)
-            log.warning("record %s is left out: %s; the cell is computed anew", path, reason)
+            if path not in self._damaged.setdefault(path.name.partition(".")[0], []):
+                self._damaged[path.name.partition(".")[0]].append(path)
+                log.warning("record %s is left out: %s; the cell is computed anew", path, reason)
         return None
 
 

@@ -39,7 +39,7 @@ class Task(BaseModel):
     A task knows no method. ``hints`` names defaults that suit it for settings a method may have.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     title: ClassVar[str]
     """Name in figures."""
@@ -57,6 +57,10 @@ class Task(BaseModel):
     def dims(self) -> Dims:
         """Size of the data, known without reading them where possible."""
         raise NotImplementedError
+
+    def budget_fault(self, axes: Axes) -> str | None:
+        """Say why the data cannot be made with this budget, or None."""
+        return None
 
     def check_data(self) -> None:
         """Make sure that the data are at hand, before anything runs.

@@ -78,6 +78,7 @@ def test_the_table_is_sorted() -> None:
         ("GOOD\nx", "row 3"),
         ("NEGATIVE", "row 2: status"),
         ("JSON", "row 2: "),
+        ("PATH", "row 2: cell"),
     ],
 )
 def test_broken_tables_name_the_row(tmp_path: Path, content: str, message: str) -> None:
@@ -85,6 +86,7 @@ def test_broken_tables_name_the_row(tmp_path: Path, content: str, message: str) 
     text = {
         "GOOD\nx": f"{good}x,y\n",
         "NEGATIVE": good.replace(",ok,", ",fine,"),
+        "PATH": good.replace(",c0,", ",../../c0,"),
         "JSON": good.replace("{", "("),
     }.get(content, content)
     (tmp_path / "t.csv").write_text(text)

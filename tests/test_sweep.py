@@ -95,7 +95,6 @@ def test_force_adds_an_attempt(mlpiht: Run, spec: Path) -> None:
 def test_a_truncated_record_is_computed_anew(mlpiht: Run, spec: Path) -> None:
     mlpiht("sweep", spec)
     before = table(Path("results/tiny.csv"))
-    Path("results/tiny.csv").unlink()
     victim = min(Path("results/.records").rglob("*.json"))
     victim.write_bytes(victim.read_bytes()[:100])
     result = mlpiht("sweep", spec)
@@ -103,6 +102,7 @@ def test_a_truncated_record_is_computed_anew(mlpiht: Run, spec: Path) -> None:
     assert "truncated or damaged; the cell is computed anew" in result.err
     assert "15 done, 1 to run" in result.err
     assert table(Path("results/tiny.csv")) == before
+    assert "damaged" not in mlpiht("sweep", spec).err, "the damaged record is replaced"
 
 
 def test_other_settings_lose_nothing(mlpiht: Run, spec: Path) -> None:

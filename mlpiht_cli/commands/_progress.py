@@ -35,8 +35,9 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        if kind is KeyboardInterrupt:
-            again = shlex.join(["mlpiht", *sys.argv[1:]])
+        if kind is not None and issubclass(kind, KeyboardInterrupt | OSError):
+            # Without --force: what it has done so far need not be done once more.
+            again = shlex.join(["mlpiht", *(word for word in sys.argv[1:] if word != "--force")])
             click.echo(f"stopped; every finished cell is recorded. To go on: {again}", err=True)
 
     def __call__(self, row: Row) -> None:

@@ -48,11 +48,14 @@ def list_data(as_json: bool) -> None:
 @common.offline_option
 def fetch(names: tuple[str, ...]) -> None:
     """Download what is missing of NAMES (default: all) into the user's cache."""
-    from mlpiht_cli.tasks.datasets import FILES, download, find
+    from mlpiht_cli.tasks.datasets import FILES, download, find, payload, sha256
 
     for name in names:
         for file in FILES[name]:
-            click.echo(str(find(file) or download(file)))
+            path = find(file)
+            if path is not None and sha256(payload(path, file.limit)) != file.payload_sha256:
+                raise InputError(f"{path}: not the official file; delete it, then fetch again")
+            click.echo(str(path or download(file)))
 
 
 @command.command("verify")
@@ -61,19 +64,15 @@ def verify(names: tuple[str, ...]) -> int:
     """Compare the local files of NAMES (default: all) with the official checksums; exit code 1 if one differs."""
     from mlpiht_cli.tasks.datasets import FILES, find, payload, sha256
 
-    wrong = 0
-    for name in names:
-        for file in FILES[name]:
-            path = find(file)
-            verdict = "missing"
-            if path is not None:
-                try:
-                    official = sha256(payload(path, file.limit)) == file.payload_sha256
-                    verdict = f"{'ok' if official else 'NOT the official file'}  {path}"
-                    wrong += not official
-                except InputError as error:
-                    verdict, wrong = f"damaged  {error}", wrong + 1
-            else:
-                wrong += 1
-            click.echo(f"{name}/{file.name:<26} {verdict}")
-    return 1 if wrong else 0
+    good = True
+    for name, file in [(one, file) for one in names for file in FILES[one]]:
+        path, verdict = find(file), "missing"
+        if path is not None:
+            try:
+                official = sha256(payload(path, file.limit)) == file.payload_sha256
+                verdict = f"{'ok' if official else 'NOT the official file'}  {path}"
+            except InputError as error:
+                verdict = f"damaged  {error}"
+        good &= verdict.startswith("ok")
+        click.echo(f"{name}/{file.name:<26} {verdict}")
+    return 0 if good else 1

@@ -29,7 +29,8 @@ def command(out: Path, as_json: bool) -> int:
 
     problems = []
     try:
-        check_writable(out)
+        # Look without leaving a folder behind.
+        check_writable(next(place for place in (out.absolute(), *out.absolute().parents) if place.exists()))
     except InputError as error:
         problems.append(str(error))
     own = os.environ.get(DATA_DIR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def command(
         raise InputError("--target goes with --data")
     if data is not None:
         task = "tabular"
+        for name in {"task.path", "task.target"} & set(sets):
+            raise InputError(f"--set {name}: name the file with --data and its target with --target")
         sets = {**sets, "task.path": str(data), **({"task.target": target} if target else {})}
     sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])
     return _fit(str(task), method, sets, options)
@@ -50,31 +53,28 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
     from mlpiht_cli.runner import Runner, pick_device
     from mlpiht_cli.specs.expand import Point
 
-    if options["save"] is not None:
-        check_writable(options["save"].absolute().parent)
-    cell = single_cell(
-        task,
-        method,
-        lambda t, n: Point("", t, n, options["depth"], options["m"], options["s"], options["seed"]),
-        sets,
-    )
+    axes = (options[name] for name in ("depth", "m", "s", "seed"))
+    cell = single_cell(Point("", task, method, *axes), sets)
     runner = Runner(pick_device(options["device"]))
     recipe: Any = None
-    try:
+    with contextlib.suppress(CellSkipped):  # the run below says so in its row
         problem = runner.problem(cell)
         recipe = problem.recipe
         reason = cell.method.supports(problem, cell.shape)
         if reason is not None:
             raise InputError(reason)
-    except CellSkipped:
-        pass  # the run below says so in its row
+    if options["save"] is not None:
+        check_writable(options["save"].absolute().parent, "--save FILE")
     row, fit = next(iter(runner.run(Job((cell,)))))
     fields = row.flat()
     if options["as_json"]:
         common.echo_json(fields)
     else:
         common.echo_row(fields)
-    if options["save"] is not None and fit is not None and row.status == "ok":
-        fit.model.save(options["save"], {"row": fields, "recipe": recipe})
-        click.echo(f"model written to {options['save']}", err=True)
+    if options["save"] is not None:
+        written = f"no model written: {row.status}"
+        if fit is not None and row.status == "ok":
+            fit.model.save(options["save"], {"row": fields, "recipe": recipe})
+            written = f"model written to {options['save']}"
+        click.echo(written, err=True)
     return 0 if row.status in ("ok", "skipped") else 1

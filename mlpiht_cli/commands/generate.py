@@ -39,11 +39,13 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
     made = make_task(task, sets)
     if out.suffix != ".npz":
         raise InputError(f"--out {out}: the file is an NPZ archive; let its name end in .npz")
-    check_writable(out.absolute().parent)
+    if out.with_name(f"{out.name}.json").is_dir() or out.is_dir():
+        raise InputError(f"--out {out}: a folder of that name (or with .json after it) is in the way")
     try:
         problem = made.build(axes, Streams(options["seed"]))
     except CellSkipped as skip:
         raise InputError(str(skip)) from skip
+    check_writable(out.absolute().parent, "--out FILE")
     facts = {"task": task, "version": made.version, "params": made.model_dump(mode="json")}
     facts |= {"m": axes.m, "s": axes.s, "depth": axes.depth, "seed": options["seed"]}
     manifest = write_dataset(out, facts, problem)

@@ -36,23 +36,24 @@ def command(
     Cells without results are hatched, skipped ones marked. Pictures go to DIR/figures.
     """
     kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    for kind in kinds:
+    for kind in kinds or [formats]:
         if kind not in FORMATS:
             raise InputError(f"--format {kind}: unknown{did_you_mean(kind, FORMATS)}")
     from mlpiht_cli.figures import FIGURES, Look, save
     from mlpiht_cli.figures.table import figure_table
     from mlpiht_cli.files import check_writable
 
+    look = Look(paper=style == "paper", annotate=annotate, partial=partial)
     data = figure_table(source, profile, out)
     folder = out / "figures"
     check_writable(folder)
     if data.spec.kind not in FIGURES:
         raise InputError(f"figure.kind '{data.spec.kind}' is unknown{did_you_mean(data.spec.kind, FIGURES)}")
-    look = Look(paper=style == "paper", annotate=annotate, partial=partial)
     figure = FIGURES[data.spec.kind](data, look)
     paths = save(figure, folder / data.name, kinds)
     if data.missing:
-        click.echo(f"{data.missing} of {data.total} cells have no result yet: hatched", err=True)
+        shown = "left out of the means" if partial else "hatched"
+        click.echo(f"{data.missing} of {data.total} cells have no result yet: {shown}", err=True)
     if as_json:
         common.echo_json({"files": [str(path) for path in paths], "cells": data.total, "missing": data.missing})
     else:

@@ -23,10 +23,13 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
     import pandas as pd
     from pydantic import ValidationError
 
-    from mlpiht_cli.files import write_atomic
+    from mlpiht_cli.files import check_writable, write_atomic
     from mlpiht_cli.model import SparseMLP
-    from mlpiht_cli.tasks.tabular import Recipe, read_table
+    from mlpiht_cli.tasks._tables import read_table
+    from mlpiht_cli.tasks.tabular import Recipe
 
+    if out is not None:
+        check_writable(out.absolute().parent, "--out FILE")
     network, meta = SparseMLP.load(model)
     if meta.get("recipe") is None:
         raise InputError(f"{model}: was not fitted to a table, so it cannot say how to read {data}")
@@ -39,12 +42,11 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
         raise InputError(f"{model}: the network and its recipe do not fit together; fit the model again")
     output = network.to("cpu").forward(inputs.to(network.layers[0].values.dtype))
     columns = recipe.predictions(output[:, 0].double().numpy())
-    if as_json:
-        common.echo_json(columns)
-        return
     text = pd.DataFrame(columns).to_csv(index=False)
-    if out is None:
-        click.echo(text, nl=False)
-    else:
+    if out is not None:
         write_atomic(out, text.encode())
         click.echo(f"{len(inputs)} predictions written to {out}", err=True)
+    if as_json:
+        common.echo_json(columns)
+    elif out is None:
+        click.echo(text, nl=False)

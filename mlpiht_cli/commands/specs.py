@@ -42,15 +42,16 @@ def show(name: str) -> None:
 @click.argument("name")
 @click.argument("destination", type=click.Path(path_type=Path), default=Path())
 def copy(name: str, destination: Path) -> None:
-    """Copy a spec to DESTINATION (a folder or file; default: here), to be changed there."""
+    """Copy a spec to DESTINATION (a folder, or a file ending in .yaml; default: here), to be changed there."""
     from mlpiht_cli.files import check_writable, write_atomic
     from mlpiht_cli.specs.find import find_spec, shipped
 
     ours = shipped() / f"{name.removesuffix('.yaml')}.yaml"
     source = ours if ours.is_file() else find_spec(name)
-    target = destination / source.name if destination.is_dir() else destination
+    is_file = destination.suffix in (".yaml", ".yml") and not destination.is_dir()
+    target = destination if is_file else destination / source.name
     if target.exists():
         raise InputError(f"{target} exists; copy to another name, or remove it first")
-    check_writable(target.absolute().parent)
+    check_writable(target.absolute().parent, "another DESTINATION")
     write_atomic(target, source.read_bytes())
     click.echo(str(target))

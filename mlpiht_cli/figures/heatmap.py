@@ -44,13 +44,14 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
             grid = panel.grid(method, data.spec.metric, look.partial)
             states |= set(grid.state.flatten())
             image = _draw(axes[i, j], panel, grid, look)
-            axes[i, j].set_title(_title(method, panel, len(panels)), fontsize=10)
+            axes[i, j].set_title(_title(method, panel, len(panels)), fontsize=10, parse_math=False)
         column = list(axes[:, j]) if not shared else list(axes.flatten())
         if image is not None and (not shared or j == len(panels) - 1):
             bar = figure.colorbar(image, ax=column, extend="both", shrink=0.9, pad=0.02)
             bar.set_label(UNITS[data.spec.metric])
     if not look.paper:
-        figure.suptitle(f"{data.title}\n{data.note}", fontsize=11)
+        seeds = " (at hand)" if look.partial else ""
+        figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
     _legend(figure, states)
     return figure
 

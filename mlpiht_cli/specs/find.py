@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from mlpiht_cli.errors import InputError, did_you_mean
@@ -30,7 +31,8 @@ def find_spec(name: str) -> Path:
     file = name if name.endswith((".yaml", ".yml")) else f"{name}.yaml"
     candidates = [Path(name), Path(file), Path("experiments") / file, shipped() / file]
     for path in candidates:
-        if path.is_file() and path.suffix in (".yaml", ".yml"):
-            return path
+        with contextlib.suppress(OSError):  # a name that no file system takes
+            if path.is_file() and path.suffix in (".yaml", ".yml"):
+                return path
     hint = did_you_mean(Path(file).stem, names())
     raise InputError(f"no spec '{name}' in this folder, in experiments/ or among those shipped{hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.load import Document, Fault, load
@@ -24,6 +24,16 @@ def _distinct(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
         raise ValueError("holds a value twice")
     return values
+
+
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if not limits[0] < limits[1]:
+        raise ValueError("the lower limit must be below the upper one")
+    return limits
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
 
 
 class _Strict(BaseModel):
@@ -54,7 +64,7 @@ class Panel(_Strict):
     s: list[Budget] = Field(min_length=1, description="budgets: nonzero weights allowed")
     seeds: list[Seed] | None = Field(None, min_length=1, description="overrides the spec's seeds")
     methods: list[Entry] | None = Field(None, min_length=1, description="overrides the spec's methods")
-    limits: tuple[float, float] | None = Field(None, description="colour limits, if not the figure's")
+    limits: Limits | None = Field(None, description="colour limits, if not the figure's")
 
     _unique = field_validator("m", "s", "seeds")(lambda values: values if values is None else _distinct(values))
 
@@ -65,14 +75,7 @@ class FigureSpec(_Strict):
     label: str = Field(description="what it reproduces, e.g. Figure 1")
     kind: str = "heatmap"
     metric: Literal["psnr", "accuracy"] = "psnr"
-    limits: tuple[float, float] = (-20.0, 50.0)
-
-    @field_validator("limits")
-    @classmethod
-    def _ascending(cls, limits: tuple[float, float]) -> tuple[float, float]:
-        if not limits[0] < limits[1]:
-            raise ValueError("the lower limit must be below the upper one")
-        return limits
+    limits: Limits = (-20.0, 50.0)
 
 
 class Profile(_Strict):

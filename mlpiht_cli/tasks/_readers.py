@@ -33,12 +33,12 @@ def read_idx(data: bytes, name: str, dims: int) -> NDArray[np.uint8]:
         magic = data[:4].hex(" ") or "nothing"
         raise InputError(
             f"{name}: not an IDX file of bytes in {dims} dimension(s): it starts with {magic}, "
-            f"not 00 00 08 {dims:02x}; fetch it again with `mlpiht data fetch mnist`"
+            f"not 00 00 08 {dims:02x}; delete the file, then `mlpiht data fetch mnist`"
         )
     shape = struct.unpack(f">{dims}I", data[4:header])
     if len(data) - header != math.prod(shape):
         raise InputError(
             f"{name}: the header promises {' x '.join(map(str, shape))} bytes, the file holds {len(data) - header}; "
-            "fetch it again with `mlpiht data fetch mnist`"
+            "delete the file, then `mlpiht data fetch mnist`"
         )
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)

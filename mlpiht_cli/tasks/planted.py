@@ -38,6 +38,20 @@ class Planted(Task):
         """Size of the data."""
         return Dims(self.n, self.d, self.k)
 
+    def _sizes(self, axes: Axes) -> list[int]:
+        """Widths from input to output; one output is the sum of the last hidden layer, and has no weights."""
+        return [self.d, *[axes.m] * axes.depth, *([self.k] if self.k > 1 else [])]
+
+    def budget_fault(self, axes: Axes) -> str | None:
+        """A budget above the number of weights needs a word."""
+        total = sum(a * b for a, b in pairwise(self._sizes(axes)))
+        if axes.s <= total or self.clip_budget:
+            return None
+        return (
+            f"s={axes.s} is above the {total} weights of the planted network at m={axes.m}; lower s, raise m, "
+            "or set task.clip_budget=true to plant all of them"
+        )
+
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Draw weights and inputs from NumPy's legacy streams, so that every array is pinned by the seed."""
         weights = self.weights(axes, streams)
@@ -61,15 +75,12 @@ class Planted(Task):
         InputError
             The budget is above the number of weights, and ``clip_budget`` is off.
         """
-        sizes = [self.d, *[axes.m] * axes.depth, *([self.k] if self.k > 1 else [])]
+        sizes = self._sizes(axes)
         layers = len(sizes) - 1
         share = axes.s // layers
-        total = sum(a * b for a, b in pairwise(sizes))
-        if axes.s > total and not self.clip_budget:
-            raise InputError(
-                f"s={axes.s} is above the {total} weights of the planted network at m={axes.m}; lower s, raise m, "
-                "or set task.clip_budget=true to plant all of them"
-            )
+        fault = self.budget_fault(axes)
+        if fault is not None:
+            raise InputError(fault)
         if axes.depth > 1 and axes.m**2 < axes.s // axes.depth:
             raise CellSkipped(
                 f"m^2 = {axes.m**2} weights between hidden layers cannot hold a share "

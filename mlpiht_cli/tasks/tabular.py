@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,22 +10,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.npz import NotAnArchive, unpack
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis, Dims, Task
+from mlpiht_cli.tasks._tables import Table, file_bytes, read_table
 from mlpiht_cli.tasks.datasets import sha256
-
-
-class Table(BaseModel, arbitrary_types_allowed=True):
-    """Named numeric features ``[n, d]`` (float64), and the raw target ``[n]`` if there is one."""
-
-    features: list[str]
-    x: NDArray[np.float64]
-    target: NDArray[Any] | None
 
 
 class Recipe(BaseModel):
@@ -53,6 +44,17 @@ class Recipe(BaseModel):
     classes: list[str] = []
     y_mean: float = 0.0
     y_scale: float = 1.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        """A recipe is read from a file, so nothing about it is taken on trust."""
+        if not len(self.features) == len(self.mean) == len(self.scale):
+            raise ValueError("features, mean and scale do not belong together")
+        if not np.isfinite([*self.mean, *self.scale, self.y_mean, self.y_scale]).all() or 0.0 in self.scale:
+            raise ValueError("mean or scale is not usable")
+        if self.kind == "binary" and len(self.classes) != 2:
+            raise ValueError("a binary recipe has two classes")
+        return self
 
     def inputs(self, table: Table) -> torch.Tensor:
         """Network inputs ``[n, d]`` in float32; columns are found by name.
@@ -115,11 +117,16 @@ class Tabular(Task):
 
     def content(self) -> dict[str, object]:
         """The file's checksum, in place of its path."""
-        return {"path": None, "sha256": sha256(_bytes(Path(self.path)))}
+        return {"path": None, "sha256": sha256(file_bytes(Path(self.path)))}
 
     @cached_property
     def _table(self) -> Table:
         return read_table(Path(self.path), self.target)
+
+    def check_data(self) -> None:
+        """Read the table and see that its target can be fitted."""
+        table = self._table
+        self._recipe(table, np.arange(self._train_rows(len(table.x))))
 
     def dims(self) -> Dims:
         """Size of the training data."""
@@ -157,7 +164,7 @@ class Tabular(Task):
         x = table.x[train]
         mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
         if self.standardise:
-            mean, std = x.mean(axis=0), x.std(axis=0)
+            mean, std = _moments(x, f"{self.path}: a feature")
             scale = np.where(_varies(mean, std), std, 1.0)
         learned = {
             "features": table.features,
@@ -177,44 +184,30 @@ class Tabular(Task):
                 f"{self.path}: target '{self.target}' is text with {len(kinds)} values; "
                 "numbers (regression) or two classes (binary) can be fitted"
             )
-        y = table.target[train].astype(np.float64)
-        if not _varies(y.mean(), y.std()):
+        y_mean, y_std = _moments(table.target[train].astype(np.float64), f"{self.path}: target '{self.target}'")
+        if not _varies(y_mean, y_std):
             raise InputError(f"{self.path}: target '{self.target}' is constant on the training rows")
         return Recipe.model_validate(
-            {**learned, "kind": "regression", "y_mean": float(y.mean()), "y_scale": float(y.std())}
+            {**learned, "kind": "regression", "y_mean": float(y_mean), "y_scale": float(y_std)}
         )
 
 
-def read_table(path: Path, target: str | None, only: Sequence[str] | None = None) -> Table:
-    """Read features and target from a CSV or NPZ file.
-
-    Every column but the target is a feature, or (CSV) those named in ``only``.
+def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation over the rows.
 
     Raises
     ------
     InputError
-        Missing or unreadable file, absent column, no rows, or a feature that is not finite numbers; the message
-        names the column and the first bad row.
+        They overflow.
     """
-    columns, x, y = _read_npz(path, target) if path.suffix == ".npz" else _read_csv(path, target, only)
-    if not len(x):
-        raise InputError(f"{path}: holds no data (its matrix is {x.shape[0]} x {x.shape[1]})")
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        row, col = bad[0]
-        raise InputError(
-            f"{path}: column '{columns[col]}', data row {row + 1}: missing or not a finite number; "
-            "drop the row or fill the value in"
-        )
-    if y is not None and (y.ndim != 1 or len(y) != len(x)):
-        raise InputError(f"{path}: target '{target}' has shape {y.shape}, {len(x)} values are due")
-    if y is not None and y.dtype.kind == "f" and not np.isfinite(y).all():
-        row = int(np.flatnonzero(~np.isfinite(y))[0])
-        raise InputError(f"{path}: target '{target}', data row {row + 1}: missing or not a finite number")
-    return Table(features=columns, x=x, target=y)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = values.mean(axis=0), values.std(axis=0)
+    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+        raise InputError(f"{what} has values too large to standardise")
+    return np.asarray(mean), np.asarray(std)
 
 
-def _varies(mean: NDArray[np.float64] | np.float64, std: NDArray[np.float64] | np.float64) -> NDArray[np.bool_]:
+def _varies(mean: NDArray[np.float64] | np.float64, std: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether a spread is more than the rounding of a constant."""
     return np.asarray(std > 1e-12 * np.abs(mean))
 
@@ -223,65 +216,3 @@ def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Round to float32; what is too large becomes inf, which the caller looks for."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-
-
-def _read_csv(
-    path: Path, target: str | None, only: Sequence[str] | None
-) -> tuple[list[str], NDArray[np.float64], NDArray[Any] | None]:
-    import pandas as pd
-
-    content = _bytes(path)
-    try:
-        frame = pd.read_csv(io.BytesIO(content))
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: not a CSV table with a header ({error})") from error
-    frame.columns = [str(name) for name in frame.columns]
-    if target is not None and target not in frame.columns:
-        raise InputError(f"{path}: no column '{target}' for the target{did_you_mean(target, frame.columns)}")
-    absent = [name for name in only or () if name not in frame.columns]
-    if absent:
-        raise InputError(f"{path}: no column '{absent[0]}' for a feature{did_you_mean(absent[0], frame.columns)}")
-    features = frame[list(only) if only is not None else [name for name in frame.columns if name != target]]
-    if not len(frame) or not len(features.columns):
-        raise InputError(f"{path}: holds no {'feature columns' if len(frame) else 'data rows'}")
-    for name in features.columns:
-        if features[name].dtype.kind not in "biuf":
-            numeric = pd.to_numeric(features[name], errors="coerce")
-            row = int(np.flatnonzero(numeric.isna())[0]) if numeric.isna().any() else 0
-            raise InputError(
-                f"{path}: column '{name}', data row {row + 1}: {features[name].iloc[row]!r} is not a number; "
-                "encode text as numbers first, or drop the column"
-            )
-    y = None
-    if target is not None:
-        column = frame[target]
-        if column.isna().any():
-            row = int(np.flatnonzero(column.isna())[0])
-            raise InputError(f"{path}: target '{target}', data row {row + 1}: missing or not a finite number")
-        y = column.to_numpy() if column.dtype.kind in "biuf" else column.to_numpy(dtype=str)
-    return list(features.columns), features.to_numpy(dtype=np.float64), y
-
-
-def _read_npz(path: Path, target: str | None) -> tuple[list[str], NDArray[np.float64], NDArray[Any] | None]:
-    try:
-        data = unpack(path)
-    except NotAnArchive as error:
-        raise InputError(f"{path}: not an NPZ file of plain arrays ({error})") from error
-    key = next((name for name in ("x", "X") if name in data), None)
-    if key is None:
-        raise InputError(f"{path}: no matrix `x` among its arrays ({', '.join(data)})")
-    if target is not None and target not in data:
-        raise InputError(f"{path}: no array '{target}' for the target{did_you_mean(target, data)}")
-    x, y = data[key], None if target is None else data[target]
-    if x.ndim != 2 or x.dtype.kind not in "biuf":
-        raise InputError(f"{path}: `{key}` is not a matrix of numbers (shape {x.shape}, {x.dtype})")
-    if y is not None and y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    return [f"x{i}" for i in range(x.shape[1])], x.astype(np.float64), y

@@ -50,6 +50,10 @@ BAD_FIT = {
     ("--method", "iht", "--set", "method.steps"): "write name=value",
     ("--method", "iht", "--set", "method.steps=x"): "method.steps: input should be a valid integer",
     ("--method", "iht", "--set", "method.steps=[1"): "malformed YAML",
+    ("--method", "iht", "--set", "method.imp.epochs=3"): "no method 'imp' here",
+    ("--method", "iht", "--set", "task.tabular.n=3"): "no task 'tabular' here",
+    ("--method", "iht", "--set", "method.steps=true"): "method.steps: input should be a valid integer, got True",
+    ("--method", "iht", "--set", "method.nope=3", "--save", "new/model.npz"): "method.nope",
     ("--method", "iht", "--s", "0"): "'--s'",
     ("--method", "iht", "--s", "19"): "s=19 is above the 18 weights that iht counts at m=3",
     ("--method", "imp", "--s", "22"): "s=22 is above the 21 weights that imp counts at m=3",
@@ -170,6 +174,29 @@ def test_predictions_that_cannot_be_made(mlpiht: Run) -> None:
     assert "new.csv: no column 'alpha' for a feature, did you mean 'alpa'?" in result.err
 
 
+def test_predictions_go_where_they_are_sent(mlpiht: Run) -> None:
+    Path("my.csv").write_text("a,y\n" + "".join(f"{i},{i % 3}\n" for i in range(20)))
+    mlpiht("fit", "--method", "iht", "--data", "my.csv", "--m", 2, "--s", 2, "--save", "m.npz")
+    both = mlpiht("predict", "m.npz", "my.csv", "--json", "--out", "p.csv")
+    assert len(both.json["y"]) == 20
+    assert Path("p.csv").exists()
+    blocked = mlpiht("predict", "m.npz", "my.csv", "--out", "p.csv/q.csv")
+    assert (blocked.code, blocked.out) == (2, "")
+    assert "--out FILE" in blocked.err
+    Path("new.csv").write_text("a\n1e300\n")
+    huge = mlpiht("predict", "m.npz", "new.csv")
+    assert huge.code == 2
+    assert "column 'a', data row 1: too large for float32" in huge.err
+
+
+def test_a_skipped_fit_says_that_no_model_was_written(mlpiht: Run) -> None:
+    args = ("--m", 1, "--s", 1, "--n", 1, "--d", 2, "--seed", 1, "--save", "x.npz")
+    result = mlpiht("fit", "--method", "iht", "--task", "planted", *args)
+    assert result.code == 0
+    assert "no model written: skipped" in result.err
+    assert not Path("x.npz").exists()
+
+
 def test_generate_writes_the_same_bytes_and_their_checksums(mlpiht: Run) -> None:
     args = ("generate", "planted", "--m", 10, "--s", 20, "--n", 100, "--out")
     first = mlpiht(*args, "a.npz", "--json").json
@@ -180,7 +207,7 @@ def test_generate_writes_the_same_bytes_and_their_checksums(mlpiht: Run) -> None
         assert data["x"].shape == (100, 100)
         assert data["weights0"].shape == (100, 10)
         assert (data["weights0"] != 0).sum() == 20
-    manifest = json.loads(Path("a.json").read_text())
+    manifest = json.loads(Path("a.npz.json").read_text())
     assert manifest["arrays"] == first["arrays"]
     fit = mlpiht("fit", "--method", "iht", "--data", "a.npz", "--m", 5, "--s", 20, "--json")
     assert fit.code == 0
@@ -221,12 +248,14 @@ SPEC_FAULTS = {
         "    m: [2, 3]",
         "    methods: [{name: iht}, {name: iht}]\n    m: [2, 3]",
     ): "two methods of panel 'a' have the same name",
+    ("m: [2, 3]", "m: [2, 3]\n    limits: [.nan, 5]"): "panels[0].limits[0]: input should be a finite number",
+    ("{task.n: 40}", "{method.epochs: 9}"): "steps grows from 4 to 9; a profile only shrinks",
     ("title: Tiny", "titel: Tiny"): "titel: unknown field, did you mean 'title'?",
     ("spec_version: 1", "spec_version: 2"): "this mlpiht reads version 1, the spec has 2; update mlpiht",
     ("limits: [-20, 50]", "limits: [50, -20]"): "the lower limit must be below the upper one",
     ("label: Tiny", "label: Tiny, kind: hetmap"): "unknown kind 'hetmap', did you mean 'heatmap'?",
     ("smoke: {m: [2]", "smoke: {m: [4]"): "profiles.smoke.m[0]: 4 is in no panel; a profile only shrinks grids",
-    ("task.n: 40", "task.n: 400"): "profiles.smoke.set.task.n: 400 is above the spec's own value",
+    ("task.n: 40", "task.n: 400"): "profiles.smoke.set: n grows from 60 to 400; a profile only shrinks",
     ("task.n: 40", "task.d: 4"): "profiles.smoke.set.task.d",
     ("  smoke", "  smok"): "profiles.smok",
     ("figure: {", "figure: ["): "malformed YAML",
@@ -258,9 +287,13 @@ def test_all_faults_of_a_spec_come_at_once(mlpiht: Run, tiny_spec: str) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--set", "task.nn=3"), "unknown field 'nn'"),
-        (("--set", "method.stepz=3"), "unknown field 'stepz', did you mean 'steps'?"),
-        (("--set", "method.impp.epochs=3"), "the spec has no method 'impp', did you mean 'imp'?"),
+        (("--only", ""), "--only is empty"),
+        (("--set", "task.tabular.n=3"), "no task 'tabular' here"),
+        (("--set", "method.imp.lr.x=3"), "no method 'imp.lr' here"),
+        (("--set", "method.steps=true"), "method"),
+        (("--set", "task.nn=3"), "task.nn: unknown field, did you mean 'n'?"),
+        (("--set", "method.stepz=3"), "method.stepz: unknown field, did you mean 'steps'?"),
+        (("--set", "method.impp.epochs=3"), "no method 'impp' here, did you mean 'imp'?"),
         (("--set", "n=3"), "names start with task. or method."),
         (("--set", "task.n=-3"), "panels[0].task.n: input should be greater than or equal to 1, got -3"),
         (("--set", "method.iht.steps=0"), "panels[0].methods.iht.steps: input should be greater"),

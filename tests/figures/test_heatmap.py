@@ -59,6 +59,11 @@ def test_every_kind_draws_with_every_look(panel: PanelTable, kind: str, look: Lo
     assert paths[1].read_bytes() == again[1].read_bytes()
 
 
+def test_titles_are_words_not_formulas(panel: PanelTable, tmp_path: Path) -> None:
+    data = FigureTable("fig", r"bad $\frac{1$", FigureSpec(label="Figure 1"), "costs $5 and $6", [panel])
+    assert save(FIGURES["heatmap"](data, Look()), tmp_path / "fig", ["png"])[0].exists()
+
+
 def test_orientation_limits_and_marks(panel: PanelTable) -> None:
     axes = FIGURES["heatmap"](figure_table(panel), Look()).axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["3", "4", "5"], "columns are s"

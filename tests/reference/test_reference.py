@@ -25,10 +25,7 @@ IMP_PSNR = {
 
 def run(task: str, method: str, m: int, s: int, seed: int, **sets: object) -> Row:
     cell: Cell = single_cell(
-        task,
-        method,
-        lambda t, name: Point("", t, name, 1, m, s, seed),
-        {name.replace("__", "."): value for name, value in sets.items()},
+        Point("", task, method, 1, m, s, seed), {name.replace("__", "."): value for name, value in sets.items()}
     )
     row, _ = next(iter(Runner(pick_device("cpu")).run(Job((cell,)))))
     assert row.status == "ok", row.reason

@@ -44,7 +44,7 @@ def test_keys_are_distinct_and_pinned() -> None:
 def test_defaults_written_out_do_not_change_the_key() -> None:
     def key(**sets: object) -> str:
         point = Point("", "planted", "iht", 1, 5, 5, 0)
-        return plan.single_cell("planted", "iht", lambda *_: point, sets).key
+        return plan.single_cell(point, sets).key
 
     assert key() == key(**{"method.steps": 15, "task.n": 50_000, "task.clip_budget": True})
     assert len({key(), key(**{"method.steps": 16}), key(**{"task.n": 100}), key(**{"method.gates": "fixed"})}) == 4

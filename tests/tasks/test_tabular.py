@@ -10,7 +10,8 @@ import torch
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes
-from mlpiht_cli.tasks.tabular import Recipe, Tabular, read_table
+from mlpiht_cli.tasks._tables import read_table
+from mlpiht_cli.tasks.tabular import Recipe, Tabular
 
 
 @pytest.fixture
@@ -76,6 +77,9 @@ def test_the_identity_is_the_content_not_the_path(frame: pd.DataFrame, tmp_path:
 
 
 BAD = {
+    "a,y,y\n1,2,3\n2,3,4\n": r"two columns are called 'y'",
+    "a,y\n1,2,3\n2,3,4\n": r"Expected 2 fields in line 2, saw 3",
+    "a;y\n1;2\n2;3\n": r"separated by semicolons|no column 'y'",
     "a,y\n1,2\nx,3\n": r"column 'a', data row 2: 'x' is not a number",
     "a,y\n1,2\n,3\n": r"column 'a', data row 2: missing or not a finite number",
     "a,y\n1,2\ninf,3\n": r"column 'a', data row 2: missing or not a finite number",
@@ -90,6 +94,21 @@ BAD = {
     "a,y\n1,5\n2,5\n3,5\n4,5\n": r"is constant",
     "a,y\n1e300,1\n-1e300,2\n3e307,5\n4,6\n-9,7\n": r"column 'a', data row \d: too large for float32",
 }
+
+
+def test_values_that_overflow_are_refused(tmp_path: Path) -> None:
+    huge = np.array([1e300, -1e300, 3e307, 4.0, -9.0])
+    for x, y in ((huge, np.arange(5.0)), (np.arange(5.0), huge)):
+        frame = pd.DataFrame({"a": x, "y": y})
+        with pytest.raises(InputError, match="too large to standardise"):
+            Tabular(path=str(write(frame, tmp_path / "t.csv"))).build(Axes(1, 1), Streams(0))
+
+
+@pytest.mark.parametrize("change", [{"mean": [0.0]}, {"scale": [0.0, 1.0]}, {"kind": "binary"}])
+def test_forged_recipes_are_refused(frame: pd.DataFrame, tmp_path: Path, change: dict[str, object]) -> None:
+    problem = Tabular(path=str(write(frame, tmp_path / "t.csv"))).build(Axes(1, 1), Streams(0))
+    with pytest.raises(ValueError, match=r"belong together|not usable|two classes"):
+        Recipe.model_validate({**(problem.recipe or {}), **change})
 
 
 @pytest.mark.parametrize("content", BAD)
