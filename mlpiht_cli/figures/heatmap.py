@@ -18,7 +18,7 @@ CELL = 0.36  # inches
 # What a cell without a number looks like: face, hatch and words of the legend.
 STATES = {
     "missing": ("white", "////", "no result yet"),
-    "skipped": ("0.85", "", "skipped (undefined)"),
+    "skipped": ("0.85", "", "skipped (mlpiht status says why)"),
     "bad": ("white", "xxxx", "failed or diverged"),
 }
 
@@ -47,7 +47,8 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
             axes[i, j].set_title(_title(method, panel, len(panels)), fontsize=10, parse_math=False)
         column = list(axes[:, j]) if not shared else list(axes.flatten())
         if image is not None and (not shared or j == len(panels) - 1):
-            bar = figure.colorbar(image, ax=column, extend="both", shrink=0.9, pad=0.02)
+            extend = "min" if data.spec.metric == "accuracy" else "both"  # nothing is above 100 percent
+            bar = figure.colorbar(image, ax=column, extend=extend, shrink=0.9, pad=0.02)
             bar.set_label(UNITS[data.spec.metric])
     if not look.paper:
         seeds = " (at hand)" if look.partial else ""

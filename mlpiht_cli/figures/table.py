@@ -218,4 +218,4 @@ def _note(profile: str, rows: Iterable[Row]) -> str:
     samples = sorted({row.n for row in made if row.n is not None})
     seeds = len({row.seed for row in made})
     told = f", n = {samples[0]}" if len(samples) == 1 else ""
-    return f"{profile} profile{told}, mean over {seeds} seed{'s' if seeds != 1 else ''}"
+    return f"{profile} profile{told}, {f'mean over {seeds} seeds' if seeds != 1 else 'one seed'}"
