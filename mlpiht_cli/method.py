@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -67,7 +68,7 @@ def ignore(iteration: int, loss: float) -> None:
     """Do nothing: the callback of those who want none."""
 
 
-class Method(BaseModel):
+class Method(BaseModel, ABC):
     """A solver or baseline: its fields are its settings, and the instance never changes.
 
     A method is told the problem, the shape and the budgets; it never scores itself and knows no task.
@@ -89,18 +90,15 @@ class Method(BaseModel):
         """Return a spec's settings with overrides (profile, ``--set``) put over them."""
         return {**settings, **overrides}
 
+    @abstractmethod
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Number of weights that the method counts, all of them trainable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """Return why the method cannot treat the problem, or None."""
-        raise NotImplementedError
 
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Fit one budget."""
-        raise NotImplementedError
-
+    @abstractmethod
     def fit_path(
         self,
         problem: Problem,
@@ -110,6 +108,24 @@ class Method(BaseModel):
         callback: Callback = ignore,
     ) -> Iterator[Fit]:
         """Yield one fit per budget, largest budget first; a budget's result ignores the other budgets."""
+
+
+class MethodByBudget(Method):
+    """A method that runs anew for each budget."""
+
+    @abstractmethod
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Fit one budget."""
+
+    def fit_path(
+        self,
+        problem: Problem,
+        shape: Shape,
+        budgets: Sequence[int],
+        streams: Streams,
+        callback: Callback = ignore,
+    ) -> Iterator[Fit]:
+        """Yield the fits of :meth:`fit`, largest budget first."""
         for budget in sorted(set(budgets), reverse=True):
             yield self.fit(problem, shape, budget, streams, callback)
 

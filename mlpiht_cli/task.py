@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +34,7 @@ class Dims:
     k: int
 
 
-class Task(BaseModel):
+class Task(BaseModel, ABC):
     """Something to be learned: its fields are its settings, and the instance never changes.
 
     A task knows no method. ``hints`` names defaults that suit it for settings a method may have.
@@ -54,9 +55,9 @@ class Task(BaseModel):
         description="allow a budget s above the number of weights, which then keeps all; the paper's grids have such",
     )
 
+    @abstractmethod
     def dims(self) -> Dims:
         """Size of the data, known without reading them where possible."""
-        raise NotImplementedError
 
     def budget_fault(self, axes: Axes) -> str | None:
         """Say why the data cannot be made with this budget, or None."""
@@ -80,6 +81,7 @@ class Task(BaseModel):
         """Checksums of what is read from files, as far as the settings do not fix it."""
         return {}
 
+    @abstractmethod
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Make or read the data.
 
@@ -90,4 +92,3 @@ class Task(BaseModel):
         CellSkipped
             The protocol leaves this cell out; the message says why.
         """
-        raise NotImplementedError

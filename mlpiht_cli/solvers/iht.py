@@ -16,7 +16,7 @@ from mlpiht_cli.linalg.operators import GatedReLUOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
-from mlpiht_cli.method import DTYPES, Callback, Fit, Method, Shape, Status, finite
+from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -55,7 +55,7 @@ def _counts(settings: Mapping[str, Any]) -> tuple[str, str]:
     return ("epochs", "steps") if settings.get("batch") else ("steps", "epochs")
 
 
-class IHT(Method):
+class IHT(MethodByBudget):
     """Iterative hard thresholding: never more than ``s`` nonzero weights, from the first step to the last.
 
     The hidden weights are fused with the output weights, whose signs are fixed; see
@@ -119,7 +119,7 @@ class IHT(Method):
         return None
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Run IHT for one budget; see :meth:`Method.fit_path`."""
+        """Run IHT for one budget; see :meth:`MethodByBudget.fit_path`."""
         problem = problem.to(problem.x.device, DTYPES[self.dtype])
         signs = self._signs(shape.m, problem.x)
         random = RandomGates(streams.gates(problem.d), shape.m, problem.x)
