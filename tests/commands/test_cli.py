@@ -353,7 +353,7 @@ def test_data_commands(mlpiht: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.mnist
-def test_real_data_verify(mlpiht: Run, real_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_data_verify(real_mnist: Path, mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPIHT_DATA_DIR", str(real_mnist))
     result = mlpiht("data", "verify", "mnist")
     assert result.code == 0
