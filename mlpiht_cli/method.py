@@ -76,8 +76,6 @@ class Method(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    title: ClassVar[str]
-    """Name in figures."""
     version: ClassVar[int]
     """Raised by hand when results change; part of every cell's key."""
     shares_trajectory: ClassVar[bool] = False

@@ -53,7 +53,7 @@ def spec_schema() -> dict[str, Any]:
 
 def cells(spec: Spec, profile: str, overrides: Settings | None = None) -> list[Cell]:
     """Expand a validated spec to its cells."""
-    shrunk = _profiled(spec, profile)
+    shrunk = with_profile(spec, profile)
     sets = {**_profile_sets(spec, profile), **(overrides or {})}
     out = []
     made = {panel.name: _objects(panel, shrunk, sets) for panel in shrunk.panels}
@@ -152,11 +152,6 @@ def _made(kind: type[_Kind], settings: Settings, location: Location) -> _Kind:
         raise _PanelError(error, location, kind) from error
 
 
-def _profiled(spec: Spec, profile: str) -> Spec:
-    """The paper profile is the spec as it is, named or not."""
-    return spec if profile == PAPER and PAPER not in spec.profiles else with_profile(spec, profile)
-
-
 def _profile_sets(spec: Spec, profile: str) -> dict[str, Any]:
     return {str(name): value for name, value in spec.profiles[profile].set.items()} if profile in spec.profiles else {}
 
@@ -204,7 +199,7 @@ def _figure_faults(spec: Spec | None) -> list[Fault]:
 
 def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault]:
     """Settings of a profile or of ``--set`` that fit nowhere, and budgets above the number of weights."""
-    shrunk = _profiled(spec, profile)
+    shrunk = with_profile(spec, profile)
     sets = {**_profile_sets(spec, profile), **overrides}
     _check_names(overrides, _used(shrunk))
     faults = []

@@ -42,8 +42,6 @@ class Task(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    title: ClassVar[str]
-    """Name in figures."""
     version: ClassVar[int]
     """Raised by hand when the data change; part of every cell's key."""
     depends_on: ClassVar[frozenset[Axis]]

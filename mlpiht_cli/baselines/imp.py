@@ -64,7 +64,6 @@ class IMP(Method):
     Counts ``m (d + k)`` weights, whereas scalar IHT counts ``m d`` fused ones.
     """
 
-    title: ClassVar[str] = "IMP"
     version: ClassVar[int] = 1
     shares_trajectory: ClassVar[bool] = True
 

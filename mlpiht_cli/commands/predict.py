@@ -41,6 +41,8 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
     if inputs.shape[1] != network.inputs:
         raise InputError(f"{model}: the network and its recipe do not fit together; fit the model again")
     output = network.to("cpu").forward(inputs.to(network.layers[0].values.dtype))
+    if not bool(output.isfinite().all()):
+        raise InputError(f"{data}: values so large that the predictions overflow")
     columns = recipe.predictions(output[:, 0].double().numpy())
     text = pd.DataFrame(columns).to_csv(index=False)
     if out is not None:

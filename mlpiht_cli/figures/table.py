@@ -14,7 +14,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
 from mlpiht_cli.specs.expand import Point, Told, points, settings_told, with_profile
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.schema import PAPER, FigureSpec, load_spec
+from mlpiht_cli.specs.schema import FigureSpec, load_spec
 
 log = logging.getLogger("mlpiht")
 
@@ -124,7 +124,7 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
     if source.endswith(".csv"):
         return _from_csv(Path(source))
     spec = load_spec(find_spec(source))
-    shrunk = spec if profile == PAPER and PAPER not in spec.profiles else with_profile(spec, profile)
+    shrunk = with_profile(spec, profile)
     path = results / table_name(spec.name, profile)
     if not path.exists():
         others = [p for p in PROFILES if p != profile and (results / table_name(spec.name, p)).exists()]

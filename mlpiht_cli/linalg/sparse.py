@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def coordinates(rows: Tensor, cols: int) -> Tensor:
+    """Indices ``row * cols + col`` of all entries of the given rows, int64 ``[len(rows) * cols]``."""
+    return (rows[:, None] * cols + torch.arange(cols, device=rows.device)).flatten()
+
+
 @dataclass(frozen=True)
 class SparseMatrix:
     """A matrix of ``rows x cols`` given by its nonzeros; a row is a neuron, a column an input.

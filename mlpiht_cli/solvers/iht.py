@@ -13,7 +13,7 @@ from torch import Tensor
 from mlpiht_cli.batches import Batches
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, WeightGates
 from mlpiht_cli.linalg.operators import GatedReLUOperator, SensingOperator
-from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
 from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite
@@ -41,9 +41,8 @@ def iht_step(
     del support  # its columns would stay beside the new ones
     top = StreamedTopS(s)
     for tile in operator.rmatvec(residual):
-        index = (tile.rows[:, None] * weights.cols + torch.arange(weights.cols, device=y.device)).flatten()
-        moved = (weights.dense_rows(tile.rows) - step * tile.values).flatten()
-        top.push(index, moved)
+        moved = weights.dense_rows(tile.rows) - step * tile.values
+        top.push(coordinates(tile.rows, weights.cols), moved.flatten())
     index, values = top.result()
     kept = operator.columns(index)
     values = refine(kept, values, kept.matvec(values) - y, step)
@@ -62,7 +61,6 @@ class IHT(MethodByBudget):
     :class:`~mlpiht_cli.linalg.operators.GatedReLUOperator`.
     """
 
-    title: ClassVar[str] = "IHT"
     version: ClassVar[int] = 1
 
     batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
@@ -167,8 +165,9 @@ class IHT(MethodByBudget):
         if self.gates == "sequential":
             return None
         live = weights.live_rows()
-        index = (live[:, None] * weights.cols + torch.arange(weights.cols, device=live.device)).flatten()
-        return SparseMatrix(index, random.directions(live).flatten(), weights.rows, weights.cols)
+        return SparseMatrix(
+            coordinates(live, weights.cols), random.directions(live).flatten(), weights.rows, weights.cols
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.rows import Row
-from mlpiht_cli.specs.schema import Entry, Panel, Profile, Spec
+from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Profile, Spec
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,15 @@ class Point:
 
 
 def with_profile(spec: Spec, name: str) -> Spec:
-    """Return the spec shrunk by a profile; settings of the profile go into tasks and methods.
+    """Return the spec with its grids shrunk by a profile; the paper profile is the spec itself, named or not.
 
     Raises
     ------
     InputError
         The spec has no such profile.
     """
+    if name not in spec.profiles and name == PAPER:
+        return spec
     if name not in spec.profiles:
         raise InputError(f"spec {spec.name} has no profile '{name}'{did_you_mean(name, spec.profiles)}")
     profile = spec.profiles[name]

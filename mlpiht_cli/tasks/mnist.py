@@ -79,7 +79,6 @@ def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]
 class MNISTBinary(Task):
     """Digits 0 and 1 with labels 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
 
-    title: ClassVar[str] = "Binary MNIST"
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset()
     hints: ClassVar[Mapping[str, object]] = {"batch": 1000}

@@ -26,7 +26,6 @@ class Planted(Task):
     output is the sum of the last ReLU layer; several outputs are one more, linear layer.
     """
 
-    title: ClassVar[str] = "Planted network"
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"m", "s", "depth", "seed"})
 

@@ -100,7 +100,6 @@ class Recipe(BaseModel):
 class Tabular(Task):
     """Fit a table: all columns but the target are features; a seeded share of the rows is held out."""
 
-    title: ClassVar[str] = "Table"
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
     # Sums of ReLUs with positive signs are convex and nonnegative; a table's target need not be.
