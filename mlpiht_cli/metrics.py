@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import LOSSES, Problem
+from mlpiht_cli.problem import LOSSES, Metric, Problem
 
 EXACT_DB = 100.0
 """PSNR from which a fit counts as exact recovery: float32 labels show it as 140-165 dB (protocol, section 4)."""
+EXACT_ERROR = 10.0 ** (-EXACT_DB / 20.0)
+"""The same as a relative error of the weights."""
+
+UNDEFINED: dict[Metric, str] = {
+    "r2": "the held-out target is constant",
+    "relative_error": "the model is not one vector of weights like the planted one",
+}
+"""Why the value of a metric can be None."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +60,37 @@ def r2(prediction: Tensor, target: Tensor) -> float | None:
     return 1.0 - float((prediction.double() - target.double()).square().sum()) / total if total else None
 
 
-def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
-    """F1 score of the found support against the planted one, under the best matching of neurons.
+def relative_error(model: SparseMLP, truth: SparseMatrix) -> float | None:
+    """Relative l2 error ``|w - truth| / |truth|`` of a linear model's weight vector, in float64.
 
-    Hidden neurons have no order, so they are matched one to one to maximise the number of shared coordinates.
+    None unless the model is one linear layer of the shape of ``truth``, ``[1, d]``.
+    """
+    layer = model.layers[0]
+    linear = len(model.layers) == 1 and model.readout is None and model.gates is None
+    if not linear or (layer.rows, layer.cols) != (1, truth.cols):
+        return None
+    found, true = (matrix.dense().double().cpu() for matrix in (layer, truth))
+    return float((found - true).norm() / true.norm())
+
+
+def matched_rows(found: NDArray[np.float64], truth: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs of rows (found, true) matched one to one so that the supports share the most coordinates.
+
+    Hidden neurons have no order; this gives them one. Shapes ``[a, d]`` and ``[b, d]``, ``min(a, b)`` pairs.
     """
     from scipy.optimize import linear_sum_assignment
 
-    a = (found.dense_rows(found.live_rows()) != 0).double().cpu()
-    b = (truth.dense_rows(truth.live_rows()) != 0).double().cpu()
-    if not a.sum() + b.sum():
-        return 1.0
-    overlap = (a @ b.T).numpy()
+    overlap = (found != 0).astype(float) @ (truth != 0).astype(float).T
     rows, cols = linear_sum_assignment(overlap, maximize=True)
-    return float(2.0 * overlap[rows, cols].sum() / float(a.sum() + b.sum()))
+    return list(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
+    """F1 score of the found support against the planted one, under the best matching of neurons."""
+    a, b = ((matrix.dense_rows(matrix.live_rows()) != 0).double().cpu().numpy() for matrix in (found, truth))
+    total = float(a.sum() + b.sum())
+    shared = sum(float(a[i] @ b[j]) for i, j in matched_rows(a, b))
+    return 2.0 * shared / total if total else 1.0
 
 
 @torch.no_grad()
@@ -77,11 +104,30 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
     prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
     if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
         return None
-    decibel = psnr(prediction, problem.y_test, problem.peak) if problem.metric == "psnr" else None
-    share = accuracy(prediction, problem.y_test) if problem.metric == "accuracy" else None
-    f1 = None
-    if problem.truth is not None and len(problem.truth) == 1:
-        f1 = support_f1(model.first_layer_support(), problem.truth[0])
-    value = r2(prediction, problem.y_test) if problem.metric == "r2" else decibel if share is None else share
-    exact = None if decibel is None else decibel >= EXACT_DB
-    return Scores(value, final_loss, decibel, share, f1, exact)
+    truth = problem.truth[0] if problem.truth is not None and len(problem.truth) == 1 else None
+    value, exact = _value(model, problem, prediction, truth)
+    return Scores(
+        value,
+        final_loss,
+        psnr=value if problem.metric == "psnr" else None,
+        accuracy=value if problem.metric == "accuracy" else None,
+        support_f1=None if truth is None else support_f1(model.first_layer_support(), truth),
+        exact=exact,
+    )
+
+
+def _value(
+    model: SparseMLP, problem: Problem, prediction: Tensor, truth: SparseMatrix | None
+) -> tuple[float | None, bool | None]:
+    """Value of the problem's metric, and whether it means exact recovery."""
+    match problem.metric:
+        case "psnr":
+            decibel = psnr(prediction, problem.y_test, problem.peak)
+            return decibel, decibel >= EXACT_DB
+        case "accuracy":
+            return accuracy(prediction, problem.y_test), None
+        case "r2":
+            return r2(prediction, problem.y_test), None
+        case "relative_error":
+            error = None if truth is None else relative_error(model, truth)
+            return error, None if error is None else error <= EXACT_ERROR

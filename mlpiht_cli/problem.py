@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
-Metric = Literal["psnr", "accuracy", "r2"]
+Metric = Literal["psnr", "accuracy", "r2", "relative_error"]
 Loss = Literal["squared", "cross_entropy"]
 
 
@@ -35,7 +35,8 @@ class Problem:
     notes
         Facts about the data that belong in the row's params (an unofficial checksum, for instance).
     recipe
-        How raw rows become inputs and predictions become targets (JSON values); saved with a model.
+        How raw rows become inputs and predictions become targets (JSON values); saved with a model. Of a model of one
+        image, ``{"image": shape}``: predictions in order, times 255, are the picture of that shape.
     """
 
     x: Tensor

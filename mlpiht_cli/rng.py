@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 # Stream identifiers of the counter-based generator. A number, once used, is never given another meaning.
 _GATES = 1
 _SPLIT = 2
+_REVIVAL = 3
+_HASHES = 4
+_LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,22 @@ class NormalRows:
 class Streams:
     """The random streams of one seed.
 
-    The planted streams, their offsets and their legacy generator are the protocol of the paper's reference
+    The planted and Fourier streams, their offsets and their legacy generator are the protocol of the paper's reference
     code; the others are ours.
     """
 
     seed: int
+    layer: int = 0
+
+    def for_layer(self, layer: int) -> Streams:
+        """Return the streams of a layer of a layerwise fit; what a layer draws depends on no other layer."""
+        return Streams(self.seed, layer)
+
+    def _key(self, stream: int) -> tuple[int, int]:
+        return stream + _LAYER * self.layer, self.seed
+
+    def _generator(self, stream: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=np.array(self._key(stream), dtype=np.uint64)))
 
     def planted_weights(self) -> np.random.RandomState:
         """Generator of the planted weights (``RandomState(seed + 1)``)."""
@@ -58,6 +72,10 @@ class Streams:
     def planted_inputs(self) -> np.random.RandomState:
         """Generator of the planted inputs (``RandomState(seed + 2)``)."""
         return np.random.RandomState(self.seed + 2)
+
+    def fourier(self) -> np.random.RandomState:
+        """Generator of random Fourier features (``RandomState(seed)``)."""
+        return np.random.RandomState(self.seed)
 
     def batch_order(self) -> torch.Generator:
         """Generator of the minibatch order (torch, ``seed + 3``)."""
@@ -69,8 +87,17 @@ class Streams:
 
     def gates(self, dim: int) -> NormalRows:
         """Random gate vectors ``h_j ~ N(0, I_dim)``, one row per neuron."""
-        return NormalRows((_GATES, self.seed), dim)
+        return NormalRows(self._key(_GATES), dim)
 
     def split(self) -> np.random.Generator:
         """Generator of train/test splits."""
-        return np.random.Generator(np.random.Philox(key=np.array([_SPLIT, self.seed], dtype=np.uint64)))
+        return self._generator(_SPLIT)
+
+    def revival(self) -> np.random.Generator:
+        """Generator of the small random weights that blocks without weights start from."""
+        return self._generator(_REVIVAL)
+
+    def hashes(self, count: int) -> NDArray[np.int64]:
+        """Random multipliers and offsets of ``count`` hash functions, 64 bits each, shape ``[count, 2]``."""
+        bits = self._generator(_HASHES).integers(-(2**63), 2**63 - 1, size=(count, 2), dtype=np.int64, endpoint=True)
+        return np.asarray(bits)

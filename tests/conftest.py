@@ -76,13 +76,24 @@ def mlpiht(
     return run
 
 
+def data_folder(*files: str) -> Path:
+    folder = os.environ.get("MLPIHT_DATA_DIR")
+    for file in files:
+        if not folder or not list(Path(folder).glob(f"{file}*")):
+            pytest.skip(f"MLPIHT_DATA_DIR does not point at a folder with {file}(.gz)")
+    return Path(str(folder))
+
+
 @pytest.fixture
 def real_mnist() -> Path:
     """Folder with the real MNIST files, from MLPIHT_DATA_DIR."""
-    folder = os.environ.get("MLPIHT_DATA_DIR")
-    if not folder or not list(Path(folder).glob("mnist/train-images-idx3-ubyte*")):
-        pytest.skip("MLPIHT_DATA_DIR does not point at a folder with mnist/train-images-idx3-ubyte(.gz)")
-    return Path(folder)
+    return data_folder("mnist/train-images-idx3-ubyte")
+
+
+@pytest.fixture
+def real_cifar10() -> Path:
+    """Folder with the first training file and the test file of CIFAR-10, from MLPIHT_DATA_DIR."""
+    return data_folder("cifar-10-batches-bin/data_batch_1.bin", "cifar-10-batches-bin/test_batch.bin")
 
 
 @pytest.fixture

@@ -74,5 +74,5 @@ def verify(names: tuple[str, ...]) -> int:
             except InputError as error:
                 verdict = f"damaged  {error}"
         good &= verdict.startswith("ok")
-        click.echo(f"{name}/{file.name:<26} {verdict}")
+        click.echo(f"{f'{name}/{file.name}':<31} {verdict}")
     return 0 if good else 1

@@ -31,10 +31,11 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
     if out is not None:
         check_writable(out.absolute().parent, "--out FILE")
     network, meta = SparseMLP.load(model)
-    if meta.get("recipe") is None:
+    saved = meta.get("recipe")
+    if saved is None or (isinstance(saved, dict) and "image" in saved):  # a model of one image reads no rows
         raise InputError(f"{model}: was not fitted to a table, so it cannot say how to read {data}")
     try:
-        recipe = Recipe.model_validate(meta["recipe"])
+        recipe = Recipe.model_validate(saved)
     except ValidationError as error:
         raise InputError(f"{model}: its recipe for reading tables is damaged; fit the model again") from error
     inputs = recipe.inputs(read_table(data, None, recipe.features))

@@ -6,11 +6,14 @@ import gzip
 import hashlib
 import logging
 import os
+import tarfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.files import write_atomic
 
 log = logging.getLogger("mlpiht")
 
@@ -27,11 +30,13 @@ class DataFile:
     folder, name
         Place below a data folder, ``folder/name`` or ``folder/name.gz``.
     url
-        Where the gzip container is published.
+        Where the container is published: the file in gzip, or a tar archive that holds it.
     container_sha256, payload_sha256
         Checksums of the published container and of what is in it. The payload decides: containers get remade.
     limit
         Most bytes the payload may have, so that a forged archive cannot fill the memory.
+    member
+        Exact name of the file in the tar archive; None where the container is the file itself in gzip.
     """
 
     folder: str
@@ -40,6 +45,12 @@ class DataFile:
     container_sha256: str
     payload_sha256: str
     limit: int
+    member: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where it is published, in words."""
+        return self.url if self.member is None else f"{self.member} of {self.url}"
 
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -47,6 +58,17 @@ _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
 def _mnist(name: str, container: str, payload: str, limit: int) -> DataFile:
     return DataFile("mnist", name, f"{_MNIST}{name}.gz", container, payload, limit)
+
+
+_CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+_CIFAR_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+_CIFAR_FOLDER = "cifar-10-batches-bin"
+
+
+def _cifar(name: str, payload: str) -> DataFile:
+    """One of the six files of the *binary* distribution: the Python one is pickled."""
+    size = 10_000 * (1 + 3 * 32 * 32)
+    return DataFile(_CIFAR_FOLDER, name, _CIFAR, _CIFAR_SHA256, payload, size, f"{_CIFAR_FOLDER}/{name}")
 
 
 # Checksums as published by the data set's mirrors; the payloads' were computed from the official files.
@@ -76,7 +98,16 @@ FILES: dict[str, tuple[DataFile, ...]] = {
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             10_008,
         ),
-    )
+    ),
+    # Training files in their order, then the test file.
+    "cifar10": (
+        _cifar("data_batch_1.bin", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
+        _cifar("data_batch_2.bin", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
+        _cifar("data_batch_3.bin", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
+        _cifar("data_batch_4.bin", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
+        _cifar("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
+        _cifar("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"),
+    ),
 }
 
 
@@ -94,22 +125,35 @@ def find(file: DataFile) -> Path | None:
     return next((d / name for d in data_dirs() for name in names if (d / name).is_file()), None)
 
 
-def payload(path: Path, limit: int) -> bytes:
-    """Bytes of a file, unpacked if it is gzip.
+def payload(path: Path, limit: int, member: str | None = None) -> bytes:
+    """Bytes of a file, unpacked if it is gzip, or of one member of a tar archive.
 
     Raises
     ------
     InputError
-        Unreadable, damaged, or larger than ``limit`` bytes.
+        Unreadable, damaged, without the member, or larger than ``limit`` bytes.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            data = stream.read(limit + 1)
-    except (OSError, EOFError, zlib.error) as error:
+        data = _read(path, member, limit + 1)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{path}: cannot be read ({error}); delete it or put a good copy in its place") from error
     if len(data) > limit:
         raise InputError(f"{path}: holds more than the {limit} bytes it should; put a good copy in its place")
     return data
+
+
+def _read(path: Path, member: str | None, count: int) -> bytes:
+    """At most ``count`` bytes of what :func:`payload` reads."""
+    if member is None:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            return stream.read(count)
+    with tarfile.open(path, "r:gz") as archive:
+        # Stops at the member, where asking by name would unpack the whole archive first; a link is no file.
+        found = next((entry for entry in archive if entry.name == member and entry.isfile()), None)
+        content = None if found is None else archive.extractfile(found)
+        if content is None:
+            raise tarfile.ReadError(f"no file {member} in it")
+        return content.read(count)
 
 
 def sha256(data: bytes) -> str:
@@ -117,8 +161,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load(file: DataFile) -> tuple[bytes, str | None]:
-    """Return a file's payload, and its checksum if it is *not* the official one (else None).
+def load(file: DataFile) -> tuple[bytes, dict[str, str]]:
+    """Return a file's payload, and a note with its checksum if that is *not* the official one.
 
     Raises
     ------
@@ -129,20 +173,28 @@ def load(file: DataFile) -> tuple[bytes, str | None]:
     data = payload(path, file.limit)
     digest = sha256(data)
     if digest == file.payload_sha256:
-        return data, None
+        return data, {}
     log.warning("%s: checksum %s is not the official one, %s; used all the same", path, digest, file.payload_sha256)
-    return data, digest
+    return data, {f"unofficial_{file.name}": digest}
 
 
-def unofficial(name: str) -> dict[str, str]:
-    """Checksums, by file, of the local files of a data set whose content is not the official one."""
-    local = {file: find(file) for file in FILES[name]}
+def unofficial(files: Iterable[DataFile]) -> dict[str, object]:
+    """Checksums, by name, of those of the files whose local content is not the official one."""
+    local = {file: find(file) for file in files}
     digests = {file: sha256(payload(path, file.limit)) for file, path in local.items() if path is not None}
     return {file.name: digest for file, digest in digests.items() if digest != file.payload_sha256}
 
 
 def download(file: DataFile) -> Path:
-    """Fetch a file into the user's cache, checked against the published checksum."""
+    """Fetch a file into the user's cache, checked against the published checksum.
+
+    Of a tar archive, which stays in the cache for its other members, the wanted one alone is written, to our own name.
+
+    Raises
+    ------
+    InputError
+        Downloads are off, or the download failed.
+    """
     place = data_dirs()[-1] / file.folder
     if os.environ.get(OFFLINE):
         raise InputError(_missing(file, "and downloads are off (--offline)"))
@@ -150,19 +202,24 @@ def download(file: DataFile) -> Path:
 
     pooch.get_logger().setLevel(logging.ERROR)
     try:
-        fetched = pooch.retrieve(
-            file.url,
-            known_hash=f"sha256:{file.container_sha256}",
-            fname=f"{file.name}.gz",
-            path=place,
-            downloader=pooch.HTTPDownloader(timeout=30),
+        container = Path(
+            pooch.retrieve(
+                file.url,
+                known_hash=f"sha256:{file.container_sha256}",
+                fname=file.url.rpartition("/")[2],
+                path=place,
+                downloader=pooch.HTTPDownloader(timeout=30),
+            )
         )
+        if file.member is None:
+            return container
+        write_atomic(place / file.name, payload(container, file.limit, file.member))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if "Max retries" in reason or "resolve" in reason:
             reason = "no connection to the server"
         raise InputError(_missing(file, f"and the download of {file.url} failed: {reason}")) from error
-    return Path(fetched)
+    return place / file.name
 
 
 def _missing(file: DataFile, why: str) -> str:
@@ -170,5 +227,6 @@ def _missing(file: DataFile, why: str) -> str:
     return (
         f"data file {file.name} was not found, {why}.\n"
         f"  put it at: {places} (plain or .gz), or point {DATA_DIR} at a folder that has it\n"
+        f"  it is published as {file.source}\n"
         f"  sha256 of the unpacked file: {file.payload_sha256}"
     )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.problem import Loss, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis, Dims, Task
 from mlpiht_cli.tasks import datasets
@@ -63,9 +63,8 @@ def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]
     notes: dict[str, object] = {}
     arrays = []
     for file in datasets.FILES["mnist"]:
-        data, digest = datasets.load(file)
-        if digest is not None:
-            notes[f"unofficial_{file.name}"] = digest
+        data, unofficial = datasets.load(file)
+        notes |= unofficial
         arrays.append(read_idx(data, file.name, 3 if "images" in file.name else 1))
     for images, labels in ((arrays[0], arrays[1]), (arrays[2], arrays[3])):
         if images.shape != (len(labels), 28, 28):
@@ -76,37 +75,59 @@ def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]
     return images, np.concatenate([arrays[1], arrays[3]]), notes
 
 
-class MNISTBinary(Task):
-    """Digits 0 and 1 with labels 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
+class _Digits(Task):
+    """What the tasks on MNIST share: some digits, raw pixels, test accuracy."""
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset()
-    hints: ClassVar[Mapping[str, object]] = {"batch": 1000}
+    digits: ClassVar[Sequence[int]]
+    loss: ClassVar[Loss]
+    outputs: ClassVar[int]
 
     def dims(self) -> Dims:
         """Size of the data."""
-        return Dims(2 * TRAIN_PER_DIGIT, 784, 1)
+        return Dims(len(self.digits) * TRAIN_PER_DIGIT, 784, self.outputs)
 
     def check_data(self) -> None:
         """Read the files once, downloading what is missing."""
-        mnist_split((0, 1))
+        mnist_split(self.digits)
 
     def content(self) -> dict[str, object]:
         """Checksums of local files that are not the official ones: their rows are other cells."""
-        return dict(datasets.unofficial("mnist"))
+        return datasets.unofficial(datasets.FILES["mnist"])
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Read and split the files; every cell has the same data."""
-        split = mnist_split((0, 1))
-
-        def target(labels: NDArray[np.uint8]) -> torch.Tensor:
-            return torch.from_numpy(labels.astype(np.float32))[:, None]
-
+        split = mnist_split(self.digits)
         return Problem(
             torch.from_numpy(split.x),
-            target(split.labels),
+            self._targets(split.labels),
             torch.from_numpy(split.x_test),
-            target(split.labels_test),
+            self._targets(split.labels_test),
             "accuracy",
+            self.loss,
             notes=split.notes,
         )
+
+    def _targets(self, labels: NDArray[np.uint8]) -> torch.Tensor:
+        """Targets ``[n, k]``: the label itself for one output, one-hot for several."""
+        wide = labels[:, None] if self.outputs == 1 else np.eye(self.outputs)[labels]
+        return torch.from_numpy(wide.astype(np.float32))
+
+
+class MNISTBinary(_Digits):
+    """Digits 0 and 1 with labels 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
+
+    hints: ClassVar[Mapping[str, object]] = {"batch": 1000}
+    digits: ClassVar[Sequence[int]] = (0, 1)
+    loss: ClassVar[Loss] = "squared"
+    outputs: ClassVar[int] = 1
+
+
+class MNIST(_Digits):
+    """Ten digits with one-hot targets, raw pixels, cross-entropy; test accuracy of the largest output."""
+
+    hints: ClassVar[Mapping[str, object]] = {"batch": 5000}
+    digits: ClassVar[Sequence[int]] = range(10)
+    loss: ClassVar[Loss] = "cross_entropy"
+    outputs: ClassVar[int] = 10

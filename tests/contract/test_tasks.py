@@ -12,16 +12,28 @@ from mlpiht_cli.registry import TASKS
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Task
 
-# Smaller than the defaults where those take long; data sets come from the fixtures.
-SMALL: dict[str, dict[str, object]] = {"planted": {"n": 50, "d": 5}}
+# Smaller than the defaults where those take long.
+SMALL: dict[str, dict[str, object]] = {
+    "planted": {"n": 50, "d": 5},
+    "gaussian_sparse": {"n": 20, "d": 30},
+    "cifar10_binary": {"train_files": 1},
+}
+# Fixtures of the tasks that read a data set.
+DATA = {
+    "mnist_binary": "real_mnist",
+    "mnist": "real_mnist",
+    "inr_mnist": "real_mnist",
+    "cifar10_binary": "real_cifar10",
+    "inr_cifar10": "real_cifar10",
+}
 BASE = {"m": 3, "s": 4, "depth": 1, "seed": 0}
 
 
 @pytest.fixture(params=TASKS)
 def task(request: pytest.FixtureRequest, tmp_path: Path) -> Task:
     settings = SMALL.get(request.param, {})
-    if request.param == "mnist_binary":
-        request.getfixturevalue("real_mnist")
+    if request.param in DATA:
+        request.getfixturevalue(DATA[request.param])
     if request.param == "tabular":
         path = tmp_path / "table.csv"
         table = np.random.RandomState(0).normal(size=(30, 3))

@@ -9,10 +9,10 @@ import pytest
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
+from mlpiht_cli.task import Axes, Dims
 from mlpiht_cli.tasks import mnist
 from mlpiht_cli.tasks._readers import read_idx
-from mlpiht_cli.tasks.mnist import MNISTBinary, mnist_split
+from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary, mnist_split
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -21,19 +21,19 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
-    """MNIST's files with 40 + 20 images, and a split of 7 + 4 a digit; every image is its running number."""
-    labels = np.random.RandomState(0).randint(0, 3, size=60).astype(np.uint8)
-    images = np.repeat(np.arange(60, dtype=np.uint8), 784).reshape(60, 28, 28)
+    """MNIST's files with 100 + 60 images, and a split of 7 + 4 a digit; every image is its running number."""
+    labels = np.random.RandomState(0).permutation(np.arange(160) % 10).astype(np.uint8)
+    images = np.repeat(np.arange(160, dtype=np.uint8), 784).reshape(160, 28, 28)
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
-    (folder / "train-images-idx3-ubyte").write_bytes(idx(images[:40]))
-    (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels[:40])))
-    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images[40:])))
-    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(labels[40:]))
+    (folder / "train-images-idx3-ubyte").write_bytes(idx(images[:100]))
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels[:100])))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images[100:])))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(labels[100:]))
     monkeypatch.setenv("MLPIHT_DATA_DIR", str(folder.parent))
     monkeypatch.setattr(mnist, "TRAIN_PER_DIGIT", 7)
     monkeypatch.setattr(mnist, "TEST_PER_DIGIT", 4)
-    return images.reshape(60, 784), labels
+    return images.reshape(160, 784), labels
 
 
 def test_the_split_is_the_papers(small_mnist: tuple[np.ndarray, np.ndarray]) -> None:
@@ -41,18 +41,33 @@ def test_the_split_is_the_papers(small_mnist: tuple[np.ndarray, np.ndarray]) -> 
     images, labels = small_mnist
     split = mnist_split((0, 1))
     for digit in (0, 1):
-        own = [i for i in range(40) if labels[i] == digit] + [i for i in range(40, 60) if labels[i] == digit]
+        own = [i for i in range(100) if labels[i] == digit] + [i for i in range(100, 160) if labels[i] == digit]
         np.testing.assert_array_equal(split.x[split.labels == digit], images[own[:7]])
         np.testing.assert_array_equal(split.x_test[split.labels_test == digit], images[own[7:11]])
     assert split.x.dtype == np.float32
     assert split.x.max() > 1.0, "raw pixels, no scaling"
 
 
+def test_ten_digits_have_one_hot_targets(small_mnist: tuple[np.ndarray, np.ndarray]) -> None:
+    _, labels = small_mnist
+    task = MNIST()
+    problem = task.build(Axes(1, 1), Streams(0))
+    assert (problem.n, problem.d, problem.k) == (70, 784, 10)
+    assert task.dims() == Dims(70, 784, 10)
+    assert (problem.loss, problem.metric) == ("cross_entropy", "accuracy")
+    for x, y, each in ((problem.x, problem.y, 7), (problem.x_test, problem.y_test, 4)):
+        numbers = x[:, 0].int().numpy()
+        assert len(set(numbers)) == len(x) == 10 * each, "every image is its running number"
+        for number, row in zip(numbers, y.tolist(), strict=True):
+            assert row == [float(digit == labels[number]) for digit in range(10)]
+
+
 def test_an_unofficial_file_is_used_and_noted(
     small_mnist: tuple[np.ndarray, np.ndarray], caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = MNISTBinary().build(Axes(1, 1), Streams(0))
-    assert set(problem.y.flatten().tolist()) == {0.0, 1.0}
+    assert problem.y.flatten().tolist() == [0.0] * 7 + [1.0] * 7
+    assert problem.loss == "squared"
     assert (problem.n, problem.d, problem.k) == (14, 784, 1)
     assert len(problem.notes) == 4
     assert all(name.startswith("unofficial_") for name in problem.notes)

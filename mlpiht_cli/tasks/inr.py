@@ -1,0 +1,106 @@
+"""Implicit representations of one image: its pixels as a function of their coordinates (P1, section 4)."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.task import Axes, Axis, Dims, Task
+from mlpiht_cli.tasks import datasets
+from mlpiht_cli.tasks._fourier import fourier_features
+from mlpiht_cli.tasks._readers import CIFAR_SHAPE, read_image
+from mlpiht_cli.tasks._tables import file_bytes
+from mlpiht_cli.tasks.cifar10 import TEST_FILE, airplanes_and_automobiles
+from mlpiht_cli.tasks.mnist import mnist_split
+
+FREQUENCIES = 750
+CIFAR_IMAGE = 1000  # index from 0 among the airplanes and automobiles of the test file
+
+
+class _INR(Task):
+    """What the two tasks share: integer pixel coordinates, random Fourier features, targets in [0, 1].
+
+    A sample is one value of the image, the last coordinate running fastest. The metric is the PSNR on the training set:
+    it measures fit.
+    """
+
+    version: ClassVar[int] = 1
+    depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
+    shape: ClassVar[tuple[int, ...]]
+    """Rows, columns and, for colour, channels."""
+    spread: ClassVar[Sequence[float]]
+    """Standard deviation of the frequencies along each coordinate, in cycles per pixel or channel."""
+    files: ClassVar[Sequence[datasets.DataFile]]
+    """What the published image is read from."""
+
+    image: str | None = Field(None, description="PNG or JPEG file of the data set's image size, in place of its image")
+
+    @abstractmethod
+    def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
+        """The paper's image, in :attr:`shape`, and notes on its files."""
+
+    @cached_property
+    def _picture(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
+        if self.image is None:
+            return self._published()
+        rows, columns, *colour = self.shape
+        return read_image(Path(self.image), (rows, columns), colour[0] if colour else 1), {}
+
+    def dims(self) -> Dims:
+        """Size of the data."""
+        return Dims(math.prod(self.shape), 2 * FREQUENCIES, 1)
+
+    def check_data(self) -> None:
+        """Read the image, downloading the data set if it is missing and needed."""
+        _ = self._picture
+
+    def content(self) -> dict[str, object]:
+        """The picture's checksum in place of its path, or those of unofficial files of the data set."""
+        if self.image is not None:
+            return {"image": None, "sha256": datasets.sha256(file_bytes(Path(self.image)))}
+        return datasets.unofficial(self.files)
+
+    def build(self, axes: Axes, streams: Streams) -> Problem:
+        """Map the coordinates with the seed's frequencies; the image is always the same."""
+        pixels, notes = self._picture
+        coordinates = np.indices(self.shape).reshape(len(self.shape), -1).T.astype(np.float64)
+        frequencies = streams.fourier().normal(size=(FREQUENCIES, len(self.shape))) * np.array(self.spread)
+        x = torch.from_numpy(fourier_features(coordinates, frequencies))
+        y = torch.from_numpy((pixels / 255.0).astype(np.float32).reshape(-1, 1))
+        return Problem(x, y, x, y, "psnr", peak=1.0, notes=notes, recipe={"image": list(self.shape)})
+
+
+class INRMNIST(_INR):
+    """A digit of 28 x 28 pixels as a function of row and column."""
+
+    shape: ClassVar[tuple[int, ...]] = (28, 28)
+    spread: ClassVar[Sequence[float]] = (2.0, 2.0)
+    files: ClassVar[Sequence[datasets.DataFile]] = datasets.FILES["mnist"]
+
+    def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
+        # Index 1000 of the test set of all digits: the test images of digit 0 are the thousand before it.
+        split = mnist_split((1,))
+        return split.x_test[0].reshape(self.shape).astype(np.uint8), split.notes
+
+
+class INRCIFAR10(_INR):
+    """An airplane of 32 x 32 pixels as a function of row, column and channel."""
+
+    shape: ClassVar[tuple[int, ...]] = CIFAR_SHAPE
+    spread: ClassVar[Sequence[float]] = (5.0, 5.0, 0.05)
+    files: ClassVar[Sequence[datasets.DataFile]] = (TEST_FILE,)
+
+    def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
+        images, _, notes = airplanes_and_automobiles([TEST_FILE])
+        return images[CIFAR_IMAGE], notes
