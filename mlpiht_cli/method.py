@@ -46,6 +46,9 @@ class Fit:
         The budget ``s`` it answers.
     iterations
         Gradient steps spent to reach it, from the start of the trajectory.
+    settled
+        Iteration from which the support of the weights stayed the same to the end ("convergence step" of P1's Tables 1
+        and 2); None where the method does not follow it.
     history
         Training loss after each iteration (IHT) or before each step (IMP, all rounds in a row).
     reason
@@ -56,6 +59,7 @@ class Fit:
     budget: int
     iterations: int
     status: Status = Status.OK
+    settled: int | None = None
     history: tuple[float, ...] = field(default=(), repr=False)
     reason: str = ""
 
@@ -80,6 +84,9 @@ class Method(BaseModel, ABC):
     """Raised by hand when results change; part of every cell's key."""
     shares_trajectory: ClassVar[bool] = False
     """Whether one run passes every budget, so that budgets of equal problems are run together."""
+
+    keeps_budget: ClassVar[bool] = True
+    """Whether a network has at most ``budget`` nonzeros; only a yardstick may have more."""
 
     dtype: Literal["float32", "float64"] = "float32"
 

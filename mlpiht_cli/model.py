@@ -65,6 +65,14 @@ class SparseMLP:
         step = max(1, _CHUNK // widest)
         return torch.cat([self._forward(x[a : a + step]) for a in range(0, max(len(x), 1), step)])
 
+    def hidden(self, x: Tensor) -> Tensor:
+        """Return the first hidden layer's activations ``relu(X W^T)``, ``[n, d] -> [n, m]``."""
+        first = self.layers[0]
+        live = first.live_rows()
+        out = x.new_zeros(len(x), first.rows)
+        out[:, live] = (x @ first.dense_rows(live).T).relu()
+        return out
+
     def _forward(self, x: Tensor) -> Tensor:
         hidden, known = x, torch.arange(self.inputs, device=x.device)
         last = len(self.layers) - 1

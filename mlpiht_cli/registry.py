@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.baselines.dense import Dense
+from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.method import Method
 from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.task import Task
-from mlpiht_cli.tasks.mnist import MNISTBinary
+from mlpiht_cli.tasks.cifar10 import CIFAR10Binary
+from mlpiht_cli.tasks.gaussian import GaussianSparse
+from mlpiht_cli.tasks.inr import INRCIFAR10, INRMNIST
+from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary
 from mlpiht_cli.tasks.planted import Planted
 from mlpiht_cli.tasks.tabular import Tabular
 
 TASKS: dict[str, type[Task]] = {
+    "cifar10_binary": CIFAR10Binary,
+    "gaussian_sparse": GaussianSparse,
+    "inr_cifar10": INRCIFAR10,
+    "inr_mnist": INRMNIST,
+    "mnist": MNIST,
     "mnist_binary": MNISTBinary,
     "planted": Planted,
     "tabular": Tabular,
 }
 
 METHODS: dict[str, type[Method]] = {
+    "dense": Dense,
     "iht": IHT,
+    "iht_linear": IHTLinear,
+    "iht_vector": IHTVector,
     "imp": IMP,
+    "imp_fused": IMPFused,
 }

@@ -57,6 +57,7 @@ class Row(BaseModel):
     nnz: int | None = None
     nnz_by_layer: list[int] | None = None
     iterations: int | None = None
+    settled: int | None = None
     final_loss: float | None = None
     wall_s: float | None = None
     cpu_s: float | None = None
@@ -94,6 +95,9 @@ class Row(BaseModel):
         columns = self.model_dump(mode="json", by_alias=True)
         return {name: str(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in columns.items()}
 
+
+PERFECT_DB = 170.0
+"""What a PSNR of inf (no error at all) counts for in a mean: a little above what float32 labels can show."""
 
 PROFILES = ("smoke", "laptop", "paper")
 """Sizes of an experiment; the paper profile is the spec as it stands."""

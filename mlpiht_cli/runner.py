@@ -12,7 +12,7 @@ import torch
 from mlpiht_cli.cells import Cell, Job
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.method import Callback, Fit, Status, ignore
-from mlpiht_cli.metrics import evaluate
+from mlpiht_cli.metrics import UNDEFINED, evaluate
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.provenance import Meter, environment
 from mlpiht_cli.rng import Streams
@@ -108,23 +108,23 @@ class Runner:
     def _scored(self, cell: Cell, problem: Problem, fit: Fit, spent: dict[str, Any]) -> Row:
         """Row of a fit; a failure to score it is a ``failed`` row of this cell alone."""
         columns = {"n": problem.n, "d": problem.d, "k": problem.k, "metric": problem.metric, **spent}
-        columns["iterations"] = fit.iterations
+        columns |= {"iterations": fit.iterations, "settled": fit.settled}
         try:
-            columns |= self._scores(problem, fit)
+            columns |= self._scores(cell, problem, fit)
         except Exception as error:
             log.debug("scoring failed", exc_info=True)
             columns |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         return self._row(cell, columns, problem.notes)
 
-    def _scores(self, problem: Problem, fit: Fit) -> dict[str, Any]:
+    def _scores(self, cell: Cell, problem: Problem, fit: Fit) -> dict[str, Any]:
         if fit.status is not Status.OK:
             return {"status": fit.status.value, "reason": fit.reason}
-        if fit.model.nnz > fit.budget:
+        if cell.method.keeps_budget and fit.model.nnz > fit.budget:
             raise RuntimeError(f"the model has {fit.model.nnz} nonzeros, the budget is {fit.budget}")
         scores = evaluate(fit.model, problem.to(self.device, fit.model.layers[0].values.dtype))
         if scores is None:
             return {"status": "diverged", "reason": "the network's predictions are not finite"}
-        undefined = f"{problem.metric} is undefined: the held-out target is constant" if scores.value is None else ""
+        undefined = f"{problem.metric} is undefined: {UNDEFINED[problem.metric]}" if scores.value is None else ""
         return {
             "status": "ok",
             "reason": undefined,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar, Literal
@@ -11,26 +10,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mlpiht_cli.batches import Batches
+from mlpiht_cli.baselines.training import Trainer, layer_sizes
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
-from mlpiht_cli.method import DTYPES, Callback, Fit, Method, Shape, Status, finite, ignore
+from mlpiht_cli.method import Callback, Fit, Method, Shape, Status, ignore
 from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import LOSSES, Problem
+from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-
-
-def layer_sizes(d: int, k: int, shape: Shape) -> list[int]:
-    """Widths from input to output: ``depth`` hidden layers of ``m`` neurons."""
-    return [d, *[shape.m] * shape.depth, k]
-
-
-def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
-    """Initial weights of ``torch.nn.Linear(bias=False)`` layers made input to output, each ``[out, in]``."""
-    return [
-        torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
-        for fan_in, out in pairwise(sizes)
-    ]
 
 
 def prune(weights: Sequence[Tensor], masks: Sequence[Tensor], rate: float) -> list[Tensor]:
@@ -56,12 +42,28 @@ def prune(weights: Sequence[Tensor], masks: Sequence[Tensor], rate: float) -> li
     return [part.view_as(mask) for part, mask in zip(parts, masks, strict=True)]
 
 
+def fused(layers: Sequence[Tensor]) -> SparseMLP:
+    """Return the same function of one output with the output weights ``v`` multiplied in, as IHT counts weights.
+
+    ``v_j relu(w_j . x) = sign(v_j) relu(|v_j| w_j . x)``: the last hidden layer's weights are scaled, and signs, which
+    nobody counts, remain.
+
+    Parameters
+    ----------
+    layers
+        Weights of all layers, each ``[out, in]``, the last one ``[1, m]``.
+    """
+    *hidden, output = layers
+    scaled = [*hidden[:-1], hidden[-1] * output.T.abs()]
+    return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in scaled), output[0].sign())
+
+
 class IMP(Method):
     """Iterative magnitude pruning with rewinding (lottery ticket), Adam, no biases.
 
     The paper's protocol scores the network right after a prune, *before* it is trained at that mask
     (``evaluate: after_prune``); the usual lottery-ticket protocol trains first (``after_retrain``).
-    Counts ``m (d + k)`` weights, whereas scalar IHT counts ``m d`` fused ones.
+    Counts ``m (d + k)`` weights, whereas scalar IHT counts ``m d`` fused ones; see :class:`IMPFused`.
     """
 
     version: ClassVar[int] = 1
@@ -84,6 +86,10 @@ class IMP(Method):
         """Any problem and depth."""
         return None
 
+    def network(self, layers: Sequence[Tensor]) -> SparseMLP:
+        """Return the network of the layers ``[out, in]``, in the form whose nonzeros count against the budget."""
+        return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in layers))
+
     def fit_path(
         self,
         problem: Problem,
@@ -98,56 +104,54 @@ class IMP(Method):
         while wanted:
             diverged = trajectory.train()
             if diverged or self.evaluate == "after_retrain":
-                while wanted and (diverged or trajectory.remaining <= wanted[0]):
+                while wanted and (diverged or trajectory.counted <= wanted[0]):
                     yield trajectory.fit(wanted.pop(0), diverged)
             if not wanted:
                 return
             trajectory.prune()
             if self.evaluate == "after_prune":
-                while wanted and trajectory.remaining <= wanted[0]:
+                while wanted and trajectory.counted <= wanted[0]:
                     yield trajectory.fit(wanted.pop(0), diverged)
 
 
+class IMPFused(IMP):
+    """IMP whose networks of one output are counted, and answered, as IHT's are: output weights multiplied in.
+
+    The same trajectory, but a budget is answered by the first round whose *fused* nonzeros fit it.
+    """
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """Fused weights, as IHT counts them."""
+        return shape.m * (d + (shape.depth - 1) * shape.m)
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """One output."""
+        return None if problem.k == 1 else f"imp_fused needs one output, the problem has {problem.k}; use imp"
+
+    def network(self, layers: Sequence[Tensor]) -> SparseMLP:
+        """See :func:`fused`."""
+        return fused(layers)
+
+
 class _Trajectory:
-    """The one run that passes every budget: initial weights, current masks and weights, and the order stream."""
+    """The one run that passes every budget: the trainer, and the current masks and weights."""
 
     def __init__(self, method: IMP, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> None:
-        device, dtype = problem.x.device, DTYPES[method.dtype]
         self._method, self._callback = method, callback
-        self._problem = problem.to(device, dtype)
-        self._batches = Batches(self._problem, method.batch, streams.batch_order())
-        drawn = initial_weights(layer_sizes(problem.d, problem.k, shape), streams.initial_weights())
-        self._initial = [weight.to(device, dtype) for weight in drawn]
-        self._masks = [torch.ones_like(weight, dtype=torch.bool) for weight in self._initial]
-        self._weights = self._initial
-        self._history: list[float] = []
+        self._trainer = Trainer(problem, shape, streams, method.batch, method.dtype)
+        self._masks = [torch.ones_like(weight, dtype=torch.bool) for weight in self._trainer.initial]
+        self._weights = self._trainer.initial
 
     @property
-    def remaining(self) -> int:
-        """Weights that the masks leave."""
-        return sum(int(mask.sum()) for mask in self._masks)
+    def counted(self) -> int:
+        """Weights that count against the budget: those the masks leave, zeros among them included."""
+        return self._method.network([mask.float() for mask in self._masks]).nnz
 
     def train(self) -> str:
         """Rewind the survivors, train them with a fresh Adam; return why that diverged, or nothing."""
-        loss_of = LOSSES[self._problem.loss]
-        pairs = list(zip(self._initial, self._masks, strict=True))
-        weights = [(initial * mask).requires_grad_() for initial, mask in pairs]
-        adam = torch.optim.Adam(weights, lr=self._method.lr)
-        for _ in range(self._method.epochs):
-            for x, y in self._batches.epoch():
-                adam.zero_grad()
-                loss = loss_of(_forward(weights, self._masks, x), y)
-                loss.backward()  # type: ignore[no-untyped-call]
-                adam.step()
-                value = float(loss.detach())
-                self._history.append(value)
-                self._callback(len(self._history), value)
-                if not finite(value):
-                    return f"the training loss became {value} at step {len(self._history)}"
-        self._weights = [weight.detach() for weight in weights]
-        if not all(bool(torch.isfinite(weight).all()) for weight in self._weights):
-            return f"the weights left the finite numbers by step {len(self._history)}"
-        return ""
+        found, diverged = self._trainer.train(self._masks, self._method.epochs, self._method.lr, self._callback)
+        self._weights = found
+        return diverged
 
     def prune(self) -> None:
         """Drop the smallest of the remaining weights."""
@@ -156,16 +160,9 @@ class _Trajectory:
     def fit(self, budget: int, diverged: str) -> Fit:
         """The network as it stands, for one budget."""
         layers = [
-            SparseMatrix.from_dense(torch.zeros_like(weight) if diverged else weight * mask)
+            torch.zeros_like(weight) if diverged else weight * mask
             for weight, mask in zip(self._weights, self._masks, strict=True)
         ]
+        history = tuple(self._trainer.history)
         status = Status.DIVERGED if diverged else Status.OK
-        steps = len(self._history)
-        return Fit(SparseMLP(tuple(layers)), budget, steps, status, tuple(self._history), diverged)
-
-
-def _forward(weights: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor) -> Tensor:
-    """Output of the masked network, ``[n, k]``."""
-    for weight, mask in zip(weights[:-1], masks[:-1], strict=True):
-        x = (x @ (weight * mask).T).relu()
-    return x @ (weights[-1] * masks[-1]).T
+        return Fit(self._method.network(layers), budget, len(history), status, history=history, reason=diverged)

@@ -181,3 +181,46 @@ class GatedColumns:
         """Masked columns of the samples in ``chunk``, shape ``[|S|, chunk]``."""
         block = self._features[:, chunk].index_select(0, self._col)
         return block.mul_(self._mask[:, chunk].index_select(0, self._place))
+
+
+class DenseOperator:
+    """A matrix that is there, such as Gaussian sensing: ``A`` of shape ``[n, N]`` as one row of ``N`` coordinates."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        self._matrix = matrix
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(n, 1, N)``."""
+        return self._matrix.shape[0], 1, self._matrix.shape[1]
+
+    def columns(self, index: Tensor) -> DenseColumns:
+        """Restrict to the coordinates ``index``."""
+        return DenseColumns(self._matrix[:, index])
+
+    def matvec(self, weights: SparseMatrix) -> Tensor:
+        """Return ``A w``, shape ``[n]``."""
+        return self.columns(weights.index).matvec(weights.values)
+
+    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
+        """Yield ``A^T residual`` in one tile."""
+        yield Tile(torch.zeros(1, dtype=torch.int64, device=residual.device), (residual @ self._matrix)[None, :])
+
+    def dense(self) -> Tensor:
+        """Return A, shape ``[n, N]``. For tests only."""
+        return self._matrix
+
+
+class DenseColumns:
+    """Columns of a matrix, ``[n, |S|]``."""
+
+    def __init__(self, columns: Tensor) -> None:
+        self._columns = columns
+
+    def matvec(self, values: Tensor) -> Tensor:
+        """Return ``A_S values``, ``[|S|] -> [n]``."""
+        return self._columns @ values
+
+    def rmatvec(self, residual: Tensor) -> Tensor:
+        """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
+        return residual @ self._columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,9 @@ from mlpiht_cli.linalg.operators import SupportOperator
 # Constants of the reference code of P1 (protocol, section 1).
 FIRST_STEP = 1e-14  # with an empty support the first step only ranks coordinates
 CURVATURE_FLOOR = 1e-8  # keeps the exact step finite when A g = 0
+
+
+LADDER = 60  # doublings or halvings of a searched step, at most
 
 
 def squared_norm(x: Tensor) -> float:
@@ -27,6 +31,39 @@ def exact_step(operator: SupportOperator, gradient: Tensor) -> float:
     if not len(gradient):
         return FIRST_STEP
     return squared_norm(gradient) / (squared_norm(operator.matvec(gradient)) + CURVATURE_FLOOR)
+
+
+def searched_step(loss_at: Callable[[float], float], start: float, loss: float) -> float:
+    """Search a step that does not increase the loss, by halving and doubling ``start``.
+
+    Parameters
+    ----------
+    loss_at
+        Loss after a step of the given size along the direction; nan and inf count as worse than anything.
+    start
+        Where the search begins, the previous step for instance.
+    loss
+        Loss without a step.
+
+    Returns
+    -------
+    float
+        A step whose loss is at most ``loss`` and at most that of its half and its double; 0 if none is found.
+    """
+    step, best = start, loss_at(start)
+    for _ in range(LADDER):
+        if best <= loss:
+            break
+        step, best = step / 2.0, loss_at(step / 2.0)
+    else:
+        return 0.0
+    for factor in (2.0, 0.5):
+        for _ in range(LADDER):
+            there = loss_at(step * factor)
+            if not there < best:
+                break
+            step, best = step * factor, there
+    return step
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""Accelerated iterative hard thresholding (IHT) for scalar-output, two-layer ReLU networks (P1, section 3)."""
+"""Accelerated iterative hard thresholding (IHT) for ReLU networks with one output (P1, section 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from mlpiht_cli.batches import Batches
@@ -16,10 +16,11 @@ from mlpiht_cli.linalg.operators import GatedReLUOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
-from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite
+from mlpiht_cli.method import DTYPES, Callback, Fit, Shape, Status, finite
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.solvers.layerwise import LayeredSolver
 
 
 def iht_step(
@@ -49,12 +50,7 @@ def iht_step(
     return SparseMatrix(index, values, weights.rows, weights.cols), squared_norm(residual)
 
 
-def _counts(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Name of the field that counts passes over the data, and of the one that does not."""
-    return ("epochs", "steps") if settings.get("batch") else ("steps", "epochs")
-
-
-class IHT(MethodByBudget):
+class IHT(LayeredSolver):
     """Iterative hard thresholding: never more than ``s`` nonzero weights, from the first step to the last.
 
     The hidden weights are fused with the output weights, whose signs are fixed; see
@@ -63,9 +59,6 @@ class IHT(MethodByBudget):
 
     version: ClassVar[int] = 1
 
-    batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
-    steps: int | None = Field(None, ge=1, description="full-batch steps (default 15)")
-    epochs: int | None = Field(None, ge=1, description="passes over the minibatches (default 15)")
     gates: Literal["sequential", "fixed"] = Field(
         "sequential", description="gates that follow the weights, or stay at their random start (convex)"
     )
@@ -75,71 +68,48 @@ class IHT(MethodByBudget):
         "positive", description="fixed output signs; alternating ones can fit negative or concave targets"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_count(cls, data: object) -> object:
-        """Name the number of passes once: ``steps`` in full batch, ``epochs`` in minibatch form."""
-        if not isinstance(data, dict):
-            return data
-        wanted, other = _counts(data)
-        given = {name: data.get(name) for name in (wanted, other)}
-        if given["steps"] is not None and wanted == "epochs":
-            raise ValueError("minibatch IHT counts epochs: set epochs, not steps")
-        if None not in given.values() and given["steps"] != given["epochs"]:
-            raise ValueError("in full batch an epoch is a step: set steps alone")
-        count = given[wanted] if given[wanted] is not None else given[other]
-        rest = {name: value for name, value in data.items() if name != other}
-        return {**rest, wanted: 15 if count is None else count}
-
-    @classmethod
-    def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """Put overrides over settings; an override of ``epochs`` is one of ``steps`` in full batch."""
-        merged = {**settings, **overrides}
-        wanted, other = _counts(merged)
-        if wanted in overrides:
-            merged.pop(other, None)
-        elif wanted == "steps" and other in overrides:
-            merged[wanted] = merged.pop(other)
-        return merged
-
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Fused weights, ``m * d``: the output signs are fixed and not counted."""
-        return shape.m * d
+        """Fused weights, ``m * d`` and ``m * m`` a further layer: the output signs are fixed and not counted."""
+        return shape.m * (d + (shape.depth - 1) * shape.m)
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """Scalar output, squared loss, one hidden layer."""
+        """Scalar output, squared loss; gates that stay fixed with one hidden layer only."""
         if problem.k != 1:
-            return f"iht needs one output, the problem has {problem.k}"
+            return f"iht needs one output, the problem has {problem.k}; use iht_vector"
         if problem.loss != "squared":
-            return f"iht needs the squared loss, the problem has {problem.loss}"
-        if shape.depth != 1:
-            return f"iht needs one hidden layer, asked for {shape.depth}"
+            return f"iht needs the squared loss, the problem has {problem.loss}; use iht_vector"
+        if shape.depth != 1 and self.gates == "fixed":
+            return f"gates: fixed needs one hidden layer, asked for {shape.depth}"
         return None
 
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Run IHT for one budget; see :meth:`MethodByBudget.fit_path`."""
+    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Run IHT with one hidden layer."""
         problem = problem.to(problem.x.device, DTYPES[self.dtype])
-        signs = self._signs(shape.m, problem.x)
-        random = RandomGates(streams.gates(problem.d), shape.m, problem.x)
+        signs = self._signs(m, problem.x)
+        random = RandomGates(streams.gates(problem.d), m, problem.x)
         gates: GateRule = random
-        weights = SparseMatrix.zeros(shape.m, problem.d, problem.x)
+        weights = SparseMatrix.zeros(m, problem.d, problem.x)
         refine = Refinement(self.inner_steps)
         history: list[float] = []
+        settled = 0
         for turn in self._turns(problem, streams):
             if turn.refresh:
                 gates = WeightGates(weights)
             if not len(gates.neurons):
                 break  # every neuron is dead: nothing can change any more
-            operator = GatedReLUOperator(turn.features, gates, shape.m, signs)
+            operator = GatedReLUOperator(turn.features, gates, m, signs)
+            before = weights
             weights, loss = iht_step(operator, turn.y, weights, budget, refine)
             history.append(loss / len(turn.y))
+            if not torch.equal(before.index, weights.index):
+                settled = len(history)
             callback(len(history), history[-1])
             if not finite(loss, float(weights.values.sum())):
                 reason = f"the loss or the weights left the finite numbers at step {len(history)}"
-                empty = SparseMatrix.zeros(shape.m, problem.d, problem.x)
-                return Fit(SparseMLP((empty,), signs), budget, len(history), Status.DIVERGED, tuple(history), reason)
+                empty = SparseMLP((SparseMatrix.zeros(m, problem.d, problem.x),), signs)
+                return Fit(empty, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
         model = SparseMLP((weights,), signs, self._frozen_gates(random, weights))
-        return Fit(model, budget, len(history), Status.OK, tuple(history))
+        return Fit(model, budget, len(history), Status.OK, settled, tuple(history))
 
     def _turns(self, problem: Problem, streams: Streams) -> Iterator[_Turn]:
         """Batches in the order of the protocol, and whether the gates are refreshed before each."""
@@ -147,7 +117,7 @@ class IHT(MethodByBudget):
         count = 0
         batches = Batches(problem, self.batch, streams.batch_order())
         full = problem.x.T.contiguous() if batches.full else None
-        for epoch in range(self.steps or self.epochs or 0):
+        for epoch in range(self.passes):
             for x, y in batches.epoch():
                 # Minibatch form: the random gates stay for the whole first epoch.
                 refresh = sequential and epoch > 0 and count % self.gate_period == 0

@@ -169,5 +169,5 @@ def test_steps_and_epochs_are_one_count() -> None:
 
 def test_unsupported_problems_come_with_a_reason() -> None:
     problem = Planted(n=20, d=3, k=2).build(Axes(4, 6), Streams(0))
-    assert IHT().supports(problem, Shape(4)) == "iht needs one output, the problem has 2"
-    assert "one hidden layer" in str(IHT().supports(planted(4, 4, 0), Shape(4, depth=2)))
+    assert IHT().supports(problem, Shape(4)) == "iht needs one output, the problem has 2; use iht_vector"
+    assert "one hidden layer" in str(IHT(gates="fixed").supports(planted(4, 4, 0), Shape(4, depth=2)))

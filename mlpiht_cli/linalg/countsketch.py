@@ -1,0 +1,73 @@
+"""Count Sketch: a small table that remembers the large entries of a long vector of accumulated updates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+HASHES = 4
+"""Hash functions, as in the reference code of P1."""
+
+
+def sketch_width(size: int, s: int) -> int:
+    """Width of a table for ``s`` of ``size`` entries, ``s * max(1, ln(size / s))`` (reference code of P1)."""
+    return max(1, int(s * max(1.0, math.log(size / s))))
+
+
+class CountSketch:
+    """Hash functions of a Count Sketch (Charikar, Chen & Farach-Colton 2002) over vectors of ``size`` entries.
+
+    A sketch is a table ``[4, width]``; it is linear in the vector, so updates may come in any grouping, and the
+    sum of two tables is the sketch of the sum. Each of the four rows gives an unbiased estimate of an entry; their
+    median (the mean of the middle two) withstands collisions with large entries.
+
+    Buckets and signs come from multiply-shift hashing, ``(a x + b) mod 2^64`` of which the upper 32 bits are kept:
+    pairwise independent for keys below 2^32 (Dietzfelbinger 1996). They are computed once and held.
+
+    Parameters
+    ----------
+    size
+        Length N of the vectors, below 2^32.
+    width
+        Buckets a row.
+    words
+        Multiplier and offset of each hash function, int64 ``[4, 2]``.
+    device
+        Where the tables live.
+    """
+
+    def __init__(self, size: int, width: int, words: NDArray[np.int64], device: torch.device) -> None:
+        if not 0 < size < 2**32 or not 0 < width < 2**31:
+            raise ValueError(f"a Count Sketch takes fewer than 2^32 entries and 2^31 buckets, got {size} and {width}")
+        keys = torch.arange(size, device=device)
+        rows = [(keys * a + b >> 32) & 0xFFFFFFFF for a, b in words.tolist()]  # int64 products wrap, as they should
+        self._buckets = [((row >> 1) * width >> 31).to(torch.int32) for row in rows]
+        self._signs = [((row & 1) * 2 - 1).to(torch.int8) for row in rows]
+        self.width = width
+
+    def empty(self) -> Tensor:
+        """Return the sketch of zero, float64 ``[4, width]``."""
+        return torch.zeros(len(self._buckets), self.width, dtype=torch.float64, device=self._buckets[0].device)
+
+    def encode(self, values: Tensor) -> Tensor:
+        """Return the sketch of a vector ``[size]``, float64 ``[4, width]``."""
+        table = self.empty()
+        exact = values.double()
+        for row, bucket, sign in zip(table, self._buckets, self._signs, strict=True):
+            row.index_add_(0, bucket, exact * sign)
+        return table
+
+    def estimate(self, table: Tensor) -> Tensor:
+        """Return the estimates of all entries, float64 ``[size]``."""
+        a, b, c, d = (
+            row.index_select(0, bucket) * sign
+            for row, bucket, sign in zip(table, self._buckets, self._signs, strict=True)
+        )
+        # The middle two of four, without a sort.
+        lower = torch.maximum(torch.minimum(a, b), torch.minimum(c, d))
+        upper = torch.minimum(torch.maximum(a, b), torch.maximum(c, d))
+        return (lower + upper) / 2

@@ -1,0 +1,184 @@
+"""Iterative hard thresholding for several outputs: hidden and output weights share one budget (P1, section 3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mlpiht_cli.batches import Batches
+from mlpiht_cli.linalg import network
+from mlpiht_cli.linalg.countsketch import HASHES, CountSketch, sketch_width
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.stepsize import searched_step
+from mlpiht_cli.linalg.threshold import top_s
+from mlpiht_cli.method import DTYPES, Callback, Fit, Shape, Status, finite
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import LOSSES, Loss, Problem
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.solvers.layerwise import LayeredSolver
+
+# Fixed steps of the reference code of P1 (protocol, section 1).
+STEP = 0.005
+STEP_SPARSE = 2.0  # for budgets s < SPARSE_FACTOR * m ** SPARSE_POWER
+SPARSE_FACTOR, SPARSE_POWER = 6.0, 0.536
+STEP_CLASSES = 0.001  # with cross-entropy
+
+RESIDUALS: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "squared": lambda prediction, y: (prediction - y) / len(y),
+    "cross_entropy": lambda logits, y: (torch.softmax(logits, dim=1) - y) / len(y),
+}
+
+
+def paper_step(m: int, s: int, loss: Loss) -> float:
+    """Return the fixed step of the reference code."""
+    if loss == "cross_entropy":
+        return STEP_CLASSES
+    return STEP_SPARSE if s < SPARSE_FACTOR * m**SPARSE_POWER else STEP
+
+
+class IHTVector(LayeredSolver):
+    """IHT for networks ``yhat = sum_j 1[X h_j > 0] (X w1_j) w2_j^T`` with one or more outputs.
+
+    The entries kept are, with ``selection: count_sketch``, those with the largest *accumulated* updates as a Count
+    Sketch remembers them (the idea of MISSION, Aghazadeh et al. 2018), not the largest weights (``magnitude``).
+    """
+
+    version: ClassVar[int] = 1
+
+    selection: Literal["count_sketch", "magnitude"] = Field(
+        "count_sketch", description="keep the entries with the largest accumulated updates (paper), or the largest"
+    )
+    step: Literal["paper", "safeguarded"] = Field(
+        "paper", description="fixed step, or one searched down the gradient that cannot increase the loss of its batch"
+    )
+    reinit: Literal["every_epoch", "first_step"] = Field(
+        "every_epoch",
+        description="when neurons' blocks without weights start anew from small random ones; every_epoch (paper) "
+        "concerns the minibatch form",
+    )
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """All hidden and output weights."""
+        return shape.m * (d + (shape.depth - 1) * shape.m + k)
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Any problem and depth."""
+        return None
+
+    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Run IHT with one hidden layer and an output layer."""
+        run = _Run(self, problem.to(problem.x.device, DTYPES[self.dtype]), m, budget, streams)
+        history: list[float] = []
+        for loss in run.losses():
+            history.append(loss)
+            callback(len(history), loss)
+            if not finite(loss, float(run.weights.sum())):
+                reason = f"the loss or the weights left the finite numbers at step {len(history)}"
+                empty = run.model(torch.zeros_like(run.weights))
+                return Fit(empty, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
+        return Fit(run.model(run.weights), budget, len(history), Status.OK, history=tuple(history))
+
+
+class _Selection:
+    """Which ``s`` entries of weights ``[m, d + k]`` stay after an update."""
+
+    def __init__(self, s: int, sketch: CountSketch | None) -> None:
+        self._s, self._sketch = s, sketch
+        self._table = None if sketch is None else sketch.empty()
+
+    def keep(self, weights: Tensor, update: Tensor) -> Tensor:
+        """Return ``weights + update`` with the selected entries only."""
+        moved = (weights + update).flatten()
+        ranked = moved
+        if self._sketch is not None and self._table is not None:
+            self._table += self._sketch.encode(update.flatten())
+            ranked = self._sketch.estimate(self._table)
+        keep = top_s(ranked, self._s)
+        kept = torch.zeros_like(moved)
+        kept[keep] = moved[keep]
+        return kept.view_as(weights)
+
+
+class _Batch(NamedTuple):
+    """One step's batch, and the gates ``[m, d]`` it is seen through (None: they follow the weights)."""
+
+    x: Tensor
+    y: Tensor
+    gates: Tensor | None
+
+
+class _Run:
+    """State of one fit: weights ``[m, d + k]``, a neuron's w1 beside its w2; the step; what updates add up to."""
+
+    def __init__(self, method: IHTVector, problem: Problem, m: int, s: int, streams: Streams) -> None:
+        self._method, self._problem = method, problem
+        self._batches = Batches(problem, method.batch, streams.batch_order())
+        self._random, self._revival = streams.gates(problem.d), streams.revival()
+        self._step = paper_step(m, s, problem.loss)
+        self.weights = problem.x.new_zeros(m, problem.d + problem.k)
+        size, sketch = self.weights.numel(), None
+        if method.selection == "count_sketch":
+            sketch = CountSketch(size, sketch_width(size, s), streams.hashes(HASHES), problem.x.device)
+        self._selection = _Selection(s, sketch)
+
+    def model(self, weights: Tensor) -> SparseMLP:
+        """Network of the given weights."""
+        hidden, output = self._parts(weights)
+        return SparseMLP((SparseMatrix.from_dense(hidden), SparseMatrix.from_dense(output.T)))
+
+    def losses(self) -> Iterator[float]:
+        """Take all steps; yield each batch's loss before its step."""
+        drawn = torch.from_numpy(self._random.rows(0, len(self.weights)))
+        random = drawn.to(self.weights.device, self.weights.dtype)
+        for epoch in range(self._method.passes):
+            # Random gates stay for the whole first epoch; then the gates follow the weights.
+            gates = random if epoch == 0 else None
+            revive = epoch == 0 or (self._method.reinit == "every_epoch" and not self._batches.full)
+            for x, y in self._batches.epoch():
+                batch = _Batch(x, y, gates)
+                yield self._advance(batch, self._revived() if revive else self.weights)
+                revive = False
+
+    def _advance(self, batch: _Batch, start: Tensor) -> float:
+        """Take a step from ``start``; return the loss there."""
+        here = self._forward(batch, start)
+        residual = RESIDUALS[self._problem.loss](here.prediction, batch.y)
+        slopes = network.gradients(batch.x, here, self._parts(start)[1], residual)
+        step = self._step
+        if self._method.step == "safeguarded":
+            step = self._descent(batch, start, here, slopes)
+            self._step = step or self._step
+        self.weights = self._selection.keep(start, -step * torch.cat(slopes, dim=1))
+        return self._loss(batch, here.prediction)
+
+    def _descent(self, batch: _Batch, start: Tensor, here: network.Pass, slopes: tuple[Tensor, Tensor]) -> float:
+        """Size of a step down the gradient that does not increase the loss of the batch, its gates held fixed."""
+        first, second = network.along(batch.x, here, self._parts(start)[1], slopes)
+
+        def loss_at(step: float) -> float:
+            return self._loss(batch, here.prediction - step * first + step**2 * second)
+
+        return searched_step(loss_at, self._step, self._loss(batch, here.prediction))
+
+    def _forward(self, batch: _Batch, weights: Tensor) -> network.Pass:
+        return network.forward(batch.x, *self._parts(weights), batch.gates)
+
+    def _loss(self, batch: _Batch, prediction: Tensor) -> float:
+        return float(LOSSES[self._problem.loss](prediction, batch.y))
+
+    def _parts(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        return weights[:, : self._problem.d], weights[:, self._problem.d :]
+
+    def _revived(self) -> Tensor:
+        """Weights whose zero blocks start anew, uniform on +-1/sqrt(d m) (hidden) and +-1/sqrt(m k) (output)."""
+        out = self.weights.clone()
+        for part in self._parts(out):
+            bound = 1.0 / math.sqrt(part.numel())
+            drawn = torch.from_numpy(self._revival.uniform(-bound, bound, size=part.shape)).to(out.device, out.dtype)
+            part[...] = torch.where(part.any(dim=1, keepdim=True), part, drawn)
+        return out
