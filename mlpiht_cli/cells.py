@@ -23,6 +23,8 @@ class Cell:
     spec: str = ""
     figure: str = ""
     profile: str = ""
+    base: str = ""
+    """Spec whose tables may hold the same cells."""
 
     @property
     def axes(self) -> Axes:

@@ -25,6 +25,8 @@ COMMANDS = {
     "predict": "Predict a table's rows with a saved model.",
     "sweep": "Run all cells of a spec; run again to resume.",
     "plot": "Draw the figure of a spec or table.",
+    "check": "Judge the claims of a spec, or compare a table with a reference.",
+    "pictures": "Draw what fitted networks look like.",
     "status": "Say what is done and what is left of a spec.",
     "validate": "Check specs without running them.",
     "specs": "List, show or copy the specs that come with mlpiht.",

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mlpiht_cli.cells import Cell
+from mlpiht_cli.checks.faults import claim_faults
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.method import Method, Shape
 from mlpiht_cli.registry import METHODS, TASKS
 from mlpiht_cli.specs.expand import Point, methods_of, points, with_profile
+from mlpiht_cli.specs.faults import faults_of
 from mlpiht_cli.specs.load import Document, Fault, Location
-from mlpiht_cli.specs.schema import PAPER, Panel, Spec, faults_of, read_spec
+from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Spec, read_spec
 from mlpiht_cli.task import Axes, Task
 
 Settings = Mapping[str, Any]
@@ -33,7 +35,7 @@ def validate(path: Path, overrides: Settings | None = None) -> tuple[Spec, Docum
         All that is wrong, with positions.
     """
     spec, document, faults = read_spec(path)
-    faults = faults + _entry_faults(document.data) + _figure_faults(spec)
+    faults = faults + _entry_faults(document.data) + _figure_faults(spec) + claim_faults(spec)
     if spec is None or faults:
         raise document.error(faults)
     for profile in [PAPER, *spec.profiles] if PAPER not in spec.profiles else spec.profiles:
@@ -59,7 +61,8 @@ def cells(spec: Spec, profile: str, overrides: Settings | None = None) -> list[C
     made = {panel.name: _objects(panel, shrunk, sets) for panel in shrunk.panels}
     for point in points(shrunk):
         task, methods = made[point.panel]
-        out.append(Cell(point, task, methods[point.method], spec.name, spec.figure.label, profile))
+        cell = Cell(point, task, methods[point.label], spec.name, spec.figure.label, profile, spec.cells_of or "")
+        out.append(cell)
     return out
 
 
@@ -80,7 +83,8 @@ def single_cell(point: Point, sets: Settings) -> Cell:
     kind = METHODS[point.method]
     merged = kind.merge(_with_hints(kind, {}, task), _settings(sets, "method", point.method))
     cell = Cell(point, task, _from_sets(kind, merged, "method"))
-    fault = _budget_fault(cell.task, cell.method, cell.shape, point.s, point.method)
+    fault = _share_fault(point.s, point.depth)
+    fault = fault or _budget_fault(cell.task, cell.method, cell.shape, point.s, point.method)
     if fault:
         raise InputError(fault)
     return cell
@@ -126,14 +130,15 @@ def _with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str,
 
 def _objects(panel: Panel, spec: Spec, sets: Settings) -> tuple[Task, dict[str, Method]]:
     """Task and methods of a panel, with overrides where a class has the field."""
-    settings = {**panel.task.settings, **_settings(sets, "task", panel.task.name)}
-    task = _made(TASKS[panel.task.name], settings, ("task",))
+    task_kind = TASKS[panel.task.name]
+    over = {k: v for k, v in _settings(sets, "task", panel.task.name).items() if k in task_kind.model_fields}
+    task = _made(task_kind, {**panel.task.settings, **over}, ("task",))
     methods = {}
     for entry in methods_of(panel, spec):
         kind = METHODS[entry.name]
         over = {k: v for k, v in _settings(sets, "method", entry.name).items() if k in kind.model_fields}
         settings = kind.merge(_with_hints(kind, entry.settings, task), over)
-        methods[entry.name] = _made(kind, settings, ("methods", entry.name))
+        methods[entry.shown] = _made(kind, settings, ("methods", entry.shown))
     return task, methods
 
 
@@ -183,18 +188,17 @@ def _entry_faults(data: Any) -> list[Fault]:
             faults.append(Fault((*location, "name"), f"unknown {kind} '{name}'{did_you_mean(name, known)}"))
             continue
         try:
-            known[name].model_validate({key: value for key, value in entry.items() if key != "name"})
+            known[name].model_validate({key: value for key, value in entry.items() if key not in Entry.model_fields})
         except ValidationError as error:
             faults += faults_of(error, location, known[name])
     return faults
 
 
 def _figure_faults(spec: Spec | None) -> list[Fault]:
-    from mlpiht_cli.figures import FIGURES  # matplotlib is slow to import
+    from mlpiht_cli.figures import KINDS  # matplotlib is slow to import
 
-    if spec is None or spec.figure.kind in FIGURES:
-        return []
-    return [Fault(("figure", "kind"), f"unknown kind '{spec.figure.kind}'{did_you_mean(spec.figure.kind, FIGURES)}")]
+    unknown = [] if spec is None else [kind for kind in spec.figure.kinds if kind not in KINDS]
+    return [Fault(("figure", "kind"), f"unknown kind '{kind}'{did_you_mean(kind, KINDS)}") for kind in unknown]
 
 
 def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault]:
@@ -210,6 +214,8 @@ def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault
             faults += faults_of(error.cause, ("panels", i, *error.location), error.kind)
             continue
         faults += _growth_faults(spec, panel, profile)
+        share = _share_fault(min(panel.s), panel.depth)
+        faults += [Fault(("panels", i, "s"), share)] if share else []
         for name, method in methods.items():
             for m in panel.m:
                 fault = _budget_fault(task, method, Shape(m, panel.depth), max(panel.s), name)
@@ -265,9 +271,14 @@ def _check_names(overrides: Settings, used: Mapping[str, set[str]]) -> None:
 def _budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) -> str | None:
     dims = task.dims()
     weights = method.weights(dims.d, dims.k, shape)
-    if s > weights and not task.clip_budget:
+    if s > weights and method.keeps_budget and not task.clip_budget:
         return (
             f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, raise m, "
             "or set task.clip_budget=true to keep all weights there"
         )
     return task.budget_fault(Axes(shape.m, s, shape.depth))
+
+
+def _share_fault(s: int, depth: int) -> str | None:
+    """The budget is shared by the hidden layers, so each needs one weight of it."""
+    return f"s={s} is below the depth {depth}: each hidden layer needs a weight; raise s" if s < depth else None

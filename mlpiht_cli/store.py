@@ -56,14 +56,14 @@ class Store:
         newest = {key: self._newest(sorted(paths, reverse=True)) for key, paths in found.items()}
         return {key: row for key, row in newest.items() if row is not None}
 
-    def known(self, keys: Iterable[str], spec: str) -> dict[str, Row]:
-        """Best row of each key, from the records and the spec's tables (a committed CSV counts).
+    def known(self, keys: Iterable[str], specs: Iterable[str]) -> dict[str, Row]:
+        """Best row of each key, from the records and the tables of ``specs`` (a committed CSV counts).
 
         The latest attempt is the best; of equal ones a final one, then the record. A cell whose only record is
         damaged is not known, whatever a table says: it is computed anew, which replaces the record.
         """
         wanted = set(keys)
-        tables = [self.root / table_name(spec, profile) for profile in PROFILES]
+        tables = [self.root / table_name(spec, profile) for spec in sorted(set(specs)) for profile in PROFILES]
         rows = [row for path in tables if path.exists() for row in read_csv(path)]
         records = self.records(wanted)
         usable = wanted - (set(self._damaged) - set(records))

@@ -39,11 +39,15 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
 
     ``force`` runs every cell again, whatever is known of it.
     """
-    spec = cells[0].spec if cells else ""
-    rows = store.known((cell.key for cell in cells), spec)
+    rows = store.known((cell.key for cell in cells), tables_of(cells))
     unique = {cell.key: cell for cell in cells}  # panels may share a cell
     todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
     return Ledger(cells, rows, todo)
+
+
+def tables_of(cells: Sequence[Cell]) -> set[str]:
+    """Specs whose tables may hold rows of the cells."""
+    return {name for cell in cells for name in (cell.spec, cell.base) if name}
 
 
 def summary(total: int, counts: Counter[str]) -> str:
@@ -89,7 +93,7 @@ class Sweep:
         """Derive the table from all that is known of the spec's cells, other sweeps' records included."""
         written: dict[str, Row] | None = None
         while True:
-            known = self._store.known((cell.key for cell in self._every), self._every[0].spec)
+            known = self._store.known((cell.key for cell in self._every), tables_of(self._every))
             if known == written:  # nothing came in between reading and writing
                 return
             rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]

@@ -31,7 +31,17 @@ def test_columns_are_those_of_the_design() -> None:
     assert (
         *("schema", "spec", "figure", "panel", "profile", "cell", "task", "method", "depth", "k", "n", "d", "m", "s"),
         *("seed", "params", "status", "reason", "metric", "value", "psnr", "accuracy", "support_f1", "exact", "nnz"),
-        *("nnz_by_layer", "iterations", "final_loss", "wall_s", "cpu_s", "peak_rss_mb", "peak_cuda_mb", "device"),
+        *(
+            "nnz_by_layer",
+            "iterations",
+            "settled",
+            "final_loss",
+            "wall_s",
+            "cpu_s",
+            "peak_rss_mb",
+            "peak_cuda_mb",
+            "device",
+        ),
         *("threads", "dtype", "mlpiht", "git_sha", "git_dirty", "torch", "numpy", "python", "started_utc", "attempt"),
     ) == COLUMNS
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mlpiht_cli.errors import InputError
+from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.load import parse_scalar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -122,3 +122,21 @@ def echo_fields(fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         if value is not None and value != "":
             click.echo(f"{name:<{width}}  {f'{value:.6g}' if isinstance(value, float) else value}")
+
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def picture_formats(text: str) -> list[str]:
+    """Formats from a list such as ``png,pdf``.
+
+    Raises
+    ------
+    InputError
+        One is unknown, or there is none.
+    """
+    kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
+    for kind in kinds or [text]:
+        if kind not in FORMATS:
+            raise InputError(f"--format {kind}: unknown{did_you_mean(kind, FORMATS)}")
+    return kinds

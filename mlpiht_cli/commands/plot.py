@@ -9,8 +9,6 @@ import click
 from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import InputError, did_you_mean
 
-FORMATS = ("png", "pdf", "svg")
-
 
 @click.command("plot")
 @click.argument("source", metavar="SPEC|CSV")
@@ -35,22 +33,19 @@ def command(
 
     Cells without results are hatched, skipped ones marked. Pictures go to DIR/figures.
     """
-    kinds = [kind.strip() for kind in formats.split(",") if kind.strip()]
-    for kind in kinds or [formats]:
-        if kind not in FORMATS:
-            raise InputError(f"--format {kind}: unknown{did_you_mean(kind, FORMATS)}")
-    from mlpiht_cli.figures import FIGURES, Look, save
-    from mlpiht_cli.figures.table import figure_table
+    wanted = common.picture_formats(formats)
+    from mlpiht_cli.figures import KINDS, Look, save_kind
+    from mlpiht_cli.figures.read import figure_table
     from mlpiht_cli.files import check_writable
 
     look = Look(paper=style == "paper", annotate=annotate, partial=partial)
     data = figure_table(source, profile, out)
     folder = out / "figures"
     check_writable(folder)
-    if data.spec.kind not in FIGURES:
-        raise InputError(f"figure.kind '{data.spec.kind}' is unknown{did_you_mean(data.spec.kind, FIGURES)}")
-    figure = FIGURES[data.spec.kind](data, look)
-    paths = save(figure, folder / data.name, kinds)
+    for kind in data.spec.kinds:
+        if kind not in KINDS:
+            raise InputError(f"figure.kind '{kind}' is unknown{did_you_mean(kind, KINDS)}")
+    paths = [path for kind in data.spec.kinds for path in save_kind(kind, data, look, folder / data.name, wanted)]
     if data.missing:
         shown = "left out of the means" if partial else "hatched"
         click.echo(f"{data.missing} of {data.total} cells have no result yet: {shown}", err=True)

@@ -7,14 +7,25 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mlpiht_cli.figures.heatmap import heatmap
+from mlpiht_cli.figures.curve import curve
+from mlpiht_cli.figures.heatmap import difference, heatmap, spread
 from mlpiht_cli.figures.table import FigureTable, Look
+from mlpiht_cli.figures.text import comma_separated, markdown
+from mlpiht_cli.files import write_atomic
 
 Draw = Callable[[FigureTable, Look], Figure]
+Write = Callable[[FigureTable], str]
 
 FIGURES: dict[str, Draw] = {
     "heatmap": heatmap,
+    "std": spread,
+    "difference": difference,
+    "curve": curve,
 }
+TEXTS: dict[str, dict[str, Write]] = {
+    "table": {"md": markdown, "csv": comma_separated},
+}
+KINDS = (*FIGURES, *TEXTS)
 
 # Without dates in the files, the same table gives the same bytes.
 _METADATA: dict[str, dict[str, None]] = {
@@ -31,4 +42,19 @@ def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
     return paths
 
 
-__all__ = ["FIGURES", "Draw", "FigureTable", "Look", "save"]
+def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Sequence[str]) -> list[Path]:
+    """Write one kind of picture (``formats``) or table (Markdown and CSV), and return the paths.
+
+    The figure's main kind gets the plain name, another kind its own after it.
+    """
+    stem = stem if kind == data.spec.kinds[0] else stem.with_name(f"{stem.name}-{kind}")
+    if kind in FIGURES:
+        return save(FIGURES[kind](data, look), stem, formats)
+    paths = []
+    for suffix, write in TEXTS[kind].items():
+        paths.append(stem.with_name(f"{stem.name}.{suffix}"))
+        write_atomic(paths[-1], write(data).encode())
+    return paths
+
+
+__all__ = ["FIGURES", "KINDS", "TEXTS", "Draw", "FigureTable", "Look", "save", "save_kind"]

@@ -1,6 +1,9 @@
-"""Heat maps over hidden width m (rows) and budget s (columns): methods above each other, panels side by side."""
+"""Maps over hidden width m (rows) and budget s (columns): means, their spread over the seeds, and differences."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -9,11 +12,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
 
-from mlpiht_cli.figures.table import FigureTable, Grid, Look, PanelTable
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures.table import UNITS, FigureTable, Look, PanelTable
 
-UNITS = {"psnr": "PSNR (dB)", "accuracy": "test accuracy"}
 CMAP = "viridis"  # perceptually uniform, and readable for the colour-blind and in grey
+SPREAD_CMAP = "cividis"  # the same, and not to be taken for a mean
+DIFFERENCE_CMAP = "PuOr"  # diverging, and readable for the colour-blind
 CELL = 0.36  # inches
 # What a cell without a number looks like: face, hatch and words of the legend.
 STATES = {
@@ -23,33 +29,106 @@ STATES = {
 }
 
 
+@dataclass(frozen=True)
+class _Map:
+    """One map: values and states over a panel's grid, and the scale that it shares with the maps of equal scale."""
+
+    title: str
+    panel: PanelTable
+    values: NDArray[np.float64]
+    state: NDArray[np.str_]
+    scale: tuple[str, str, float, float, str]
+    """Colour map, unit, limits, and which ends of the bar are open."""
+
+
 def heatmap(data: FigureTable, look: Look) -> Figure:
-    """Draw mean heat maps with the spec's colour limits; one colour bar a row when the limits are shared."""
-    methods, panels = data.methods, data.panels
-    widths = [max(2.2, CELL * len(panel.s)) for panel in panels]
+    """Mean over the seeds with the spec's colour limits: methods above each other, panels side by side."""
+    rows: list[list[_Map | None]] = [
+        [_mean(data, panel, method, look) if method in panel.methods else None for panel in data.panels]
+        for method in data.methods
+    ]
+    return _maps(data, look, rows)
+
+
+def spread(data: FigureTable, look: Look) -> Figure:
+    """Standard deviation over the seeds (top) and mean (bottom), as the paper's Figures 6 to 10."""
+    columns = [(panel, method) for panel in data.panels for method in panel.methods]
+    grids = [panel.grid(method, look.partial) for panel, method in columns]
+    tops: dict[str, float] = {}
+    for (panel, _), grid in zip(columns, grids, strict=True):
+        here = grid.std[np.isfinite(grid.std)]
+        tops[panel.metric] = max(tops.get(panel.metric, 1e-3), *here, 0.0)
+    upper = [
+        _Map(f"std, {_title(method, panel, data)}", panel, grid.std, grid.state, _spread_scale(panel, tops))
+        for (panel, method), grid in zip(columns, grids, strict=True)
+    ]
+    return _maps(data, look, [[*upper], [_mean(data, panel, method, look) for panel, method in columns]])
+
+
+def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> tuple[str, str, float, float, str]:
+    return SPREAD_CMAP, f"std of {UNITS[panel.metric]}", 0.0, tops[panel.metric], "neither"
+
+
+def difference(data: FigureTable, look: Look) -> Figure:
+    """Mean of the first method minus that of each other one; colours saturate at half the span of the colour limits."""
+    rows: list[list[_Map | None]] = []
+    if len(data.methods) < 2:
+        raise InputError(f"a difference map needs two methods, {data.name} has {len(data.methods)}")
+    first = data.methods[0]
+    for other in data.methods[1:]:
+        row: list[_Map | None] = []
+        for panel in data.panels:
+            if not {first, other} <= set(panel.methods):
+                row.append(None)
+                continue
+            a, b = (panel.grid(method, look.partial) for method in (first, other))
+            half = (panel.limits[1] - panel.limits[0]) / 2
+            unit = f"difference in {UNITS[panel.metric]}"
+            scale = (DIFFERENCE_CMAP, unit, -half, half, "both")
+            state = np.where(a.state == "ok", b.state, a.state)
+            title = f"{_upper(first)} minus {_upper(other)}"
+            title = f"{title}: {panel.title}" if len(data.panels) > 1 or panel.title else title
+            row.append(_Map(title, panel, a.mean - b.mean, state, scale))
+        rows.append(row)
+    return _maps(data, look, rows)
+
+
+def _upper(label: str) -> str:
+    """A method's short name in capitals, as everybody writes it; longer labels as they are."""
+    return label.upper() if label.isalpha() and len(label) <= 4 else label
+
+
+def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
+    return f"{_upper(method)}: {panel.title}" if len(data.panels) > 1 or panel.title else _upper(method)
+
+
+def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map:
+    grid = panel.grid(method, look.partial)
+    extend = "min" if panel.metric == "accuracy" else "both"  # nothing is above 100 percent
+    scale = (CMAP, UNITS[panel.metric], *panel.limits, extend)
+    return _Map(_title(method, panel, data), panel, grid.mean, grid.state, scale)
+
+
+def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) -> Figure:
+    """Draw rows of maps, with one colour bar for the maps of one scale."""
+    panels = [next(one for one in column if one is not None).panel for column in zip(*rows, strict=True)]
+    widths = [max(2.4, CELL * len(panel.s)) for panel in panels]
     height = max(2.0, CELL * max(len(panel.m) for panel in panels))
-    shared = len({panel.limits for panel in panels}) == 1
-    figure = Figure(
-        figsize=(sum(widths) + 1.1 * len(panels) + 0.8, (height + 0.75) * len(methods) + 0.8),
-        layout="constrained",
-    )
-    axes = figure.subplots(len(methods), len(panels), squeeze=False, width_ratios=widths)
+    size = (sum(widths) + 1.1 * len(panels) + 0.8, (height + 0.75) * len(rows) + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(panels), squeeze=False, width_ratios=widths)
+    bars: dict[tuple[str, str, float, float, str], tuple[AxesImage, list[Axes]]] = {}
     states: set[str] = set()
-    for j, panel in enumerate(panels):
-        image = None
-        for i, method in enumerate(methods):
-            if method not in panel.methods:
+    for i, row in enumerate(rows):
+        for j, one in enumerate(row):
+            if one is None:
                 axes[i, j].set_axis_off()
                 continue
-            grid = panel.grid(method, data.spec.metric, look.partial)
-            states |= set(grid.state.flatten())
-            image = _draw(axes[i, j], panel, grid, look)
-            axes[i, j].set_title(_title(method, panel, len(panels)), fontsize=10, parse_math=False)
-        column = list(axes[:, j]) if not shared else list(axes.flatten())
-        if image is not None and (not shared or j == len(panels) - 1):
-            extend = "min" if data.spec.metric == "accuracy" else "both"  # nothing is above 100 percent
-            bar = figure.colorbar(image, ax=column, extend=extend, shrink=0.9, pad=0.02)
-            bar.set_label(UNITS[data.spec.metric])
+            states |= set(one.state.flatten())
+            image = _draw(axes[i, j], one, look)
+            bars.setdefault(one.scale, (image, []))[1].append(axes[i, j])
+    for (_, unit, _, _, extend), (image, own) in bars.items():
+        figure.colorbar(image, ax=own, extend=extend, shrink=0.9, pad=0.02).set_label(unit)
     if not look.paper:
         seeds = " (at hand)" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
@@ -57,37 +136,35 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
     return figure
 
 
-def _title(method: str, panel: PanelTable, panels: int) -> str:
-    return f"{method.upper()}: {panel.title}" if panels > 1 or panel.title else method.upper()
-
-
-def _draw(axes: Axes, panel: PanelTable, grid: Grid, look: Look) -> AxesImage:
-    norm = Normalize(*panel.limits)
-    image = axes.imshow(grid.mean, cmap=mpl.colormaps[CMAP], norm=norm, aspect="auto", interpolation="none")
+def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
+    panel, (cmap, _, low, high, _) = one.panel, one.scale
+    norm = Normalize(low, high)
+    image = axes.imshow(one.values, cmap=mpl.colormaps[cmap], norm=norm, aspect="auto", interpolation="none")
+    axes.set_title(one.title, fontsize=10, parse_math=False)
     axes.set_xticks(range(len(panel.s)), labels=[str(s) for s in panel.s], fontsize=8, rotation=45)
     axes.set_yticks(range(len(panel.m)), labels=[str(m) for m in panel.m], fontsize=8)
     axes.tick_params(length=0)
     axes.set_xlabel("budget s (nonzero weights)", fontsize=9)
     axes.set_ylabel("hidden width m", fontsize=9)
-    for (i, j), state in np.ndenumerate(grid.state):
+    for (i, j), state in np.ndenumerate(one.state):
         if state in STATES:
             face, hatch, _ = STATES[str(state)]
-            axes.add_patch(
-                Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=face, edgecolor="0.6", hatch=hatch, linewidth=0)
-            )
+            box = Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=face, edgecolor="0.6", hatch=hatch, linewidth=0)
+            axes.add_patch(box)
             if state == "skipped":
                 axes.text(j, i, "–", ha="center", va="center", color="0.3", fontsize=8)  # noqa: RUF001
         elif look.annotate:
-            _write(axes, i, j, float(grid.mean[i, j]), norm)
+            _write(axes, (i, j), one)
     return image
 
 
-def _write(axes: Axes, i: int, j: int, value: float, norm: Normalize) -> None:
+def _write(axes: Axes, place: tuple[int, int], one: _Map) -> None:
     """The value, in the colour that reads on its cell."""
-    red, green, blue, _ = mpl.colormaps[CMAP](norm(value))
+    value, (cmap, _, low, high, _) = float(one.values[place]), one.scale
+    red, green, blue, _ = mpl.colormaps[cmap](Normalize(low, high)(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-    text = f"{value:.2f}" if norm.vmax is not None and norm.vmax <= 1 else f"{value:.0f}"
-    axes.text(j, i, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+    text = f"{value:.2f}" if high <= 1 else f"{value:.0f}"
+    axes.text(*place[::-1], text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
 
 
 def _legend(figure: Figure, states: set[str]) -> None:

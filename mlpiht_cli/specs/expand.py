@@ -24,6 +24,7 @@ class Point:
     m: int
     s: int
     seed: int
+    label: str = ""
 
 
 def with_profile(spec: Spec, name: str) -> Spec:
@@ -69,28 +70,28 @@ def points(spec: Spec) -> Iterator[Point]:
             for m in panel.m:
                 for s in panel.s:
                     for seed in panel.seeds or spec.seeds:
-                        yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed)
+                        yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown)
 
 
 @dataclass(frozen=True)
 class Told:
     """Settings that a spec and profile tell a panel's task and a method; all others are defaults."""
 
+    name: str
     task: dict[str, Any]
     method: dict[str, Any]
-    known: bool = True
 
     def fit(self, row: Row) -> bool:
         """Whether a row was made with these settings."""
         pairs = (self.task, row.params.get("task")), (self.method, row.params.get("method"))
-        return self.known and all(
+        return row.method == self.name and all(
             isinstance(made, dict) and all(made.get(name) in (value, None) for name, value in told.items())
             for told, made in pairs
         )
 
 
 def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], Told]:
-    """Settings by panel and method; a profile's settings go to whatever has a field of that name."""
+    """Settings by panel and label of the method; a profile's settings go to whatever has a field of that name."""
     sets = spec.profiles[profile].set if profile in spec.profiles else {}
     over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
     for name, value in sets.items():
@@ -102,7 +103,8 @@ def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str
             settings = {**method.settings, **over["method"]}
             if "epochs" in over["method"] and "steps" not in over["method"]:
                 settings.pop("steps", None)  # an epoch of the full batch is a step
-            told[panel.name, method.name] = Told({**panel.task.settings, **over["task"]}, settings)
+            task = {**panel.task.settings, **over["task"]}
+            told[panel.name, method.shown] = Told(method.name, task, settings)
     return told
 
 
@@ -115,10 +117,10 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
 }
 _NUMBERS = ("depth", "m", "s", "seed")
-_WORDS = ("panel", "task", "method")
+_WORDS = ("panel", "task", "method", "label")
 
 
-def parse_only(text: str) -> Callable[[Point], bool]:
+def parse_only(text: str, option: str = "--only") -> Callable[[Point], bool]:
     """Parse a filter such as ``method=iht,m<=100,seed=0|1``: all conditions must hold, ``|`` lists values.
 
     Raises
@@ -126,25 +128,25 @@ def parse_only(text: str) -> Callable[[Point], bool]:
     InputError
         A condition cannot be understood.
     """
-    tests = [_condition(part.strip()) for part in text.split(",") if part.strip()]
+    tests = [_condition(part.strip(), option) for part in text.split(",") if part.strip()]
     if not tests:
-        raise InputError("--only is empty; give conditions such as 'method=iht,m<=100'")
+        raise InputError(f"{option} is empty; give conditions such as 'method=iht,m<=100'")
     return lambda point: all(test(point) for test in tests)
 
 
-def _condition(text: str) -> Callable[[Point], bool]:
+def _condition(text: str, option: str) -> Callable[[Point], bool]:
     match = re.fullmatch(r"(\w+)\s*(<=|>=|!=|=|<|>)\s*(.+)", text)
     if not match:
-        raise InputError(f"--only: cannot read '{text}'; write conditions such as 'method=iht,m<=100'")
+        raise InputError(f"{option}: cannot read '{text}'; write conditions such as 'method=iht,m<=100'")
     name, sign, value = match.groups()
     if name not in _NUMBERS + _WORDS:
-        raise InputError(f"--only: unknown field '{name}'{did_you_mean(name, _NUMBERS + _WORDS)}")
+        raise InputError(f"{option}: unknown field '{name}'{did_you_mean(name, _NUMBERS + _WORDS)}")
     values: list[Any] = [part.strip() for part in value.split("|")]
     if name in _NUMBERS:
         if not all(re.fullmatch(r"\d+", part) for part in values):
-            raise InputError(f"--only: '{value}' is not a number, in '{text}'")
+            raise InputError(f"{option}: '{value}' is not a number, in '{text}'")
         values = [int(part) for part in values]
     elif sign not in ("=", "!="):
-        raise InputError(f"--only: '{name}' is a name; use = or !=, in '{text}'")
+        raise InputError(f"{option}: '{name}' is a name; use = or !=, in '{text}'")
     compare, combine = _OPERATORS[sign], all if sign == "!=" else any
     return lambda point: combine(compare(getattr(point, name), one) for one in values)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.faults import faults_of
+from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.load import Document, Fault, load
 
 SPEC_VERSION = 1
@@ -36,16 +39,30 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
 
 
+Metric = Literal["psnr", "accuracy", "r2", "relative_error", "support_f1", "settled"]
+"""What a figure can show: a task's metric or another column of its rows."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Entry(BaseModel):
-    """A task or method by ``name``, with its settings beside it."""
+    """A task or method by ``name``, with its settings beside it.
+
+    Methods have a ``label``, their row in figures and their name in claims: several variants of one method may stand
+    in a panel, and methods that stand for one idea (``iht`` and ``iht_vector``) may share a row.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+    label: str = Field("", max_length=40, description="of a method: its row in figures, by default its name")
+
+    @property
+    def shown(self) -> str:
+        """The label, or else the name."""
+        return self.label or self.name
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,6 +81,7 @@ class Panel(_Strict):
     s: list[Budget] = Field(min_length=1, description="budgets: nonzero weights allowed")
     seeds: list[Seed] | None = Field(None, min_length=1, description="overrides the spec's seeds")
     methods: list[Entry] | None = Field(None, min_length=1, description="overrides the spec's methods")
+    metric: Metric | None = Field(None, description="metric shown, if not the figure's")
     limits: Limits | None = Field(None, description="colour limits, if not the figure's")
 
     _unique = field_validator("m", "s", "seeds")(lambda values: values if values is None else _distinct(values))
@@ -73,9 +91,49 @@ class FigureSpec(_Strict):
     """How the results are drawn."""
 
     label: str = Field(description="what it reproduces, e.g. Figure 1")
-    kind: str = "heatmap"
-    metric: Literal["psnr", "accuracy"] = "psnr"
+    kind: str | list[str] = Field("heatmap", min_length=1, description="one or more kinds of picture or table")
+    metric: Metric = "psnr"
     limits: Limits = (-20.0, 50.0)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds, the main one first."""
+        return [self.kind] if isinstance(self.kind, str) else self.kind
+
+
+class Picture(_Strict):
+    """What fitted networks of one grid point look like: an image beside its reconstructions, weights found."""
+
+    name: Name
+    panel: str
+    m: Width
+    s: list[Budget] = Field(min_length=1)
+    seed: Seed = 0
+
+
+class Claim(_Strict):
+    """A sentence of the paper as a number with a threshold; see ``mlpiht check``."""
+
+    name: Name
+    says: str = Field(description="the sentence, in words")
+    measure: str = Field(description="how it is measured; see mlpiht_cli/checks")
+    method: str = Field(description="label of the method it speaks of")
+    against: str | None = Field(None, description="label of the method it is compared with")
+    where: str | None = Field(None, description="which cells, as in --only: 'panel=depth1,m>=10'")
+    margin: Finite = Field(0.0, description="slack of a comparison, in units of the metric")
+    level: Finite | None = Field(None, description="value that a share counts from")
+    clip: Limits | None = Field(None, description="values are cut to these limits, as a colour scale does")
+    at_least: Finite | None = None
+    at_most: Finite | None = None
+    profiles: list[Literal["smoke", "laptop", "paper"]] | None = Field(
+        None, min_length=1, description="where it is meant to hold; elsewhere it is measured but not judged"
+    )
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Claim:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give one of at_least and at_most")
+        return self
 
 
 class Profile(_Strict):
@@ -100,6 +158,9 @@ class Spec(_Strict):
     methods: list[Entry] = Field(min_length=1)
     panels: list[Panel] = Field(min_length=1)
     figure: FigureSpec
+    claims: list[Claim] = Field(default_factory=list)
+    pictures: list[Picture] = Field(default_factory=list)
+    cells_of: Name | None = Field(None, description="spec whose panels, methods, seeds and profiles these are")
     profiles: dict[Literal["smoke", "laptop", "paper"], Profile] = Field(default_factory=dict)
 
     _unique_seeds = field_validator("seeds")(_distinct)
@@ -114,12 +175,42 @@ class Spec(_Strict):
 
     @model_validator(mode="after")
     def _unique_names(self) -> Spec:
-        lists = {"panels": [panel.name for panel in self.panels], "methods": [one.name for one in self.methods]}
-        lists |= {f"methods of panel '{p.name}'": [one.name for one in p.methods or []] for p in self.panels}
+        entries = {"methods": self.methods}
+        entries |= {f"methods of panel '{panel.name}'": panel.methods or [] for panel in self.panels}
+        lists = {what: [one.shown for one in methods] for what, methods in entries.items()}
+        lists |= {"panels": [panel.name for panel in self.panels]}
+        lists |= {"claims": [claim.name for claim in self.claims], "pictures": [one.name for one in self.pictures]}
         for what, names in lists.items():
             if len(set(names)) != len(names):
-                raise ValueError(f"two {what} have the same name")
+                raise ValueError(f"two {what} have the same name or label")
+        for what, methods in entries.items():
+            _check_variants(what, methods)
         return self
+
+
+def _check_variants(what: str, methods: list[Entry]) -> None:
+    """Rows of a table are told apart by their settings, so variants must differ in one that each of them gives."""
+    for i, one in enumerate(methods):
+        for other in methods[:i]:
+            both = one.settings.keys() & other.settings.keys()
+            if one.name == other.name and all(one.settings[key] == other.settings[key] for key in both):
+                raise ValueError(f"two {what} are variants of {one.name}: give each a setting in which they differ")
+
+
+def _borrowed(document: Document) -> Document:
+    """The document with the panels, methods, seeds and profiles of the spec it names in ``cells_of``."""
+    name = document.data.get("cells_of")
+    if not isinstance(name, str):
+        return document
+    own = {"panels", "methods", "seeds", "profiles"} & document.data.keys()
+    if own:
+        raise document.error([Fault((field,), "comes from the spec in cells_of; leave it out") for field in own])
+    beside = document.path.parent / f"{name}.yaml"
+    base = load(beside if beside.is_file() else find_spec(name)).data
+    if not isinstance(base, dict) or "cells_of" in base:
+        raise document.error([Fault(("cells_of",), f"'{name}' has no cells of its own")])
+    taken = {field: base[field] for field in ("panels", "methods", "seeds", "profiles") if field in base}
+    return replace(document, data={**taken, **document.data})
 
 
 def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
@@ -133,10 +224,11 @@ def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
     document = load(path)
     if not isinstance(document.data, dict):
         raise InputError(f"{path}:1:1: a spec is a mapping of fields; see `mlpiht specs show figure1`")
+    document = _borrowed(document)
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        return None, document, [*document.faults, *faults_of(error, ())]
+        return None, document, [*document.faults, *faults_of(error, (), Spec)]
     return spec, document, [*document.faults, *profile_faults(spec)]
 
 
@@ -152,53 +244,6 @@ def load_spec(path: Path) -> Spec:
     if spec is None or faults:
         raise document.error(faults)
     return spec
-
-
-def faults_of(
-    error: ValidationError, prefix: tuple[str | int, ...], model: type[BaseModel] | None = None
-) -> list[Fault]:
-    """Pydantic's errors in our words, with a suggestion for a misspelt field."""
-    faults = []
-    for item in error.errors(include_url=False, include_context=True):
-        inner = tuple(part for part in item["loc"] if part != "[key]")
-        location = (*prefix, *inner)
-        if item["type"] == "extra_forbidden":
-            known = _fields_at(model or Spec, inner[:-1])
-            message = f"unknown field{did_you_mean(str(inner[-1]), known)}"
-        elif item["type"] == "missing":
-            message = "this field is missing"
-        elif item["type"] == "too_short":
-            message = "the grid is empty: give at least one value"
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            message = f"{message[0].lower()}{message[1:]}, got {_short(item['input'])}"
-        faults.append(Fault(location, message))
-    return faults
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _fields_at(model: type[BaseModel], inner: tuple[str | int, ...]) -> list[str]:
-    """Fields of the model found by walking ``inner`` from ``model``."""
-    current: Any = model
-    for part in inner:
-        if isinstance(part, int):
-            continue
-        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
-            current = _model_in(current.model_fields[part].annotation)
-        # a name that is no field is the key of a mapping, whose values' model was found one step before
-    return [*current.model_fields] if isinstance(current, type) and issubclass(current, BaseModel) else []
-
-
-def _model_in(annotation: Any) -> Any:
-    """The BaseModel inside an annotation such as ``list[Panel] | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = [_model_in(part) for part in getattr(annotation, "__args__", ())]
-    return next((model for model in found if model is not None), None)
 
 
 def profile_faults(spec: Spec) -> list[Fault]:

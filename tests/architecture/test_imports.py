@@ -22,7 +22,7 @@ LEVELS = [
     {"registry"},
     {"cells", "plan"},
     {"provenance", "runner", "dataset_file"},
-    {"sweep"},
+    {"sweep", "pictures"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -32,13 +32,15 @@ LEAVES = {
     "specs": {"errors", "specs", "rows"},
     "rows": {"errors", "rows"},
     "store": {"errors", "files", "rows", "store"},
-    "figures": {"errors", "rows", "specs", "figures"},
+    "figures": {"errors", "files", "rows", "specs", "figures"},
+    "checks": {"errors", "rows", "specs", "checks"},
 }
 USERS = {
-    "specs": {"cells", "plan", "figures", "commands"},
-    "rows": {"specs", "store", "figures", "runner", "sweep", "commands"},
+    "specs": {"cells", "plan", "figures", "checks", "pictures", "commands"},
+    "rows": {"specs", "store", "figures", "checks", "runner", "sweep", "pictures", "commands"},
     "store": {"sweep", "commands"},
-    "figures": {"plan", "commands"},
+    "figures": {"plan", "pictures", "commands"},
+    "checks": {"plan", "commands"},
 }
 
 
@@ -133,7 +135,15 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["mlpiht_cli.cli", "mlpiht_cli.figures", "mlpiht_cli.store", "mlpiht_cli.specs.schema"]
+    "module",
+    [
+        "mlpiht_cli.cli",
+        "mlpiht_cli.figures",
+        "mlpiht_cli.checks.source",
+        "mlpiht_cli.checks.text",
+        "mlpiht_cli.store",
+        "mlpiht_cli.specs.schema",
+    ],
 )
 def test_light_modules_do_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; print('torch' in sys.modules)"

@@ -61,7 +61,7 @@ BAD_FIT = {
     ("--method", "iht", "--seed", "-1"): "'--seed'",
     ("--method", "iht", "--seed", "99999999999"): "'--seed'",
     ("--method", "iht", "--task", "plantd"): "unknown task 'plantd', did you mean 'planted'?",
-    ("--method", "iht", "--depth", "2", "--s", "10"): "iht needs one hidden layer, asked for 2",
+    ("--method", "iht", "--depth", "2", "--s", "1"): "s=1 is below the depth 2",
     ("--method", "iht", "--k", "2", "--s", "12"): "iht needs one output, the problem has 2",
     ("--method", "iht", "--device", "tpu"): "--device tpu",
     ("--method", "iht", "--device", "cuda:99"): "--device cuda:99",

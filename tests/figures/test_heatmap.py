@@ -31,7 +31,7 @@ def panel() -> PanelTable:
     rows += [row("iht", 2, 4, seed, None, "skipped") for seed in (0, 1)]
     rows += [row("iht", 2, 5, 0, 1.0), row("iht", 2, 5, 1, None, "diverged")]
     by_place = {(r.method, r.m, r.s, r.seed): r for r in rows}
-    return PanelTable("p", "a panel", ["iht"], [1, 2], [3, 4, 5], [0, 1], (-20.0, 50.0), by_place)
+    return PanelTable("p", "a panel", ["iht"], [1, 2], [3, 4, 5], [0, 1], "psnr", (-20.0, 50.0), by_place)
 
 
 def figure_table(panel: PanelTable) -> FigureTable:
@@ -39,15 +39,15 @@ def figure_table(panel: PanelTable) -> FigureTable:
 
 
 def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: PanelTable) -> None:
-    grid = panel.grid("iht", "psnr", partial=False)
+    grid = panel.grid("iht", partial=False)
     assert grid.state.tolist() == [["ok", "ok", "missing"], ["missing", "skipped", "bad"]]
     np.testing.assert_allclose(grid.mean, [[15.0, (PERFECT_DB + 30) / 2, np.nan], [np.nan] * 3])
-    partial = panel.grid("iht", "psnr", partial=True)
+    partial = panel.grid("iht", partial=True)
     assert partial.state.tolist() == [["ok", "ok", "ok"], ["missing", "skipped", "bad"]]
     assert partial.mean[0, 2] == 40.0
 
 
-@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("kind", [kind for kind in FIGURES if kind != "difference"])
 @pytest.mark.parametrize("look", [Look(), Look(paper=True, annotate=True), Look(partial=True)])
 def test_every_kind_draws_with_every_look(panel: PanelTable, kind: str, look: Look, tmp_path: Path) -> None:
     figure = FIGURES[kind](figure_table(panel), look)

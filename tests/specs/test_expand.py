@@ -12,8 +12,11 @@ from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.find import find_spec, names, shipped
 from mlpiht_cli.specs.schema import load_spec
 
-# Cells in the paper profile (protocol, section 4), of the panels there are so far.
-PAPER_CELLS = {"figure1": 10 * 10 * 2 * 3, "figure3": 10 * 8 * 2 * 3, "smoke": 4 * 5 * 2 * 2}
+# Cells in the paper profile (protocol, section 4).
+FIGURES = [978, 978, 690, 756, 864]
+PAPER_CELLS = {f"figure{i}": FIGURES[(i - 1) % 5] for i in range(1, 11)}
+PAPER_CELLS |= {"table1": 9 * 10, "table2": 9 * 10, "gaussian": 3 * 8 * 5, "smoke": 4 * 5 * 2 * 2}
+PAPER_CELLS |= {"imp_protocol": 3 * 6 * 2 * 4 * 3, "vector_steps": (2 * 4 * 5 + 3 * 2) * 4 * 3}
 
 
 @pytest.mark.parametrize("name", names())
@@ -36,8 +39,10 @@ def test_keys_are_distinct_and_pinned() -> None:
     """A key is a hash of all resolved fields; if this changes, every user's records are orphaned."""
     spec, _ = plan.validate(find_spec("figure1"))
     cells = plan.cells(spec, "paper")
-    assert len({cell.key for cell in cells}) == len(cells) == 600
-    chosen = {c.point.method: c.key for c in cells if (c.point.m, c.point.s, c.point.seed) == (10, 20, 0)}
+    assert len({cell.key for cell in cells}) == len(cells) == 978
+    chosen = {
+        c.point.method: c.key for c in cells if (c.point.m, c.point.s, c.point.seed, c.point.depth) == (10, 20, 0, 1)
+    }
     assert chosen == {"iht": "d91d7888db9619ca3290", "imp": "0b336ae169c43246b5b0"}
 
 
@@ -98,9 +103,20 @@ def test_jobs_share_a_trajectory_where_the_data_allow_it() -> None:
     planted, _ = plan.validate(find_spec("figure1"))
     assert all(len(job.cells) == 1 for job in jobs(plan.cells(planted, "smoke"))), "planted data depend on s"
     mnist, _ = plan.validate(find_spec("figure3"))
-    sizes = {job.first.point.method: len(job.cells) for job in jobs(plan.cells(mnist, "paper"))}
-    assert sizes == {"iht": 1, "imp": 8}
-    assert len(jobs(plan.cells(mnist, "paper"))) == 10 * 3 * (8 + 1)
+    every = jobs(plan.cells(mnist, "paper"))
+    sizes = {(job.first.point.panel, job.first.point.method): len(job.cells) for job in every}
+    assert sizes == {("binary", "iht"): 1, ("binary", "imp"): 8, ("ten", "iht_vector"): 1, ("ten", "imp"): 5}
+    assert len(every) == 10 * 3 * (8 + 1) + 7 * 3 * (5 + 1)
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_the_spread_figures_are_the_same_cells(number: int) -> None:
+    """Figures 6 to 10 run nothing of their own: their keys are those of Figures 1 to 5."""
+    pair = [plan.validate(find_spec(f"figure{i}"))[0] for i in (number, number + 5)]
+    for profile in ("smoke", "laptop", "paper"):
+        mean, spread = (plan.cells(spec, profile) for spec in pair)
+        assert [cell.key for cell in mean] == [cell.key for cell in spread]
+        assert {(cell.spec, cell.base) for cell in spread} == {(f"figure{number + 5}", f"figure{number}")}
 
 
 def test_jobs_with_the_same_data_are_neighbours() -> None:

@@ -1,0 +1,206 @@
+"""Measure the claims of a spec on a table of results, and judge them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, Place, Sample, Scores, standard_error
+from mlpiht_cli.rows import PERFECT_DB, Row
+from mlpiht_cli.specs.expand import Point, parse_only, points, settings_told, with_profile
+from mlpiht_cli.specs.schema import Claim, Spec
+
+log = logging.getLogger("mlpiht")
+
+COLUMNLESS = frozenset({"r2", "relative_error"})
+"""Metrics whose value stands in no second column of a row."""
+
+Verdict = Literal["holds", "fails", "no data", "not judged"]
+Table = Mapping[tuple[str, str, int, int, int], Row]
+"""Rows by panel, label of the method, m, s and seed."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim, what was measured of it, and the verdict.
+
+    Attributes
+    ----------
+    se
+        Jackknife standard error over the seeds; None with one seed.
+    close
+        Whether the threshold lies within two standard errors of what was measured.
+    cells_used, cells
+        Cells (grid points, whatever the seed) measured, and those that the claim speaks of.
+    reason
+        What a reader must know of the rows: left out, diverged, doctored.
+    """
+
+    name: str
+    says: str
+    measure: str
+    measured: float | None
+    se: float | None
+    bound: Literal["at_least", "at_most"]
+    threshold: float
+    verdict: Verdict
+    close: bool
+    cells_used: int
+    cells: int
+    reason: str
+
+    @property
+    def held(self) -> bool:
+        """Whether it holds, or is not judged."""
+        return self.verdict in ("holds", "not judged")
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As one JSON object."""
+        return asdict(self)
+
+
+def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
+    """Judge the claims of a spec whose claims have no faults (see :mod:`mlpiht_cli.checks.faults`).
+
+    Raises
+    ------
+    InputError
+        The spec has no such profile.
+    """
+    shrunk = with_profile(spec, profile)
+    table = _labelled(spec, shrunk, profile, rows)
+    every = list(points(shrunk))
+    return [_judge(claim, profile, every, table) for claim in spec.claims]
+
+
+def intact(row: Row) -> bool:
+    """Whether the value of a row is what its metric's own column says."""
+    if row.status != "ok" or row.metric in COLUMNLESS:
+        return True
+    value, column = row.value, getattr(row, row.metric, None) if row.metric in Row.model_fields else math.nan
+    if value is None or column is None:
+        return value is column
+    both_nan = math.isnan(value) and row.metric in Row.model_fields and math.isnan(column)
+    return both_nan or math.isclose(value, column, rel_tol=1e-9)
+
+
+def score(row: Row) -> float:
+    """Value of a row, an infinite PSNR as ``PERFECT_DB``; nan where the run went wrong."""
+    if row.status != "ok" or row.value is None or row.value == -math.inf:
+        return math.nan
+    return PERFECT_DB if row.value == math.inf else row.value
+
+
+def _labelled(spec: Spec, shrunk: Spec, profile: str, rows: Iterable[Row]) -> Table:
+    """Rows under the labels whose settings they were made with; others are left out, with a warning."""
+    told = settings_told(spec, shrunk, profile)
+    table: dict[tuple[str, str, int, int, int], Row] = {}
+    stray = twice = 0
+    for row in rows:
+        labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
+        places = [(row.panel, label, row.m, row.s, row.seed) for label in labels]
+        stray += not places
+        twice += any(place in table for place in places)
+        table |= dict.fromkeys(places, row)
+    if stray:
+        log.warning("%d row(s) fit no panel and method of the spec with their settings and are left out", stray)
+    if twice:
+        log.warning("%d row(s) stand where the table has a row already; the last one counts", twice)
+    return table
+
+
+@dataclass
+class _Gathered:
+    """Scores of one method by place, and why places are left out."""
+
+    scores: Scores
+    cells: set[Place]
+    missing: set[Place]
+    skipped: set[Place]
+    bad: int
+    doctored: Counter[str]
+
+
+def _gather(label: str, claim: Claim, every: Iterable[Point], table: Table) -> _Gathered:
+    """Scores of a method where the claim speaks of it; a place counts with all its rows or not at all."""
+    chosen = parse_only(claim.where, option="where") if claim.where else lambda _: True
+    wanted: dict[Place, list[int]] = {}
+    for point in every:
+        if point.label == label and chosen(point):
+            wanted.setdefault(Place(point.panel, point.m, point.s), []).append(point.seed)
+    out = _Gathered({}, set(wanted), set(), set(), 0, Counter())
+    for place, seeds in wanted.items():
+        rows = {seed: table.get((place.panel, label, place.m, place.s, seed)) for seed in seeds}
+        there = {seed: row for seed, row in rows.items() if row is not None}
+        out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
+        if len(there) < len(rows):
+            out.missing.add(place)
+        elif any(row.status == "skipped" or (row.status == "ok" and row.value is None) for row in there.values()):
+            out.skipped.add(place)
+        else:
+            low, high = claim.clip or (-math.inf, math.inf)
+            cut = {seed: score(row) for seed, row in there.items()}
+            out.scores[place] = {seed: v if math.isnan(v) else min(max(v, low), high) for seed, v in cut.items()}
+            out.bad += sum(map(math.isnan, cut.values()))
+    return out
+
+
+def _judge(claim: Claim, profile: str, every: list[Point], table: Table) -> Judged:
+    sides = [_gather(claim.method, claim, every, table)]
+    if claim.measure in COMPARISONS:
+        sides.append(_gather(claim.against or "", claim, every, table))
+    cells = set.intersection(*(side.cells for side in sides))
+    used = [place for place in sides[0].scores if all(place in side.scores for side in sides)]
+    sample = Sample(claim, *({place: side.scores[place] for place in used} for side in (sides[0], sides[-1])))
+    measure = MEASURES[claim.measure]
+    measured, se = measure(sample), standard_error(measure, sample)
+    doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
+    verdict, close = _verdict(claim, measured, se)
+    if doctored:
+        verdict = "fails"
+    elif claim.profiles is not None and profile not in claim.profiles:
+        verdict = "not judged"
+    return Judged(
+        name=claim.name,
+        says=claim.says,
+        measure=claim.measure,
+        measured=measured,
+        se=se,
+        bound="at_most" if claim.at_least is None else "at_least",
+        threshold=_threshold(claim),
+        verdict=verdict,
+        close=close and not doctored,
+        cells_used=len(used),
+        cells=len(cells),
+        reason="; ".join(_reasons(claim, cells, sides, doctored)),
+    )
+
+
+def _threshold(claim: Claim) -> float:
+    return float(claim.at_most if claim.at_least is None else claim.at_least)  # type: ignore[arg-type]
+
+
+def _verdict(claim: Claim, measured: float | None, se: float | None) -> tuple[Verdict, bool]:
+    """Verdict by the threshold alone, and whether it is a close one."""
+    if measured is None:
+        return "no data", False
+    threshold = _threshold(claim)
+    holds = measured >= threshold if claim.at_most is None else measured <= threshold
+    return "holds" if holds else "fails", se is not None and abs(measured - threshold) <= 2 * se
+
+
+def _reasons(claim: Claim, cells: set[Place], sides: list[_Gathered], doctored: Counter[str]) -> list[str]:
+    said = [f"{number} rows whose value is not their {metric}" for metric, number in doctored.items()]
+    missing = set.union(*(side.missing for side in sides)) & cells
+    skipped = set.union(*(side.skipped for side in sides)) & cells - missing
+    said += [f"{len(missing)} cells lack rows"] if missing else []
+    said += [f"{len(skipped)} cells are skipped"] if skipped else []
+    counted = ("counted as the worst for the claim", "counted as lost to the other method")
+    for label, side, how in zip((claim.method, claim.against), sides, counted, strict=False):
+        said += [f"{side.bad} rows of {label} diverged or failed, {how}"] if side.bad else []
+    return said

@@ -1,0 +1,209 @@
+"""Measures of claims: a sample of scores to one number.
+
+A method is never favoured by its own divergence: a row of ``method`` that diverged or failed counts as the worst for
+the claim, and a row of ``against`` that did counts as the worst score there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpiht_cli.specs.schema import Claim
+
+MIN_WIDTHS = 3
+"""Widths that a rank correlation needs: with two it is always -1 or 1."""
+
+
+class Place(NamedTuple):
+    """A cell of a claim: one grid point, whatever the seed."""
+
+    panel: str
+    m: int
+    s: int
+
+
+Scores = dict[Place, dict[int, float]]
+"""Score by place and seed, cut to the claim's limits; nan for a run that diverged or failed."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a claim is measured on: scores of its method and, where it needs one, of the other method."""
+
+    claim: Claim
+    own: Scores
+    other: Scores
+
+    def without(self, seed: int) -> Sample:
+        """The sample with one seed left out."""
+        return replace(self, own=_without(self.own, seed), other=_without(self.other, seed))
+
+    @property
+    def seeds(self) -> set[int]:
+        """Seeds of the method's scores."""
+        return {seed for scores in self.own.values() for seed in scores}
+
+    @property
+    def worst(self) -> float:
+        """What a bad run of the method counts for: the end of the scale that speaks against the claim."""
+        return self._end(high=self.claim.at_most is not None)
+
+    @property
+    def widest(self) -> float:
+        """What a spread that a bad run is part of counts for."""
+        return 0.0 if self.claim.at_most is None else self._end(high=True) - self._end(high=False)
+
+    def mean(self, place: Place) -> float:
+        """Mean of the method over the seeds."""
+        return float(np.mean(_filled(self.own[place], self.worst)))
+
+    def other_mean(self, place: Place) -> float:
+        """Mean of the other method over the seeds."""
+        return float(np.mean(_filled(self.other[place], self._end(high=False))))
+
+    def bad(self, *places: Place) -> bool:
+        """Whether a run of the method went wrong there."""
+        return any(math.isnan(value) for place in places for value in self.own[place].values())
+
+    def all_scores(self) -> NDArray[np.float64]:
+        """Every score of the method, seeds apart."""
+        parts = [_filled(scores, self.worst) for scores in self.own.values()]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def over_m(self) -> list[list[Place]]:
+        """Places that differ in the width alone, widths ascending."""
+        rows: dict[tuple[str, int], list[Place]] = {}
+        for place in sorted(self.own):
+            rows.setdefault((place.panel, place.s), []).append(place)
+        return list(rows.values())
+
+    def _end(self, high: bool) -> float:
+        low, top = self.claim.clip or (-math.inf, math.inf)
+        return top if high else low
+
+
+def share_not_worse(sample: Sample) -> float | None:
+    """Share of the places where the method's mean is at least the other's, less the margin."""
+
+    def won(place: Place) -> bool:
+        if sample.bad(place):
+            return sample.claim.at_most is not None
+        if any(math.isnan(value) for value in sample.other[place].values()):
+            return True
+        return sample.mean(place) >= sample.other_mean(place) - sample.claim.margin
+
+    return _mean([float(won(place)) for place in sample.own], math.nan)
+
+
+def mean_difference(sample: Sample) -> float | None:
+    """Mean over the places of the method's mean less the other's."""
+
+    def difference(place: Place) -> float:
+        own = sample.mean(place)
+        return own if math.isinf(own) else own - sample.other_mean(place)
+
+    return _mean([difference(place) for place in sample.own], sample.worst)
+
+
+def spread_over_m(sample: Sample) -> float | None:
+    """Largest less smallest mean over the widths at a fixed budget, averaged over the budgets."""
+    return _mean(_spreads(sample), sample.widest)
+
+
+def worst_spread_over_m(sample: Sample) -> float | None:
+    """Largest spread over the widths at any budget."""
+    return max(_spreads(sample), default=None)
+
+
+def _spreads(sample: Sample) -> list[float]:
+    spreads = []
+    for places in sample.over_m():
+        if len(places) > 1:  # one width has no spread, and would pass for steadiness
+            means = [sample.mean(place) for place in places]
+            spreads.append(sample.widest if sample.bad(*places) else max(means) - min(means))
+    return spreads
+
+
+def rank_correlation_m(sample: Sample) -> float | None:
+    """Spearman correlation of the mean with the width at a fixed budget, averaged where it is defined."""
+    found = []
+    for places in sample.over_m():
+        means = np.array([sample.mean(place) for place in places])
+        if len(places) >= MIN_WIDTHS and sample.bad(*places):
+            found.append(-1.0 if sample.claim.at_most is None else 1.0)
+        elif len(places) >= MIN_WIDTHS and np.ptp(means) > 0:
+            found.append(float(np.corrcoef(_ranks(means), np.arange(len(means)))[0, 1]))
+    return _mean(found, math.nan)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 0; equal values share the middle of theirs."""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - (counts + 1) / 2
+    return np.asarray(middle[where], dtype=np.float64)
+
+
+def mean(sample: Sample) -> float | None:
+    """Mean of all scores."""
+    return _mean(list(sample.all_scores()), sample.worst)
+
+
+def median(sample: Sample) -> float | None:
+    """Median of all scores."""
+    scores = sample.all_scores()
+    return float(np.median(scores)) if scores.size else None
+
+
+def share_above(sample: Sample) -> float | None:
+    """Share of all scores at or above the level; level 100 counts exact recoveries in dB."""
+    level = math.nan if sample.claim.level is None else sample.claim.level
+    return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
+
+
+Measure = Callable[[Sample], float | None]
+
+MEASURES: dict[str, Measure] = {
+    "share_not_worse": share_not_worse,
+    "mean_difference": mean_difference,
+    "spread_over_m": spread_over_m,
+    "worst_spread_over_m": worst_spread_over_m,
+    "rank_correlation_m": rank_correlation_m,
+    "median": median,
+    "mean": mean,
+    "share_above": share_above,
+}
+COMPARISONS = frozenset({"share_not_worse", "mean_difference"})
+"""Measures that need ``against``."""
+NEED_LEVEL = frozenset({"share_above"})
+
+
+def standard_error(measure: Measure, sample: Sample) -> float | None:
+    """Jackknife over the seeds: leave out one at a time; None with one seed or an undefined or infinite measure."""
+    found = [measure(sample.without(seed)) for seed in sorted(sample.seeds)]
+    values = [value for value in found if value is not None and math.isfinite(value)]
+    if len(values) < max(2, len(found)):
+        return None
+    return math.sqrt((len(values) - 1) * float(np.var(values)))
+
+
+def _mean(values: list[float], worst: float) -> float | None:
+    """Mean of the values; an infinite ``worst`` among them decides, whatever infinities of the other sign there are."""
+    if not values:
+        return None
+    return worst if math.isinf(worst) and worst in values else float(np.mean(values))
+
+
+def _filled(scores: dict[int, float], bad: float) -> NDArray[np.float64]:
+    values = np.array(list(scores.values()))
+    return np.where(np.isnan(values), bad, values)
+
+
+def _without(scores: Scores, seed: int) -> Scores:
+    left = {place: {one: v for one, v in by_seed.items() if one != seed} for place, by_seed in scores.items()}
+    return {place: by_seed for place, by_seed in left.items() if by_seed}

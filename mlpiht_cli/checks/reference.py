@@ -1,0 +1,257 @@
+"""Compare a table of ours with a reference: another table of ours, or a plain CSV of values."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mlpiht_cli.checks.claims import intact
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rows import PERFECT_DB, Row
+
+KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
+"""Columns that rows are matched on, as far as the reference has them."""
+_WORDS = ("panel", "task", "method")
+STANDS_FOR = {"iht_vector": "iht"}
+"""Our method, and the reference's method whose rows it may be compared with where that itself has no row."""
+
+TOLERANCE = {"psnr": 0.5, "accuracy": 0.005}
+"""Absolute tolerances; other metrics have ``RELATIVE``."""
+RELATIVE = 1e-3
+EXACT_DB = 100.0
+"""Two PSNRs above this are both exact recoveries, however far apart."""
+
+Mode = Literal["close", "exact", "stat"]
+Outcome = float | str
+"""A value, or in words what there is instead (``diverged``, ``skipped``)."""
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One row of a reference."""
+
+    key: Key
+    metric: str
+    outcome: Outcome
+    params: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A reference value that ours differs from, or has nothing for (``ours`` is None)."""
+
+    where: dict[str, Any]
+    metric: str
+    ours: Outcome | None
+    reference: Outcome
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcome of a comparison: what differs, what is missing, and how much was compared."""
+
+    mode: Mode
+    keys: tuple[str, ...]
+    equal: int
+    different: list[Difference]
+    missing: list[Difference]
+    extra: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether every reference value has its like."""
+        return not self.different and not self.missing
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As one JSON object."""
+        return {**asdict(self), "ok": self.ok}
+
+
+def compare(rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None = None) -> Comparison:
+    """Compare rows with the reference in ``path``.
+
+    ``close`` compares row by row within ``tolerance`` (by default ``TOLERANCE``, else 1e-3 relative) and takes two
+    PSNRs above 100 dB for equal; ``exact`` row by row to 1e-9 relative; ``stat`` the means over the seeds of each
+    cell, within the larger of ``tolerance`` and three standard errors of the difference. A value of nan in a
+    reference is a divergence. A reference row of ``iht`` is compared with ours of ``iht_vector`` where we have none
+    of ``iht``.
+
+    Raises
+    ------
+    InputError
+        The reference cannot be read, or fits several of our rows at once.
+    """
+    keys, expected = _read(path)
+    if mode == "stat":
+        keys = tuple(name for name in keys if name != "seed")
+    ours, equal = _Ours(rows, keys), 0
+    used: set[int] = set()  # by id, for panels may share a cell, so its key does not tell rows apart
+    different, missing = [], []
+    for group in _groups(expected, len(keys), together=mode == "stat"):
+        key = group[0].key[: len(keys)]  # the seed comes last
+        found = ours.find(key, group[0], many=mode == "stat")
+        used.update(map(id, found))
+        metric = next((one.metric for one in group if one.metric), "")
+        pair = _Pair(metric, [_outcome(row, metric) for row in found], [one.outcome for one in group])
+        difference = Difference(dict(zip(keys, key, strict=True)), metric, *pair.shown)
+        if not found:
+            missing.append(difference)
+        elif pair.agree(mode, tolerance):
+            equal += 1
+        else:
+            different.append(difference)
+    return Comparison(mode, keys, equal, different, missing, sum(id(row) not in used for row in rows))
+
+
+def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[list[Expected]]:
+    """Each row alone, or those that differ in their seeds alone."""
+    groups: dict[Key, list[Expected]] = {}
+    for i, one in enumerate(expected):
+        key = (one.key[:length], _settings(one.params or {})) if together else (i,)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+class _Ours:
+    """Our rows by the key columns."""
+
+    def __init__(self, rows: Iterable[Row], keys: tuple[str, ...]) -> None:
+        self._keys = keys
+        self._rows: dict[Key, list[Row]] = {}
+        for row in rows:
+            self._rows.setdefault(self._key(row, row.method), []).append(row)
+        for row in rows:
+            if row.method in STANDS_FOR and "method" in keys:
+                key = self._key(row, STANDS_FOR[row.method])
+                if not any(other.method == STANDS_FOR[row.method] for other in self._rows.get(key, [])):
+                    self._rows.setdefault(key, []).append(row)
+
+    def _key(self, row: Row, method: str) -> Key:
+        return tuple(method if name == "method" else getattr(row, name) for name in self._keys)
+
+    def find(self, key: Key, expected: Expected, many: bool) -> list[Row]:
+        """Rows that a reference row speaks of; variants of a method are told apart by the settings it gives."""
+        found = self._rows.get(key, [])
+        ambiguous = len({(row.panel, row.task, row.depth, _settings(row.params)) for row in found}) > 1
+        if ambiguous and expected.params is not None:
+            found = [row for row in found if _settings(row.params) == _settings(expected.params)]
+            ambiguous = len({(row.panel, row.task, row.depth) for row in found}) > 1
+        if ambiguous or (len(found) > 1 and not many):
+            where = ", ".join(f"{name}={value}" for name, value in zip(self._keys, key, strict=True))
+            panels = " or ".join(sorted({f"panel={row.panel}" for row in found}))
+            hint = f"choose ours with --only, as {panels}" if ambiguous else "give it seeds, or use --mode stat"
+            raise InputError(f"the reference row {where} fits {len(found)} of our rows; {hint}")
+        return found
+
+
+def _settings(params: dict[str, Any]) -> str:
+    return json.dumps([params.get("task"), params.get("method")], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Outcomes of ours and of the reference for one row, or for the seeds of one cell."""
+
+    metric: str
+    ours: list[Outcome]
+    reference: list[Outcome]
+
+    @property
+    def shown(self) -> tuple[Outcome | None, Outcome]:
+        """Each side in one value; None where there is none."""
+        return _one(self.ours) if self.ours else None, _one(self.reference)
+
+    def agree(self, mode: Mode, tolerance: float | None) -> bool:
+        """Whether they are the same, by the mode's standard."""
+        words = [{one for one in side if isinstance(one, str)} for side in (self.ours, self.reference)]
+        a, b = ([one for one in side if not isinstance(one, str)] for side in (self.ours, self.reference))
+        if words[0] != words[1] or bool(a) != bool(b):
+            return False  # a cell that diverges for some seeds in one alone is no like of the other
+        if not a:
+            return True
+        if mode == "exact":
+            return math.isclose(a[0], b[0], rel_tol=1e-9)
+        a, b = _countable(a), _countable(b)
+        mean_a, mean_b = float(np.mean(a)), float(np.mean(b))
+        if self.metric == "psnr" and min(mean_a, mean_b) >= EXACT_DB:
+            return True
+        slack = tolerance if tolerance is not None else TOLERANCE.get(self.metric, RELATIVE)
+        slack *= 1.0 if self.metric in TOLERANCE else abs(mean_b)
+        if mode == "stat":
+            slack = max(slack, 3 * math.sqrt(_squared_error(a) + _squared_error(b)))
+        return abs(mean_a - mean_b) <= slack * (1 + 1e-12)
+
+
+def _one(side: list[Outcome]) -> Outcome:
+    values = [one for one in side if not isinstance(one, str)]
+    words = sorted({one for one in side if isinstance(one, str)})
+    return ", ".join([*([f"{np.mean(values):.6g}"] if values else []), *words]) if words else float(np.mean(values))
+
+
+def _squared_error(values: list[float]) -> float:
+    """Squared standard error of a mean; one value tells nothing of its own, so the tolerance alone decides."""
+    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+
+
+def _countable(values: list[float]) -> list[float]:
+    return [PERFECT_DB if value == math.inf else value for value in values]
+
+
+def _outcome(row: Row, metric: str) -> Outcome:
+    if row.status != "ok":
+        return row.status
+    if not intact(row):
+        return f"value is not its {row.metric or 'metric'}"
+    value = row.value if row.metric == metric else getattr(row, metric, None) if metric in Row.model_fields else None
+    return f"no {metric}" if value is None else "diverged" if math.isnan(value) else float(value)
+
+
+def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
+    """Key columns of a reference, and its rows."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            keys = tuple(name for name in KEYS if name in (reader.fieldnames or ()))
+            if not {"method", "m", "s"} <= set(keys):
+                raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
+            parse = _parser(reader.fieldnames or (), keys, path)
+            expected = [parse(line, number) for number, line in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if not expected:
+        raise InputError(f"{path}: holds no rows")
+    return keys, expected
+
+
+def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callable[[dict[str, str], int], Expected]:
+    """A reader of lines: ``metric`` and ``value``, or one column named by its metric."""
+    plain = {"psnr_db": "psnr", "psnr": "psnr", "accuracy": "accuracy", "r2": "r2", "relative_error": "relative_error"}
+    column = "value" if "value" in columns else next((name for name in plain if name in columns), None)
+    if column is None or (column == "value" and "metric" not in columns):
+        raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
+
+    def parse(line: dict[str, str], number: int) -> Expected:
+        try:
+            key = tuple(line[name] if name in _WORDS else int(line[name]) if line[name] else None for name in keys)
+            metric = line["metric"] if column == "value" else plain[column]
+            status = line.get("status") or "ok"
+            undefined = "status" in columns and line[column] == ""  # in a table of ours; elsewhere a slip
+            value = math.nan if status != "ok" or undefined else float(line[column])
+            params = json.loads(line["params"]) if line.get("params") else None
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}: row {number}: {error}") from error
+        if status == "ok" and math.isnan(value):
+            status = f"no {metric}" if undefined else "diverged"
+        outcome = value if status == "ok" else status
+        return Expected(key, metric, outcome, params)
+
+    return parse

@@ -1,0 +1,90 @@
+"""What is to be checked: the table of a spec and profile, or a table that says which they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpiht_cli.checks.faults import claim_faults
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
+from mlpiht_cli.specs.expand import Point, parse_only
+from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.schema import Spec, read_spec
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of a table, and the spec and profile they are of."""
+
+    path: Path
+    rows: list[Row]
+    spec: Spec
+    profile: str
+
+
+def read_source(source: str, profile: str, results: Path) -> Source:
+    """Read a spec and its table in ``results``, or a CSV and the spec that its rows name.
+
+    Raises
+    ------
+    InputError
+        No such spec, faults in it, no table yet, or a table that mixes specs or profiles.
+    """
+    if source.endswith(".csv"):
+        path = Path(source)
+        rows = read_csv(path)
+        return Source(path, rows, _spec(_single(rows, "spec", path)), _single(rows, "profile", path))
+    spec = _spec(source)
+    if not spec.claims:  # nothing to read a table for
+        return Source(results / table_name(spec.name, profile), [], spec, profile)
+    return Source(*_table(spec, source, profile, results), spec, profile)
+
+
+def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
+    """Path and rows of a table alone: a CSV, or that of a spec.
+
+    Raises
+    ------
+    InputError
+        No such spec, faults in it, or no table yet.
+    """
+    if source.endswith(".csv"):
+        return Path(source), read_csv(Path(source))
+    return _table(_spec(source), source, profile, results)
+
+
+def _table(spec: Spec, source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
+    """Path and rows of a spec's table, or else of the spec that it takes its cells from."""
+    tables = [results / table_name(name, profile) for name in (spec.name, spec.cells_of) if name]
+    path = next((path for path in tables if path.exists()), None)
+    if path is None:
+        others = [p for p in PROFILES if (results / table_name(spec.name, p)).exists()]
+        hint = f"; there is a table of --profile {others[0]}" if others else ""
+        raise InputError(f"{tables[0]}: no table yet; make it with `mlpiht sweep {source} --profile {profile}`{hint}")
+    return path, read_csv(path)
+
+
+def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:
+    """Rows that fit a filter such as ``panel=depth1,m<=100``; a row has its method's name for a label."""
+    if only is None:
+        return rows
+    chosen: Callable[[Point], bool] = parse_only(only)
+    return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method))]
+
+
+def _spec(name: str) -> Spec:
+    spec, document, faults = read_spec(find_spec(name))
+    faults = faults + claim_faults(spec)
+    if spec is None or faults:
+        raise document.error(faults)
+    return spec
+
+
+def _single(rows: list[Row], column: str, path: Path) -> str:
+    found = sorted({str(getattr(row, column)) for row in rows})
+    if len(found) != 1 or not found[0]:
+        said = ", ".join(name or "nothing" for name in found) or "nothing"
+        raise InputError(f"{path}: column '{column}' must name the one {column} to check; it holds {said}")
+    return found[0]

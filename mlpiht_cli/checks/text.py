@@ -1,0 +1,62 @@
+"""Checks as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlpiht_cli.checks.claims import Judged
+from mlpiht_cli.checks.reference import Comparison, Outcome
+
+SHOWN = 20
+"""Rows of a list of differences."""
+
+
+def claims_text(claims: Sequence[Judged]) -> list[str]:
+    """A table of claims, each with the sentence it stands for, and a line that sums up."""
+    table = [("claim", "measured", "threshold", "verdict", "cells")]
+    for one in claims:
+        spread = "" if one.se is None else f" ± {one.se:.2g}"
+        table.append(
+            (
+                one.name,
+                "-" if one.measured is None else f"{one.measured:.4g}{spread}",
+                f"{'>=' if one.bound == 'at_least' else '<='} {one.threshold:g}",
+                one.verdict + (", narrowly" if one.close and one.verdict in ("holds", "fails") else ""),
+                f"{one.cells_used} of {one.cells}",
+            )
+        )
+    head, *lines = aligned(table)
+    out = [head]
+    for one, line in zip(claims, lines, strict=True):
+        out += [line, f"  {one.says}", *([f"  note: {one.reason}"] if one.reason else [])]
+    judged = [one for one in claims if one.verdict != "not judged"]
+    rest = len(claims) - len(judged)
+    summary = f"{sum(one.held for one in judged)} of {len(judged)} claims hold"
+    return [*out, summary + (f", {rest} not judged in this profile" if rest else "")]
+
+
+def comparison_text(found: Comparison) -> list[str]:
+    """A table of what differs or is missing, and a line that sums up."""
+    out = []
+    for what, listed in (("differ", found.different), ("missing", found.missing)):
+        if listed:
+            head = (*listed[0].where, "metric", "ours", "reference")
+            lines = [
+                (*map(str, one.where.values()), one.metric, _shown(one.ours), _shown(one.reference))
+                for one in listed[:SHOWN]
+            ]
+            more = [f"... and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
+            out += [f"{what}:", *aligned([head, *lines]), *more]
+    counts = f"{found.equal} equal, {len(found.different)} different, {len(found.missing)} missing"
+    unit = "cells" if found.mode == "stat" else "rows"
+    return [*out, f"{found.mode}: {counts} of the reference's {unit}; {found.extra} rows of ours have no reference"]
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, its columns padded."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def _shown(outcome: Outcome | None) -> str:
+    return "-" if outcome is None else outcome if isinstance(outcome, str) else f"{outcome:.6g}"

@@ -1,0 +1,66 @@
+"""``mlpiht check``: whether a table bears out the claims of its spec, or agrees with a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+
+@click.command("check")
+@click.argument("source", metavar="SPEC|CSV")
+@common.profile_option
+@click.option("--reference", type=click.Path(path_type=Path), help="CSV to compare with: ours, or plain values.")
+@click.option("--mode", type=click.Choice(["claims", "close", "exact", "stat"]), help="[default: claims, or close]")
+@click.option("--tolerance", type=click.FloatRange(0), help="Of close and stat, in units of the metric.")
+@click.option("--only", help="Rows of ours to compare, e.g. 'panel=depth1,m<=100'.")
+@common.out_option
+@common.json_option
+def command(
+    source: str,
+    profile: str,
+    reference: Path | None,
+    mode: str | None,
+    tolerance: float | None,
+    only: str | None,
+    out: Path,
+    as_json: bool,
+) -> int:
+    """Judge the claims of a SPEC by its table in DIR, or by a CSV that says what it is a table of.
+
+    With --reference, compare values instead: row by row, close to a tolerance (0.5 dB, 0.005 of accuracy, else 0.001
+    of the value) or exact, or stat: the means over the seeds. Exit code 1 when a claim does not hold, a value
+    differs, or a row is missing.
+    """
+    mode = mode or ("claims" if reference is None else "close")
+    if (mode == "claims") != (reference is None):
+        raise InputError("--mode claims takes no --reference, and the other modes need one")
+    if mode == "claims" and (only is not None or tolerance is not None):
+        raise InputError("--only and --tolerance go with --reference")
+    from mlpiht_cli.checks import reference as references
+    from mlpiht_cli.checks.claims import check_claims
+    from mlpiht_cli.checks.source import chosen_rows, read_rows, read_source
+    from mlpiht_cli.checks.text import claims_text, comparison_text
+
+    if reference is not None:
+        path, rows = read_rows(source, profile, out)
+        found = references.compare(chosen_rows(rows, only), reference, mode, tolerance)  # type: ignore[arg-type]
+        document = {"table": str(path), "reference": str(reference), **found.json}
+        title, lines = f"{path} against {reference}", comparison_text(found)
+        ok = found.ok
+    else:
+        table = read_source(source, profile, out)
+        claims = check_claims(table.spec, table.profile, table.rows)
+        ok = all(one.held for one in claims)
+        document = {"spec": table.spec.name, "profile": table.profile, "table": str(table.path)}
+        document |= {"claims": [one.json for one in claims], "ok": ok}
+        title = f"{table.spec.name} ({table.profile}), {table.path}"
+        lines = claims_text(claims) if claims else ["the spec makes no claims"]
+    if as_json:
+        common.echo_json(document)
+    else:
+        click.echo("\n".join([title, *lines]))
+    return 0 if ok else 1

@@ -1,0 +1,51 @@
+"""``mlpiht pictures``: what fitted networks look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlpiht_cli.commands import _common as common
+
+
+@click.command("pictures")
+@click.argument("spec")
+@common.profile_option
+@click.option("--format", "formats", default="png", show_default=True, help="Any of png, pdf, svg.")
+@common.device_option
+@common.out_option
+@common.offline_option
+@common.json_option
+def command(spec: str, profile: str, formats: str, device: str, out: Path, as_json: bool) -> None:
+    """Fit the networks named under `pictures` of SPEC and draw them into DIR/figures.
+
+    Networks of images are drawn as reconstructions beside the target, networks of planted tasks as weight matrices
+    beside the planted one.
+    """
+    from mlpiht_cli import plan
+    from mlpiht_cli.figures import save
+    from mlpiht_cli.files import check_writable
+    from mlpiht_cli.pictures import picture
+    from mlpiht_cli.runner import Runner, pick_device
+    from mlpiht_cli.specs.find import find_spec
+
+    kinds = common.picture_formats(formats)
+    runner = Runner(pick_device(device))
+    loaded, _ = plan.validate(find_spec(spec))
+    cells = plan.cells(loaded, profile)
+    check_writable(out / "figures")
+    paths = []
+    for wanted in loaded.pictures:
+        figure = picture(loaded, wanted, cells, runner)
+        if figure is None:
+            click.echo(f"{wanted.name}: the {profile} profile holds none of its cells", err=True)
+            continue
+        stem = out / "figures" / f"{loaded.name}{'' if profile == 'paper' else f'-{profile}'}-{wanted.name}"
+        paths += save(figure, stem, kinds)
+    if as_json:
+        common.echo_json({"files": [str(path) for path in paths]})
+    elif not loaded.pictures:
+        click.echo(f"{loaded.name} names no pictures", err=True)
+    for path in [] if as_json else paths:
+        click.echo(str(path))

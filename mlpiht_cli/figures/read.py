@@ -1,0 +1,139 @@
+"""Read what a figure shows: a spec and its table, or a table as it stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures.table import FigureTable, PanelTable, number
+from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
+from mlpiht_cli.specs.expand import Point, points, settings_told, with_profile
+from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.schema import FigureSpec, load_spec
+
+log = logging.getLogger("mlpiht")
+
+DEFAULT_LIMITS = {"psnr": (-20.0, 50.0), "accuracy": (0.5, 1.0), "r2": (0.0, 1.0), "relative_error": (0.0, 1.0)}
+
+Place = tuple[str, str, int, int, int]
+"""Panel, method's label, m, s and seed."""
+
+
+def figure_table(source: str, profile: str, results: Path) -> FigureTable:
+    """Read what a figure of ``source`` shows: a CSV as it stands, or a spec and its table in ``results``.
+
+    Raises
+    ------
+    InputError
+        No such spec, no table yet, or rows without the figure's metric; the message says what to do.
+    """
+    if source.endswith(".csv"):
+        return _from_csv(Path(source))
+    spec = load_spec(find_spec(source))
+    shrunk = with_profile(spec, profile)
+    path = results / table_name(spec.name, profile)
+    if not path.exists():
+        others = [p for p in PROFILES if p != profile and (results / table_name(spec.name, p)).exists()]
+        hint = f"; there is a table of --profile {others[0]}" if others else ""
+        raise InputError(f"{path}: no table yet; make it with `mlpiht sweep {source} --profile {profile}`{hint}")
+    every = read_csv(path)
+    told = settings_told(spec, shrunk, profile)
+    rows: dict[Place, Row] = {}
+    for row in every:
+        labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
+        rows |= {(row.panel, label, row.m, row.s, row.seed): row for label in labels}
+    if len(rows) < len(every):
+        log.warning(
+            "%s: %d row(s) were made with other settings than the spec's and are left out; "
+            "`mlpiht plot %s` draws the table as it stands",
+            *(path, len(every) - len(rows), path),
+        )
+    wanted = list(points(shrunk))
+    panels = []
+    for panel in shrunk.panels:
+        here = [point for point in wanted if point.panel == panel.name]
+        scale = panel.metric or spec.figure.metric, panel.limits or spec.figure.limits
+        panels.append(_panel((panel.name, panel.title or panel.name), here, scale, rows))
+        _check_metric(panels[-1], path)
+    return FigureTable(path.stem, spec.title, spec.figure, _note(profile, rows.values()), panels)
+
+
+def _from_csv(path: Path) -> FigureTable:
+    """The grid is what the rows span."""
+    table = read_csv(path)
+    if not table:
+        raise InputError(f"{path}: holds no rows")
+    labels = _labels(table)
+    rows = {(row.panel, labels[row.cell], row.m, row.s, row.seed): row for row in table}
+    figure = FigureSpec.model_validate({"label": table[0].figure})
+    panels = []
+    for name in dict.fromkeys(row.panel for row in table):
+        own = [row for row in table if row.panel == name]
+        here = [
+            Point(name, own[0].task, "", own[0].depth, m, s, seed, label)
+            for label in dict.fromkeys(labels[row.cell] for row in own)
+            for m in sorted({row.m for row in own})
+            for s in sorted({row.s for row in own})
+            for seed in sorted({row.seed for row in own})
+        ]
+        metric = next((row.metric for row in own if row.status == "ok"), "psnr")
+        panels.append(_panel((name, name), here, (metric, DEFAULT_LIMITS[metric]), rows))
+        _check_metric(panels[-1], path)
+    profiles = {row.profile for row in table}
+    note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", table)
+    return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
+
+
+def _labels(table: list[Row]) -> dict[str, str]:
+    """Label of each cell: its method, with the settings in which variants of one panel and method differ."""
+    labels = {}
+    for panel, method in dict.fromkeys((row.panel, row.method) for row in table):
+        own = [row for row in table if (row.panel, row.method) == (panel, method)]
+        made = {row.cell: row.params.get("method", {}) for row in own}
+        names = dict.fromkeys(name for settings in made.values() for name in settings)
+        varied = [n for n in names if len({json.dumps(settings.get(n)) for settings in made.values()}) > 1]
+        for cell, settings in made.items():
+            labels[cell] = " ".join([method, *(f"{name}={settings.get(name)}" for name in varied)])
+    return labels
+
+
+def _check_metric(panel: PanelTable, path: Path) -> None:
+    metric = panel.metric
+    other = next((r for r in panel.rows.values() if r.status == "ok" and r.value and number(r, metric) is None), None)
+    if other is not None and metric != "settled":
+        raise InputError(
+            f"{path}: the figure shows {metric}, but the rows of panel '{other.panel}' have {other.metric}; "
+            "set the figure's or the panel's metric"
+        )
+
+
+def _panel(
+    names: tuple[str, str], here: list[Point], scale: tuple[str, tuple[float, float]], rows: dict[Place, Row]
+) -> PanelTable:
+    def axis(values: Iterable[int]) -> list[int]:
+        return sorted(set(values))
+
+    name, title = names
+    own = {(p.label, p.m, p.s, p.seed): rows.get((name, p.label, p.m, p.s, p.seed)) for p in here}
+    return PanelTable(
+        name,
+        title,
+        list(dict.fromkeys(p.label for p in here)),
+        axis(p.m for p in here),
+        axis(p.s for p in here),
+        axis(p.seed for p in here),
+        *scale,
+        {key: row for key, row in own.items() if row is not None},
+    )
+
+
+def _note(profile: str, rows: Iterable[Row]) -> str:
+    """What a reader must know of how the rows were made: profile, samples, seeds."""
+    made = list(rows)
+    samples = sorted({row.n for row in made if row.n is not None})
+    seeds = len({row.seed for row in made})
+    told = f", n = {samples[0]}" if len(samples) == 1 else ""
+    return f"{profile} profile{told}, {f'mean over {seeds} seeds' if seeds != 1 else 'one seed'}"

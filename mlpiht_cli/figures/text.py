@@ -1,0 +1,71 @@
+"""Tables as text: one line a panel, method, width and budget, with what the seeds say, in Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlpiht_cli.figures.table import UNITS, FigureTable, PanelTable, number
+from mlpiht_cli.rows import Row
+
+HEAD = tuple("panel method m s seeds median mean std min max exact settled without".split())
+
+
+def lines(data: FigureTable) -> list[tuple[str, ...]]:
+    """Cells of the table in the order of :data:`HEAD`.
+
+    ``exact`` is the share of seeds with at least 100 dB; ``settled`` the median step from which the support stayed,
+    over the seeds where that was before the last step; ``without`` counts seeds without a value: skipped, diverged,
+    failed or missing.
+    """
+    return [
+        (panel.title, method, str(m), str(s), *_summary(panel, method, m, s))
+        for panel in data.panels
+        for method in panel.methods
+        for m in panel.m
+        for s in panel.s
+    ]
+
+
+def _summary(panel: PanelTable, method: str, m: int, s: int) -> tuple[str, ...]:
+    rows = [row for row in panel.at(method, m, s) if row is not None and row.status == "ok"]
+    values = [value for row in rows if (value := number(row, panel.metric)) is not None]
+    known = [f(values) for f in (np.median, np.mean, np.std, np.min, np.max)] if values else []
+    digits = 4 if panel.metric in ("accuracy", "r2", "relative_error", "support_f1") else 1
+    exact = [row.exact for row in rows if row.exact is not None]
+    return (
+        str(len(values)),
+        *([f"{float(value):.{digits}f}" for value in known] or [""] * 5),
+        f"{sum(exact)}/{len(exact)}" if exact else "",
+        _settled(rows),
+        str(len(panel.seeds) - len(values)),
+    )
+
+
+def _settled(rows: Sequence[Row]) -> str:
+    """Median settling step, and in how many seeds the support was still when the steps ended."""
+    steps = [row.settled for row in rows if row.settled is not None]
+    still = [row.settled for row in rows if row.settled is not None and row.settled < (row.iterations or 0)]
+    return (
+        f"{float(np.median(still)):.0f} ({len(still)}/{len(steps)})" if still else f"(0/{len(steps)})" if steps else ""
+    )
+
+
+def markdown(data: FigureTable) -> str:
+    """The table in Markdown, under its title."""
+    every = [HEAD, *lines(data)]
+    used = [j for j in range(len(HEAD)) if any(line[j] for line in every[1:])]
+    rows = ["| " + " | ".join(line[j] for j in used) + " |" for line in every]
+    rule = "|" + "---|" * len(used)
+    unit = " or ".join(dict.fromkeys(UNITS[panel.metric] for panel in data.panels))
+    return "\n".join([f"**{data.spec.label}: {data.title}** ({unit}; {data.note})", "", rows[0], rule, *rows[1:], ""])
+
+
+def comma_separated(data: FigureTable) -> str:
+    """The table as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([HEAD, *lines(data)])
+    return out.getvalue()

@@ -1,0 +1,86 @@
+"""Fit the networks that a spec's ``pictures`` name once more, and lay out what is to be seen of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mlpiht_cli.cells import Cell, Job
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures import pictures
+from mlpiht_cli.figures.pictures import Shot
+from mlpiht_cli.metrics import matched_rows
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rows import Row
+from mlpiht_cli.runner import Runner
+from mlpiht_cli.specs.schema import Picture, Spec
+
+
+def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) -> Figure | None:
+    """Draw one picture of a spec; None where the profile holds none of its cells.
+
+    Raises
+    ------
+    InputError
+        The task has neither an image nor planted weights of one layer.
+    """
+    chosen = [cell for cell in cells if _shows(wanted, cell)]
+    if not chosen:
+        return None
+    problem = runner.problem(chosen[0])
+    rows: dict[str, list[Shot]] = {}
+    for cell in chosen:
+        # The seed's image is one for all budgets; planted weights are drawn for each, so there is one budget then.
+        for row, fit in runner.run(Job((cell,))):
+            shot = _shot(problem, row, None if fit is None or row.status != "ok" else fit.model, cell)
+            rows.setdefault(cell.point.label, []).append(shot)
+    title = f"{spec.title} ({chosen[0].profile} profile, m = {wanted.m}, seed {wanted.seed})"
+    draw = pictures.images if _image(problem) else pictures.weights
+    return draw(title, Shot("target" if _image(problem) else "planted", _target(problem)), list(rows.values()))
+
+
+def _shows(wanted: Picture, cell: Cell) -> bool:
+    point = cell.point
+    return (point.panel, point.m, point.seed) == (wanted.panel, wanted.m, wanted.seed) and point.s in wanted.s
+
+
+def _image(problem: Problem) -> list[int] | None:
+    shape = (problem.recipe or {}).get("image")
+    return shape if isinstance(shape, list) else None
+
+
+def _target(problem: Problem) -> NDArray[np.float64]:
+    shape = _image(problem)
+    if shape:
+        return np.asarray(problem.y.double().cpu().numpy().reshape(shape))
+    if problem.truth is None or len(problem.truth) != 1:
+        raise InputError("pictures: the task has neither an image nor planted weights of one layer")
+    return np.asarray(problem.truth[0].dense().double().cpu().numpy())
+
+
+def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Shot:
+    target = _target(problem)
+    head = f"{cell.point.label}, s = {cell.point.s}"
+    if model is None or row.value is None:
+        return Shot(f"{head}: {row.status}", np.zeros_like(target))
+    unit = " dB" if row.metric == "psnr" else f" {row.metric}"
+    if _image(problem):
+        values = model.forward(problem.x).double().cpu().numpy().reshape(target.shape)
+    else:
+        values = np.zeros_like(target)
+        found = _fused(model)
+        for i, j in matched_rows(found, target):
+            values[j] = found[i]
+    return Shot(f"{head}: {row.value:.1f}{unit}", values)
+
+
+def _fused(model: SparseMLP) -> NDArray[np.float64]:
+    """First-layer weights with the output weight of each neuron multiplied in, ``[m, d]``."""
+    hidden = model.layers[0].dense().double().cpu().numpy()
+    if len(model.layers) == 2:
+        return np.asarray(hidden * model.layers[1].dense().double().cpu().numpy().T)
+    return np.asarray(hidden if model.readout is None else hidden * model.readout.double().cpu().numpy()[:, None])

@@ -1,0 +1,96 @@
+"""Spread, difference, curve and table: what they show, against the rows they are made from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import Normalize
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures import FIGURES, FigureTable, Look, save_kind
+from mlpiht_cli.figures.pictures import Shot, images, weights
+from mlpiht_cli.figures.table import PanelTable
+from mlpiht_cli.figures.text import comma_separated, markdown
+from mlpiht_cli.rows import Row
+from mlpiht_cli.specs.schema import FigureSpec
+
+VALUES = {("iht", 3): [10.0, 30.0, 35.0], ("imp", 3): [5.0, 6.0, 10.0], ("iht", 4): [120.0, 20.0, np.inf]}
+
+
+def made(method: str, s: int, seed: int, value: float) -> Row:
+    base = {"cell": "c", "task": "t", "depth": 1, "params": {}, "panel": "p", "metric": "psnr", "status": "ok", "m": 1}
+    settled = {"iterations": 100, "settled": 10 * (seed + 1) if seed else 100, "exact": value >= 100}
+    return Row.model_validate(
+        {**base, **settled, "method": method, "s": s, "seed": seed, "psnr": value, "value": value}
+    )
+
+
+@pytest.fixture
+def data() -> FigureTable:
+    """Two methods, m = 1, s = 3 and 4, three seeds; (imp, 4) has no rows."""
+    rows = [made(*place, seed, value) for place, values in VALUES.items() for seed, value in enumerate(values)]
+    by_place = {(r.method, r.m, r.s, r.seed): r for r in rows}
+    panel = PanelTable("p", "a panel", ["iht", "imp"], [1], [3, 4], [0, 1, 2], "psnr", (-20.0, 50.0), by_place)
+    return FigureTable("fig", "Title", FigureSpec(label="Figure 1"), "note", [panel])
+
+
+def shown(data: FigureTable, kind: str) -> dict[str, tuple[np.ndarray, Normalize]]:
+    axes = [one for one in FIGURES[kind](data, Look(annotate=True)).axes if one.images]
+    return {one.get_title(): (np.asarray(one.images[0].get_array()), one.images[0].norm) for one in axes}
+
+
+def test_the_spread_stands_above_the_mean(data: FigureTable) -> None:
+    maps = shown(data, "std")
+    assert list(maps) == ["std, IHT: a panel", "std, IMP: a panel", "IHT: a panel", "IMP: a panel"]
+    spread = maps["std, IHT: a panel"][0]
+    np.testing.assert_allclose(spread[0], [np.std([10, 30, 35]), np.std([120, 20, 170])])
+    assert maps["IHT: a panel"][1].vmax == 50.0
+
+
+def test_the_difference_is_centred_at_zero(data: FigureTable) -> None:
+    values, norm = shown(data, "difference")["IHT minus IMP: a panel"]
+    assert values[0, 0] == pytest.approx(25.0 - 7.0)
+    assert norm.vmin == -norm.vmax == -35.0
+    assert np.ma.is_masked(values[0, 1]) or np.isnan(values[0, 1]), "no number where one method has none"
+    alone = [PanelTable(**{**vars(data.panels[0]), "methods": ["iht"]})]
+    with pytest.raises(InputError, match="needs two methods"):
+        FIGURES["difference"](FigureTable(**{**vars(data), "panels": alone}), Look())
+
+
+def test_a_curve_shows_the_median_and_the_range(data: FigureTable) -> None:
+    axes = FIGURES["curve"](data, Look()).axes[0]
+    lines = {str(line.get_label()): line for line in axes.lines}
+    assert lines["a panel, iht"].get_xydata().tolist() == [[3.0, 30.0], [4.0, 120.0]]
+    assert lines["a panel, imp"].get_xydata().tolist() == [[3.0, 6.0]]
+    low, high = axes.collections[0].get_paths()[0].get_extents().intervaly
+    assert (low, high) == (10.0, 170.0)
+
+
+def test_tables_count_what_they_are_made_from(data: FigureTable, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(comma_separated(data))))
+    first = rows[0]
+    assert (first["method"], first["median"], first["mean"], first["min"], first["max"]) == (
+        "iht", "30.0", "25.0", "10.0", "35.0",
+    )  # fmt: skip
+    assert (first["exact"], first["settled"], first["without"]) == ("0/3", "25 (2/3)", "0"), "one seed never settled"
+    assert (rows[1]["exact"], rows[1]["max"]) == ("2/3", "170.0")
+    assert (rows[3]["method"], rows[3]["seeds"], rows[3]["median"], rows[3]["without"]) == ("imp", "0", "", "3")
+    text = markdown(data)
+    assert text.splitlines()[0] == "**Figure 1: Title** (PSNR (dB); note)"
+    assert len({line.count("|") for line in text.splitlines()[2:]}) == 1
+    paths = save_kind("table", data, Look(), tmp_path / "fig", ["png"])
+    assert [path.name for path in paths] == ["fig-table.md", "fig-table.csv"]
+
+
+def test_pictures_are_cut_to_their_scale() -> None:
+    target = Shot("target", np.array([[0.0, 1.0], [0.5, 0.2]]))
+    figure = images("t", target, [[Shot("a", target.values * 3)], [Shot("b", target.values), Shot("c", target.values)]])
+    drawn = [one for one in figure.axes if one.images]
+    assert [one.get_title() for one in drawn] == ["target", "a", "target", "b", "c"]
+    assert float(np.asarray(drawn[1].images[0].get_array()).max()) == 1.0
+    planted = weights("t", Shot("planted", np.array([[2.0, 0.0]])), [[Shot("found", np.array([[0.0, -9.0]]))]])
+    assert {one.images[0].get_clim() for one in planted.axes if one.images} == {(-2.0, 2.0)}
