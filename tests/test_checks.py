@@ -45,11 +45,12 @@ def test_measures_agree_with_short_computations(seed: int) -> None:
 
 
 def test_ties_share_their_rank_and_constants_have_none() -> None:
-    ties = {2: 7.0, 3: 7.0, 5: 9.0}
-    rows = table(lambda m, s, _: ties[m] if s == 10 else 1.0, lambda *_: 0)
-    assert judge(rows, measure="rank_correlation_m").measured == pytest.approx(
-        stats.spearmanr([2, 3, 5], [7, 7, 9]).statistic
-    )
+    values = [4.0, 4.0, 1.0, 9.0, 4.0, 1.0]
+    sample = Sample(spec_with().claims[0], {Place("a", m, 10): {0: v} for m, v in enumerate(values)}, {})
+    expected = stats.spearmanr(range(6), values).statistic
+    assert MEASURES["rank_correlation_m"](sample) == pytest.approx(expected)
+    rows = table(lambda m, s, _: m if s == 10 else 1, lambda *_: 0)
+    assert judge(rows, measure="rank_correlation_m").measured == pytest.approx(1)
     assert judge(rows, measure="rank_correlation_m", where="s=20").verdict == "no data"
     assert judge(rows, measure="rank_correlation_m", where="m<=3").verdict == "no data"
 
@@ -121,6 +122,13 @@ def test_divergence_never_favours(bound: str, claim: dict[str, Any], where: dict
     assert sign * after <= sign * with_imp
     assert "rows of iht diverged or failed" in judged.reason
     assert judged.cells_used == 6
+
+
+def test_a_diverged_cell_is_lost_even_where_the_other_is_as_low_as_can_be() -> None:
+    rows = broken(table(lambda *_: 30, lambda *_: -40), "iht", m=2, seed=0)
+    claim = {"measure": "share_not_worse", "against": "imp", "clip": [-20, 50], "margin": 99}
+    assert judge(rows, **claim).measured == pytest.approx(2 / 3)
+    assert judge(broken(rows, "imp", m=2), **claim).measured == pytest.approx(2 / 3)
 
 
 def test_divergence_of_the_other_method_is_won() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from mlpiht_cli.figures.table import UNITS, FigureTable, PanelTable, number
 from mlpiht_cli.rows import Row
 
-HEAD = tuple("panel method m s seeds median mean std min max exact settled without".split())
+STATISTICS = ("seeds", "median", "mean", "std", "min", "max", "exact", "settled", "without")
+HEAD = ("panel", "method", "m", "s", *STATISTICS)
 
 
 def lines(data: FigureTable) -> list[tuple[str, ...]]:

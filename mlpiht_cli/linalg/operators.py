@@ -22,6 +22,8 @@ CACHE_BYTES = 256 * 2**20
 """Most memory one operator spends on what it could recompute: gate masks, and columns of a support."""
 
 
+DENSE_SUPPORT = 6
+"""Coordinates of its neurons that a support may have per coordinate of its own for dense products to be faster."""
 TILE = 256
 """Most neurons in a tile."""
 TILE_NUMBERS = 2**23
@@ -97,10 +99,13 @@ class GatedReLUOperator:
         """``(n, m, d)``."""
         return self._features.shape[1], self._m, self._features.shape[0]
 
-    def columns(self, index: Tensor) -> GatedColumns:
+    def columns(self, index: Tensor) -> GatedColumns | GatedNeurons:
         """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
         d = self._features.shape[0]
         neurons, place = torch.unique(index // d, return_inverse=True)
+        if len(neurons) * d <= DENSE_SUPPORT * len(index):
+            signs = None if self._signs is None else self._signs[neurons]
+            return GatedNeurons(self._features, place * d + index % d, self.masks(neurons), signs)
         signs = None if self._signs is None else self._signs[index // d]
         return GatedColumns(self._features, index % d, self.masks(neurons), place, signs)
 
@@ -181,6 +186,40 @@ class GatedColumns:
         """Masked columns of the samples in ``chunk``, shape ``[|S|, chunk]``."""
         block = self._features[:, chunk].index_select(0, self._col)
         return block.mul_(self._mask[:, chunk].index_select(0, self._place))
+
+
+class GatedNeurons:
+    """Columns of a gated ReLU operator that fill their neurons well: products with whole neurons, then masks.
+
+    A dense product reads every feature once for all neurons, where columns are read one by one.
+
+    Parameters
+    ----------
+    features
+        Inputs feature by feature, ``[d, n]``.
+    index
+        Coordinates of the columns among those of the neurons at hand, int64 ascending ``[|S|]``.
+    mask
+        Masks of these neurons, bool ``[neurons, n]``.
+    signs
+        Their output signs, ``[neurons]``, or None.
+    """
+
+    def __init__(self, features: Tensor, index: Tensor, mask: Tensor, signs: Tensor | None) -> None:
+        self._features, self._index = features, index
+        self._mask = mask.to(features.dtype)
+        if signs is not None:
+            self._mask *= signs[:, None]
+
+    def matvec(self, values: Tensor) -> Tensor:
+        """Return ``A_S values``, ``[|S|] -> [n]``."""
+        weights = values.new_zeros(len(self._mask) * len(self._features))
+        weights[self._index] = values
+        return (weights.view(len(self._mask), len(self._features)) @ self._features).mul_(self._mask).sum(dim=0)
+
+    def rmatvec(self, residual: Tensor) -> Tensor:
+        """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
+        return ((self._mask * residual) @ self._features.T).flatten()[self._index]
 
 
 class DenseOperator:

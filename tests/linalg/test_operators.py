@@ -70,6 +70,24 @@ def test_products_equal_the_dense_twin(dtype: torch.dtype, tile: int, kind: str,
     np.testing.assert_allclose(support.rmatvec(r).numpy(), (a.T @ r.double().numpy())[weights.index.numpy()], **near)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_both_ways_of_holding_a_support_are_the_same(monkeypatch: pytest.MonkeyPatch, signed: bool) -> None:
+    """Column by column, or whole neurons where the support fills them."""
+    x = inputs(torch.float64)
+    signs = torch.tensor([1.0, -1.0] * M, dtype=torch.float64)[:M] if signed else None
+    operator = GatedReLUOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M, signs)
+    index = torch.tensor([0, 1, D + 1, 3 * D, 3 * D + 2])
+    results = []
+    for most in (0, 1000):
+        monkeypatch.setattr(operators, "DENSE_SUPPORT", most)
+        support = operator.columns(index)
+        results.append((type(support), support.matvec(torch.arange(5.0).double()), support.rmatvec(x[:, 0])))
+    (first, *narrow), (second, *wide) = results
+    assert first is not second
+    for a, b in zip(narrow, wide, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_an_empty_support_gives_zeros() -> None:
     x = inputs(torch.float32)
     operator = GatedReLUOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)

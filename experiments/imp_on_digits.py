@@ -1,0 +1,112 @@
+"""Why does IMP sit at chance on digits 0 and 1? Follow one run through all its rounds; see docs/imp_on_digits.md.
+
+Run as ``python experiments/imp_on_digits.py [--out DIR]``; needs MNIST (see the README).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mlpiht_cli.baselines.imp import IMP, prune
+from mlpiht_cli.baselines.training import Trainer
+from mlpiht_cli.method import Shape, ignore
+from mlpiht_cli.metrics import accuracy
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.task import Axes
+from mlpiht_cli.tasks.mnist import MNISTBinary
+
+FIELDS = ("pixels", "round", "weights", "trained", "after_prune", "on_black", "firing", "first_loss", "last_loss")
+
+
+def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float]], list[list[float]]]:
+    """Rounds of IMP (m = 10, the paper's settings) down to ``stop`` weights, and the training loss of each round.
+
+    A round is: train the surviving weights from their initial values (``trained`` is the test accuracy then, ``firing``
+    the hidden neurons that are on for at least one training image), prune 10 % (``after_prune`` is the accuracy then,
+    the paper's score). ``on_black`` is the share of surviving hidden weights on pixels that no training image uses.
+    """
+    method = IMP(batch=1000, epochs=15)
+    trainer = Trainer(problem, Shape(10), Streams(seed), method.batch, method.dtype)
+    masks = [torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial]
+    black = problem.x.abs().amax(dim=0) == 0
+    rounds: list[dict[str, float]] = []
+    curves = []
+    while sum(int(mask.sum()) for mask in masks) > stop:
+        start = len(trainer.history)
+        weights, _ = trainer.train(masks, method.epochs, method.lr, ignore)
+        curves.append(trainer.history[start:])
+        one = {"round": len(rounds) + 1, "trained": score(problem, weights, masks)}
+        one["firing"] = int(((problem.x @ (weights[0] * masks[0]).T) > 0).any(dim=0).sum())
+        masks = prune(weights, masks, method.rate)
+        one |= {"after_prune": score(problem, weights, masks), "first_loss": curves[-1][0], "last_loss": curves[-1][-1]}
+        one |= {"weights": sum(int(mask.sum()) for mask in masks)}
+        one["on_black"] = float(masks[0][:, black].sum()) / max(1, int(masks[0].sum()))
+        rounds.append(one)
+    return rounds, curves
+
+
+def score(problem: Problem, weights: Sequence[Tensor], masks: Sequence[Tensor]) -> float:
+    """Test accuracy of the masked network."""
+    hidden, output = (weight * mask for weight, mask in zip(weights, masks, strict=True))
+    return accuracy((problem.x_test @ hidden.T).relu() @ output.T, problem.y_test)
+
+
+def draw(rounds: dict[str, list[dict[str, float]]], curves: dict[str, list[list[float]]]) -> Figure:
+    """Loss within rounds, then accuracy and firing neurons over the rounds, raw pixels beside scaled ones."""
+    figure = Figure(figsize=(10.0, 6.2), layout="constrained")
+    styles = [("#0072B2", "-"), ("#009E73", "--"), ("#D55E00", "-.")]
+    for row, pixels in zip(figure.subplots(2, 2, sharex="col"), rounds, strict=True):
+        left, right = row
+        for i, (colour, line) in zip((0, 13, 30), styles, strict=True):
+            before = 7850 if i == 0 else int(rounds[pixels][i - 1]["weights"])
+            left.plot(curves[pixels][i], color=colour, linestyle=line, label=f"round {i + 1}: {before} weights")
+        left.axhline(0.5, color="0.6", linewidth=0.8)
+        left.annotate("always answering 0", (150, 0.5), ha="right", va="bottom", fontsize=7, color="0.4")
+        left.set(yscale="log", ylabel="training loss", title=f"{pixels}: training at a mask")
+        left.legend(fontsize=8, frameon=False)
+        x = [one["weights"] for one in rounds[pixels]]
+        series = {
+            "accuracy, trained at the mask before": [one["trained"] for one in rounds[pixels]],
+            "accuracy right after the prune (paper)": [one["after_prune"] for one in rounds[pixels]],
+            "hidden neurons that ever fire": [one["firing"] / 10 for one in rounds[pixels]],
+        }
+        for (words, values), (colour, line) in zip(series.items(), styles, strict=True):
+            right.plot(x, values, color=colour, linestyle=line, label=words)
+        right.set(xscale="log", ylabel="share", title=f"{pixels}: rounds of one run", ylim=(-0.02, 1.04))
+        right.legend(fontsize=8, frameon=False, loc="lower left")
+    left.set_xlabel("Adam step in the round")
+    right.set_xlabel("weights left after the prune")
+    right.invert_xaxis()
+    return figure
+
+
+def main() -> None:
+    """Write the table and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    raw = MNISTBinary().build(Axes(10, 20), Streams(options.seed))
+    problems = {"raw pixels 0..255": raw, "scaled to 0..1": replace(raw, x=raw.x / 255, x_test=raw.x_test / 255)}
+    found = {name: follow(problem, options.seed, 20) for name, problem in problems.items()}
+    rounds, curves = ({name: one[i] for name, one in found.items()} for i in (0, 1))
+    (options.out / "figures").mkdir(parents=True, exist_ok=True)
+    with (options.out / "imp_on_digits.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        for name, every in rounds.items():
+            writer.writerows({"pixels": name, **{key: f"{v:.6g}" for key, v in one.items()}} for one in every)
+    draw(rounds, curves).savefig(options.out / "figures" / "imp_on_digits.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
