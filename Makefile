@@ -17,8 +17,8 @@ help:
 	@echo "make test-all  the tests and the long checks at the paper's size (some minutes)"
 	@echo "make lint      ruff and mypy"
 	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper"
-	@echo "make tables    the same for $(TABLES)"
-	@echo "make all-figures, all of them, to the end even if a claim does not hold"
+	@echo "make tables    the same for the tables and our own comparisons: $(TABLES)"
+	@echo "make all-figures  all ten figures, to the end even if a claim does not hold"
 
 setup: $(VENV)/.done
 
@@ -56,7 +56,7 @@ $(FIGURES) $(TABLES): setup
 
 # Figures 6 to 10 show the cells of 1 to 5, which come first in the list; nothing is run twice.
 all-figures: setup
-	$(MAKE) --no-print-directory --keep-going $(FIGURES) tables
+	$(MAKE) --no-print-directory --keep-going $(FIGURES)
 
 tables: setup
 	$(MAKE) --no-print-directory --keep-going $(TABLES)

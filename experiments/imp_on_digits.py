@@ -24,15 +24,27 @@ from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.mnist import MNISTBinary
 
-FIELDS = ("pixels", "round", "weights", "trained", "after_prune", "on_black", "firing", "first_loss", "last_loss")
+FIELDS = (
+    "pixels",
+    "round",
+    "weights",
+    "trained",
+    "after_prune",
+    "on_black",
+    "firing",
+    "silent",
+    "first_loss",
+    "last_loss",
+)
 
 
 def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float]], list[list[float]]]:
     """Rounds of IMP (m = 10, the paper's settings) down to ``stop`` weights, and the training loss of each round.
 
-    A round is: train the surviving weights from their initial values (``trained`` is the test accuracy then, ``firing``
-    the hidden neurons that are on for at least one training image), prune 10 % (``after_prune`` is the accuracy then,
-    the paper's score). ``on_black`` is the share of surviving hidden weights on pixels that no training image uses.
+    A round is: train the surviving weights from their initial values, prune 10 %. ``trained`` is the test accuracy
+    before the prune and ``after_prune`` (the paper's score) after it; ``firing`` counts the hidden neurons that are on for
+    at least one training image, ``silent`` is the share of training images for which none is, so that the answer is 0;
+    ``on_black`` is the share of surviving hidden weights on pixels that no training image uses.
     """
     method = IMP(batch=1000, epochs=15)
     trainer = Trainer(problem, Shape(10), Streams(seed), method.batch, method.dtype)
@@ -45,7 +57,8 @@ def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float
         weights, _ = trainer.train(masks, method.epochs, method.lr, ignore)
         curves.append(trainer.history[start:])
         one = {"round": len(rounds) + 1, "trained": score(problem, weights, masks)}
-        one["firing"] = int(((problem.x @ (weights[0] * masks[0]).T) > 0).any(dim=0).sum())
+        on = (problem.x @ (weights[0] * masks[0]).T) > 0
+        one |= {"firing": int(on.any(dim=0).sum()), "silent": float((~on.any(dim=1)).double().mean())}
         masks = prune(weights, masks, method.rate)
         one |= {"after_prune": score(problem, weights, masks), "first_loss": curves[-1][0], "last_loss": curves[-1][-1]}
         one |= {"weights": sum(int(mask.sum()) for mask in masks)}
@@ -61,7 +74,7 @@ def score(problem: Problem, weights: Sequence[Tensor], masks: Sequence[Tensor]) 
 
 
 def draw(rounds: dict[str, list[dict[str, float]]], curves: dict[str, list[list[float]]]) -> Figure:
-    """Loss within rounds, then accuracy and firing neurons over the rounds, raw pixels beside scaled ones."""
+    """Loss within rounds, then accuracy and silence over the rounds, raw pixels above scaled ones."""
     figure = Figure(figsize=(10.0, 6.2), layout="constrained")
     styles = [("#0072B2", "-"), ("#009E73", "--"), ("#D55E00", "-.")]
     for row, pixels in zip(figure.subplots(2, 2, sharex="col"), rounds, strict=True):
@@ -77,15 +90,16 @@ def draw(rounds: dict[str, list[dict[str, float]]], curves: dict[str, list[list[
         series = {
             "accuracy, trained at the mask before": [one["trained"] for one in rounds[pixels]],
             "accuracy right after the prune (paper)": [one["after_prune"] for one in rounds[pixels]],
-            "hidden neurons that ever fire": [one["firing"] / 10 for one in rounds[pixels]],
+            "images for which no neuron fires": [one["silent"] for one in rounds[pixels]],
         }
         for (words, values), (colour, line) in zip(series.items(), styles, strict=True):
             right.plot(x, values, color=colour, linestyle=line, label=words)
         right.set(xscale="log", ylabel="share", title=f"{pixels}: rounds of one run", ylim=(-0.02, 1.04))
-        right.legend(fontsize=8, frameon=False, loc="lower left")
     left.set_xlabel("Adam step in the round")
     right.set_xlabel("weights left after the prune")
     right.invert_xaxis()
+    handles, words = right.get_legend_handles_labels()
+    figure.legend(handles, words, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

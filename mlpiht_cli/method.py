@@ -88,6 +88,9 @@ class Method(BaseModel, ABC):
     keeps_budget: ClassVar[bool] = True
     """Whether a network has at most ``budget`` nonzeros; only a yardstick may have more."""
 
+    unhinted: ClassVar[frozenset[str]] = frozenset()
+    """Settings for which the method keeps its own default, whatever suits the task."""
+
     dtype: Literal["float32", "float64"] = "float32"
 
     @classmethod

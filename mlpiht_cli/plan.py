@@ -124,7 +124,7 @@ def _settings(sets: Settings, head: str, owner: str) -> dict[str, Any]:
 
 
 def _with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str, Any]:
-    hints = {name: value for name, value in task.hints.items() if name in kind.model_fields}
+    hints = {name: value for name, value in task.hints.items() if name in kind.model_fields.keys() - kind.unhinted}
     return {**hints, **settings}
 
 

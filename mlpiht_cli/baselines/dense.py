@@ -25,6 +25,7 @@ class Dense(Method):
 
     version: ClassVar[int] = 1
     shares_trajectory: ClassVar[bool] = True
+    unhinted: ClassVar[frozenset[str]] = frozenset({"dtype"})  # torch trains in float32, and so does the reference code
     keeps_budget: ClassVar[bool] = False
 
     batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")

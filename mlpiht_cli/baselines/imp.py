@@ -68,6 +68,7 @@ class IMP(Method):
 
     version: ClassVar[int] = 1
     shares_trajectory: ClassVar[bool] = True
+    unhinted: ClassVar[frozenset[str]] = frozenset({"dtype"})  # torch trains in float32, and so does the reference code
 
     batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
     epochs: int = Field(15, ge=1, description="epochs between two prunes")

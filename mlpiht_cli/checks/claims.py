@@ -191,7 +191,7 @@ def _verdict(claim: Claim, measured: float | None, se: float | None) -> tuple[Ve
         return "no data", False
     threshold = _threshold(claim)
     holds = measured >= threshold if claim.at_most is None else measured <= threshold
-    return "holds" if holds else "fails", se is not None and abs(measured - threshold) <= 2 * se
+    return "holds" if holds else "fails", bool(se) and abs(measured - threshold) <= 2 * (se or 0.0)
 
 
 def _reasons(claim: Claim, cells: set[Place], sides: list[_Gathered], doctored: Counter[str]) -> list[str]:

@@ -52,7 +52,7 @@ class Layerwise:
                 break
             if layer < shape.depth - 1:
                 kept.append(fit.model.layers[0])
-                features = fit.model.hidden(problem.x)
+                features = fit.model.hidden(problem.x.to(fit.model.layers[0].values.dtype))
                 problem = replace(problem, x=features, x_test=features, truth=None)
         else:
             fit = replace(fit, model=replace(fit.model, layers=(*kept, *fit.model.layers)))

@@ -37,6 +37,8 @@ class _INR(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
+    # More features than samples, and small: the reference code's arrays are float64 here, and it costs little.
+    hints: ClassVar[Mapping[str, object]] = {"dtype": "float64"}
     shape: ClassVar[tuple[int, ...]]
     """Rows, columns and, for colour, channels."""
     spread: ClassVar[Sequence[float]]

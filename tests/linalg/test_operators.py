@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlpiht_cli.linalg import operators
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
-from mlpiht_cli.linalg.operators import GatedReLUOperator
+from mlpiht_cli.linalg.operators import DenseOperator, GatedReLUOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 
@@ -133,3 +133,19 @@ def test_without_room_for_caches_the_products_are_the_same(monkeypatch: pytest.M
     tight = make().columns(index)
     torch.testing.assert_close(tight.matvec(values), roomy.matvec(values))
     torch.testing.assert_close(tight.rmatvec(r), roomy.rmatvec(r))
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 10**6))
+def test_a_dense_operator_is_its_matrix(n: int, d: int, share: float, seed: int) -> None:
+    rng = np.random.RandomState(seed)
+    a, w, r = rng.normal(size=(n, d)), rng.normal(size=d) * (rng.uniform(size=d) < share), rng.normal(size=n)
+    operator, weights = DenseOperator(torch.from_numpy(a)), SparseMatrix.from_dense(torch.from_numpy(w)[None, :])
+    assert operator.shape == (n, 1, d)
+    np.testing.assert_array_equal(operator.dense().numpy(), a)
+    np.testing.assert_allclose(operator.matvec(weights).numpy(), a @ w, atol=1e-12)
+    (tile,) = operator.rmatvec(torch.from_numpy(r))
+    assert tile.rows.tolist() == [0]
+    np.testing.assert_allclose(tile.values.numpy(), (a.T @ r)[None, :], atol=1e-12)
+    support = operator.columns(weights.index)
+    np.testing.assert_allclose(support.matvec(weights.values).numpy(), a @ w, atol=1e-12)
+    np.testing.assert_allclose(support.rmatvec(torch.from_numpy(r)).numpy(), a[:, w != 0].T @ r, atol=1e-12)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.linalg.stepsize import FIRST_STEP, Refinement, exact_step
+from mlpiht_cli.linalg.stepsize import FIRST_STEP, Refinement, exact_step, searched_step
 
 
 class Matrix:
@@ -75,3 +78,49 @@ def test_the_exact_step_minimises_along_the_gradient() -> None:
 
 def test_an_empty_support_only_ranks() -> None:
     assert exact_step(Matrix(np.zeros((3, 0))), torch.empty(0)) == FIRST_STEP
+
+
+# Losses along a ray as the solvers have them: of degree 2 (fused weights) and 4 (both layers move).
+rays = st.lists(st.floats(-10, 10), min_size=2, max_size=4)
+
+
+@given(rays, st.floats(-30, 30))
+def test_a_searched_step_never_increases_the_loss(ray: list[float], log_start: float) -> None:
+    def loss_at(step: float) -> float:
+        return 100.0 + sum(c * step ** (i + 1) for i, c in enumerate(ray))
+
+    step = searched_step(loss_at, 2.0**log_start, 100.0)
+    assert step >= 0.0
+    assert loss_at(step) <= 100.0
+
+
+@given(st.floats(-10, 10), st.floats(-20, 20), st.floats(1e-3, 1e3))
+def test_a_searched_step_is_nearly_the_best_of_a_parabola(log_best: float, log_ratio: float, scale: float) -> None:
+    best = 2.0**log_best
+    step = searched_step(lambda mu: scale * (mu - best) ** 2, best * 2.0**log_ratio, scale * best**2)
+    assert 0.66 * best <= step <= 1.34 * best, "no worse than its half and its double"
+
+
+@given(rays, st.floats(-10, 10))
+def test_half_and_double_of_a_searched_step_are_no_better(ray: list[float], log_start: float) -> None:
+    def loss_at(step: float) -> float:
+        return 100.0 + sum(c * step ** (i + 1) for i, c in enumerate(ray)) + 0.1 * step**5
+
+    step = searched_step(loss_at, 2.0**log_start, 100.0)
+    assert step == 0.0 or loss_at(step) <= min(loss_at(step / 2), loss_at(step * 2))
+
+
+def test_without_a_descent_the_searched_step_is_zero() -> None:
+    assert searched_step(lambda step: step, 1.0, 0.0) == 0.0
+    assert searched_step(lambda step: 7.0, 0.3, 7.0) == 0.3, "a loss that does not change leaves the start"
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_overflow_is_worse_than_anything(bad: float) -> None:
+    def loss_at(step: float) -> float:
+        return 1.0 - step if step < 1e-3 else bad
+
+    for start in (1e6, 1e-6):
+        assert 2.5e-4 <= searched_step(loss_at, start, 1.0) < 1e-3
+    assert searched_step(lambda step: bad, 1.0, 1.0) == 0.0
+    assert searched_step(lambda step: 1.0, 1.0, math.nan) == 0.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -124,3 +125,10 @@ def test_jobs_with_the_same_data_are_neighbours() -> None:
     keys = [job.first.data_key for job in jobs(plan.cells(spec, "smoke"))]
     changes = sum(a != b for a, b in pairwise(keys))
     assert changes == len(set(keys)) - 1
+
+
+def test_a_tasks_hints_are_defaults_that_a_method_may_not_take() -> None:
+    point = Point("", "inr_mnist", "iht", 1, 5, 5, 0)
+    assert plan.single_cell(point, {}).method.dtype == "float64"
+    assert plan.single_cell(point, {"method.dtype": "float32"}).method.dtype == "float32"
+    assert plan.single_cell(replace(point, method="imp"), {}).method.dtype == "float32", "as the reference trains"
