@@ -42,8 +42,8 @@ def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float
     """Rounds of IMP (m = 10, the paper's settings) down to ``stop`` weights, and the training loss of each round.
 
     A round is: train the surviving weights from their initial values, prune 10 %. ``trained`` is the test accuracy
-    before the prune and ``after_prune`` (the paper's score) after it; ``firing`` counts the hidden neurons that are on for
-    at least one training image, ``silent`` is the share of training images for which none is, so that the answer is 0;
+    before the prune and ``after_prune`` (the paper's score) after it; ``firing`` counts the hidden neurons that are on
+    for at least one training image; ``silent`` is the share of training images for which none is, so the answer is 0;
     ``on_black`` is the share of surviving hidden weights on pixels that no training image uses.
     """
     method = IMP(batch=1000, epochs=15)

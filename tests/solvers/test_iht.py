@@ -171,3 +171,16 @@ def test_unsupported_problems_come_with_a_reason() -> None:
     problem = Planted(n=20, d=3, k=2).build(Axes(4, 6), Streams(0))
     assert IHT().supports(problem, Shape(4)) == "iht needs one output, the problem has 2; use iht_vector"
     assert "one hidden layer" in str(IHT(gates="fixed").supports(planted(4, 4, 0), Shape(4, depth=2)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"gate_period": 3}, {"gates": "fixed"}, {"batch": 100}])
+def test_settled_is_the_last_step_that_changed_the_support(settings: dict[str, object]) -> None:
+    """Found anew by running one epoch more each time; with minibatches to within the last epoch that changed it."""
+    problem, passes = planted(4, 6, seed=1), 14
+    count = "epochs" if "batch" in settings else "steps"
+    fits = [run(IHT.model_validate({**settings, count: t}), problem, 4, 6) for t in range(1, passes + 1)]
+    supports = [[], *(fit.model.layers[0].index.tolist() for fit in fits)]
+    last = max(t for t in range(1, passes + 1) if supports[t] != supports[t - 1])
+    assert 1 < last < passes, "a case that settles"
+    each = 3 if "batch" in settings else 1
+    assert each * (last - 1) < fits[-1].settled <= each * last
