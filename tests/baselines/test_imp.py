@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.nn.utils import prune as torch_prune
 
-from mlpiht_cli.baselines.imp import IMP, initial_weights, prune
-from mlpiht_cli.method import DTYPES, Shape, Status
+from mlpiht_cli.baselines.imp import IMP, IMPFused, fused, prune
+from mlpiht_cli.baselines.training import initial_weights, layer_sizes
+from mlpiht_cli.method import DTYPES, Fit, Shape, Status
 from mlpiht_cli.metrics import evaluate
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -127,3 +128,97 @@ def test_divergence_ends_the_path_for_all_budgets() -> None:
     fits = list(IMP(lr=1e30).fit_path(planted(), Shape(6), [20, 5], Streams(0)))
     assert [fit.budget for fit in fits] == [20, 5]
     assert all(fit.status is Status.DIVERGED and "training loss became" in fit.reason for fit in fits)
+
+
+def path(method: IMP, budgets: list[int], depth: int = 1, seed: int = 1) -> dict[int, Fit]:
+    return {fit.budget: fit for fit in method.fit_path(planted(), Shape(6, depth), budgets, Streams(seed))}
+
+
+def masks(fit: Fit) -> list[torch.Tensor]:
+    return [layer.dense() != 0 for layer in fit.model.layers]
+
+
+def test_each_budget_is_answered_by_the_first_round_of_the_recursion_that_fits() -> None:
+    counts, epochs = remaining_after(54, 54), 2
+    fits = path(IMP(epochs=epochs), list(range(1, 54)))
+    for s, fit in fits.items():
+        rounds = next(i for i, left in enumerate(counts) if i and left <= s)
+        assert (fit.model.nnz, fit.iterations) == (counts[rounds], epochs * rounds)
+    assert counts[:6] == [54, 49, 44, 40, 36, 32], "0.1 * 49 = 4.9 is 5, 0.1 * 44 is 4"
+    for s in range(2, 54):
+        assert all(bool((a <= b).all()) for a, b in zip(masks(fits[s - 1]), masks(fits[s]), strict=True)), "nested"
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_survivors_go_back_to_their_initial_weights_and_adam_starts_afresh(depth: int) -> None:
+    """After one epoch at a mask the weights are one first step of Adam away from the masked initial ones."""
+    problem, lr = planted(), 1e-2
+    sizes = layer_sizes(8, 1, Shape(6, depth))
+    initial = initial_weights(sizes, torch.Generator().manual_seed(1))
+    fits = path(IMP(epochs=1, lr=lr, evaluate="after_retrain"), [50, 30, 12, 5], depth)
+    for fit in fits.values():
+        start = [(w * mask).requires_grad_() for w, mask in zip(initial, masks(fit), strict=True)]
+        x = problem.x
+        for layer in start[:-1]:
+            x = torch.relu(x @ layer.T)
+        slopes = torch.autograd.grad((x @ start[-1].T - problem.y).square().mean(), start)
+        for w, g, found, mask in zip(start, slopes, fit.model.layers, masks(fit), strict=True):
+            expected = (w - lr * g / (g.abs() + 1e-8)) * mask  # bias correction makes m = g and v = g^2
+            torch.testing.assert_close(found.dense(), expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_fused_network_is_the_same_function(depth: int) -> None:
+    generator, x = torch.Generator().manual_seed(depth), planted().x.double()
+    layers = [w.double() for w in initial_weights(layer_sizes(8, 1, Shape(6, depth)), generator)]
+    layers[-1][0, 2], layers[-2][4] = 0.0, 0.0
+    hidden = x
+    for layer in layers[:-1]:
+        hidden = torch.relu(hidden @ layer.T)
+    model = fused(layers)
+    torch.testing.assert_close(model.forward(x), hidden @ layers[-1].T)
+    alive = sum(bool(layers[-1][0, j]) * int((layers[-2][j] != 0).sum()) for j in range(6))
+    assert model.nnz_by_layer == [*(int((w != 0).sum()) for w in layers[:-2]), alive], "output weights cost nothing"
+
+
+@pytest.mark.parametrize("evaluate_at", ["after_prune", "after_retrain"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_fused_budgets_are_answered_by_the_first_round_whose_fused_weights_fit(depth: int, evaluate_at: str) -> None:
+    problem, settings = planted(), {"epochs": 3, "evaluate": evaluate_at}
+    rounds = list(path(IMP.model_validate(settings), list(range(1, 55 + 36)), depth).values())
+    for s, fit in path(IMPFused.model_validate(settings), [60, 35, 20, 9, 3], depth).items():
+        plain = next(r for r in rounds if fused([layer.dense() for layer in r.model.layers]).nnz <= s)
+        assert fit.iterations == plain.iterations
+        assert 0 <= fit.model.nnz <= s
+        assert fit.model.nnz < plain.model.nnz
+        torch.testing.assert_close(fit.model.forward(problem.x), plain.model.forward(problem.x), rtol=1e-4, atol=1e-6)
+
+
+def test_fused_weights_need_one_output() -> None:
+    shape = Shape(6)
+    assert IMPFused().supports(planted(), shape) is None
+    assert IMPFused().supports(planted(2), shape) == "imp_fused needs one output, the problem has 2; use imp"
+    assert IMP().supports(planted(2), shape) is None
+    assert (IMP().weights(8, 1, shape), IMPFused().weights(8, 1, shape)) == (54, 48)
+    assert IMPFused().weights(8, 1, Shape(6, 2)) == 48 + 36
+
+
+def test_minibatches_go_on_in_their_order_over_the_rounds() -> None:
+    """Two rounds of torch.nn on the batches of one generator, the second from the masked initial weights."""
+    problem, order = planted(), torch.Generator().manual_seed(1 + 3)
+    initial, current = initial_weights([8, 6, 1], torch.Generator().manual_seed(1)), None
+    alive = [torch.ones_like(w, dtype=torch.bool) for w in initial]
+    for _ in range(2):
+        current = [(w * mask).requires_grad_() for w, mask in zip(initial, alive, strict=True)]
+        adam = torch.optim.Adam(current, lr=1e-3)
+        for _ in range(2):
+            for rows in torch.randperm(200, generator=order).split(60):
+                adam.zero_grad()
+                output = torch.relu(problem.x[rows] @ (current[0] * alive[0]).T) @ (current[1] * alive[1]).T
+                torch.nn.functional.mse_loss(output, problem.y[rows]).backward()
+                adam.step()
+        alive = prune([w.detach() for w in current], alive, 0.1)
+    fit = path(IMP(epochs=2, batch=60), [remaining_after(54, 2)[2]])[44]
+    assert fit.iterations == 2 * 2 * 4
+    for found, w, mask in zip(fit.model.layers, current, alive, strict=True):
+        torch.testing.assert_close(found.dense(), (w * mask).detach(), rtol=1e-5, atol=1e-6)

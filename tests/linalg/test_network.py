@@ -92,5 +92,7 @@ def test_a_network_of_dead_neurons_predicts_zero_and_stays(own: bool) -> None:
 
 
 def test_a_sample_on_the_hinge_is_closed_since_the_indicator_is_strict() -> None:
-    x, hidden, output = torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.tensor([[0.0, 3.0]]), torch.ones(1, 1)
-    assert forward(x, hidden, output, torch.tensor([[1.0, 0.0]])).prediction.tolist() == [[0.0], [3.0]]
+    x, output = torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.ones(1, 1)
+    assert forward(x, torch.tensor([[0.0, 3.0]]), output, torch.tensor([[1.0, 0.0]])).prediction.tolist() == [[0], [3]]
+    own = forward(x, torch.tensor([[1.0, 0.0]]), output, None)
+    assert gradients(x, own, output, torch.ones(2, 1))[0].tolist() == [[1.0, 1.0]], "the second sample's alone"

@@ -173,14 +173,24 @@ def test_unsupported_problems_come_with_a_reason() -> None:
     assert "one hidden layer" in str(IHT(gates="fixed").supports(planted(4, 4, 0), Shape(4, depth=2)))
 
 
-@pytest.mark.parametrize("settings", [{}, {"gate_period": 3}, {"gates": "fixed"}, {"batch": 100}])
-def test_settled_is_the_last_step_that_changed_the_support(settings: dict[str, object]) -> None:
-    """Found anew by running one epoch more each time; with minibatches to within the last epoch that changed it."""
-    problem, passes = planted(4, 6, seed=1), 14
-    count = "epochs" if "batch" in settings else "steps"
-    fits = [run(IHT.model_validate({**settings, count: t}), problem, 4, 6) for t in range(1, passes + 1)]
+@pytest.mark.parametrize(
+    ("settings", "seed", "settles"),
+    [({}, 3, True), ({}, 0, False), ({"gate_period": 3}, 0, False), ({"gates": "fixed"}, 1, False)],
+)
+def test_settled_is_the_last_step_that_changed_the_support(
+    settings: dict[str, object], seed: int, settles: bool
+) -> None:
+    problem, steps = planted(4, 6, seed), 12
+    fits = [run(IHT.model_validate({**settings, "steps": t}), problem, 4, 6) for t in range(1, steps + 1)]
     supports = [[], *(fit.model.layers[0].index.tolist() for fit in fits)]
-    last = max(t for t in range(1, passes + 1) if supports[t] != supports[t - 1])
-    assert 1 < last < passes, "a case that settles"
-    each = 3 if "batch" in settings else 1
-    assert each * (last - 1) < fits[-1].settled <= each * last
+    for t, fit in enumerate(fits, 1):
+        assert fit.settled == max(i for i in range(1, t + 1) if supports[i] != supports[i - 1])
+    assert (fits[-1].settled <= 5) == settles
+
+
+def test_settled_counts_minibatch_steps() -> None:
+    problem = planted(4, 6, seed=1)
+    fits = [run(IHT(epochs=t, batch=100), problem, 4, 6) for t in range(1, 9)]
+    supports = [fit.model.layers[0].index.tolist() for fit in fits]
+    assert supports[1] != supports[2] == supports[-1], "the last change is in the third epoch of three batches"
+    assert 7 <= fits[-1].settled <= 9
