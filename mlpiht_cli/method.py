@@ -50,7 +50,7 @@ class Fit:
         Iteration from which the support of the weights stayed the same to the end ("convergence step" of P1's Tables 1
         and 2); None where the method does not follow it.
     history
-        Training loss after each iteration (IHT) or before each step (IMP, all rounds in a row).
+        Training loss before each step, of the batch where there are batches; IMP: all rounds in a row.
     reason
         Why it diverged, empty otherwise.
     """

@@ -146,7 +146,7 @@ class _Trajectory:
     @property
     def counted(self) -> int:
         """Weights that count against the budget: those the masks leave, zeros among them included."""
-        return self._method.network([mask.float() for mask in self._masks]).nnz
+        return sum(len(layer.index) for layer in self._method.network([mask.float() for mask in self._masks]).layers)
 
     def train(self) -> str:
         """Rewind the survivors, train them with a fresh Adam; return why that diverged, or nothing."""

@@ -44,22 +44,24 @@ def paper_step(m: int, s: int, loss: Loss) -> float:
 class IHTVector(LayeredSolver):
     """IHT for networks ``yhat = sum_j 1[X h_j > 0] (X w1_j) w2_j^T`` with one or more outputs.
 
-    The entries kept are, with ``selection: count_sketch``, those with the largest *accumulated* updates as a Count
-    Sketch remembers them (the idea of MISSION, Aghazadeh et al. 2018), not the largest weights (``magnitude``).
+    The entries kept are those with the largest *accumulated* updates, as a Count Sketch remembers them (``selection:
+    count_sketch``, the idea of MISSION, Aghazadeh et al. 2018) or exactly (``accumulated``: what the sketch estimates,
+    at the price of ``m (d + k)`` numbers), or those of the largest weights (``magnitude``).
     """
 
     version: ClassVar[int] = 1
 
-    selection: Literal["count_sketch", "magnitude"] = Field(
-        "count_sketch", description="keep the entries with the largest accumulated updates (paper), or the largest"
+    selection: Literal["count_sketch", "accumulated", "magnitude"] = Field(
+        "count_sketch",
+        description="keep the entries with the largest accumulated updates, sketched (paper) or exact, or the largest",
     )
     step: Literal["paper", "safeguarded"] = Field(
         "paper", description="fixed step, or one searched down the gradient that cannot increase the loss of its batch"
     )
     reinit: Literal["every_epoch", "first_step"] = Field(
         "every_epoch",
-        description="when neurons' blocks without weights start anew from small random ones; every_epoch (paper) "
-        "concerns the minibatch form",
+        description="when neurons' blocks whose largest weight is 0 start anew from small random ones; every_epoch "
+        "(paper) concerns the minibatch form",
     )
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
@@ -87,21 +89,24 @@ class IHTVector(LayeredSolver):
 class _Selection:
     """Which ``s`` entries of weights ``[m, d + k]`` stay after an update."""
 
-    def __init__(self, s: int, sketch: CountSketch | None) -> None:
-        self._s, self._sketch = s, sketch
-        self._table = None if sketch is None else sketch.empty()
+    def __init__(self, s: int, kind: str, sketch: CountSketch | None, like: Tensor) -> None:
+        self._s, self._kind, self._sketch = s, kind, sketch
+        self._sum = like.new_zeros(like.numel()) if sketch is None else sketch.empty()
 
     def keep(self, weights: Tensor, update: Tensor) -> Tensor:
         """Return ``weights + update`` with the selected entries only."""
         moved = (weights + update).flatten()
-        ranked = moved
-        if self._sketch is not None and self._table is not None:
-            self._table += self._sketch.encode(update.flatten())
-            ranked = self._sketch.estimate(self._table)
-        keep = top_s(ranked, self._s)
+        keep = top_s(self._rank(moved, update.flatten()), self._s)
         kept = torch.zeros_like(moved)
         kept[keep] = moved[keep]
         return kept.view_as(weights)
+
+    def _rank(self, moved: Tensor, update: Tensor) -> Tensor:
+        """What the entries are chosen by, ``[m * (d + k)]``."""
+        if self._kind == "magnitude":
+            return moved
+        self._sum += update if self._sketch is None else self._sketch.encode(update)
+        return self._sum if self._sketch is None else self._sketch.estimate(self._sum)
 
 
 class _Batch(NamedTuple):
@@ -122,9 +127,10 @@ class _Run:
         self._step = paper_step(m, s, problem.loss)
         self.weights = problem.x.new_zeros(m, problem.d + problem.k)
         size, sketch = self.weights.numel(), None
-        if method.selection == "count_sketch":
+        kind = method.selection
+        if kind == "count_sketch":
             sketch = CountSketch(size, sketch_width(size, s), streams.hashes(HASHES), problem.x.device)
-        self._selection = _Selection(s, sketch)
+        self._selection = _Selection(s, kind, sketch, self.weights)
 
     def model(self, weights: Tensor) -> SparseMLP:
         """Network of the given weights."""
@@ -145,13 +151,19 @@ class _Run:
                 revive = False
 
     def _advance(self, batch: _Batch, start: Tensor) -> float:
-        """Take a step from ``start``; return the loss there."""
-        here = self._forward(batch, start)
+        """Take a step from ``start``; return the loss of the network as it was.
+
+        Residual and gates are those of the network before blocks were revived, as in the reference code.
+        """
+        here = made = self._forward(batch, self.weights)
+        if start is not self.weights:
+            gates = self._parts(self.weights)[0] if batch.gates is None else batch.gates
+            made = network.forward(batch.x, *self._parts(start), gates)
         residual = RESIDUALS[self._problem.loss](here.prediction, batch.y)
-        slopes = network.gradients(batch.x, here, self._parts(start)[1], residual)
+        slopes = network.gradients(batch.x, made, self._parts(start)[1], residual)
         step = self._step
         if self._method.step == "safeguarded":
-            step = self._descent(batch, start, here, slopes)
+            step = self._descent(batch, start, made, slopes)
             self._step = step or self._step
         self.weights = self._selection.keep(start, -step * torch.cat(slopes, dim=1))
         return self._loss(batch, here.prediction)
@@ -175,10 +187,13 @@ class _Run:
         return weights[:, : self._problem.d], weights[:, self._problem.d :]
 
     def _revived(self) -> Tensor:
-        """Weights whose zero blocks start anew, uniform on +-1/sqrt(d m) (hidden) and +-1/sqrt(m k) (output)."""
+        """Start blocks anew whose largest entry is 0, uniform on +-1/sqrt(d m) (hidden) and +-1/sqrt(m k) (output).
+
+        Largest is meant literally (protocol, section 1): sparse blocks without a positive entry start anew too.
+        """
         out = self.weights.clone()
         for part in self._parts(out):
             bound = 1.0 / math.sqrt(part.numel())
             drawn = torch.from_numpy(self._revival.uniform(-bound, bound, size=part.shape)).to(out.device, out.dtype)
-            part[...] = torch.where(part.any(dim=1, keepdim=True), part, drawn)
+            part[...] = torch.where(part.amax(dim=1, keepdim=True) == 0, drawn, part)
         return out
