@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mlpiht_cli.cells import Cell, Job
+from mlpiht_cli.cells import Cell, jobs
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import pictures
 from mlpiht_cli.figures.pictures import Shot
@@ -33,9 +33,11 @@ def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) 
         return None
     problem = runner.problem(chosen[0])
     rows: dict[str, list[Shot]] = {}
-    for cell in chosen:
-        # The seed's image is one for all budgets; planted weights are drawn for each, so there is one budget then.
-        for row, fit in runner.run(Job((cell,))):
+    by_key = {cell.key: cell for cell in chosen}
+    for job in jobs(chosen):
+        # Small budgets first. The data are the same for all: where they depend on s, a picture has one budget.
+        for row, fit in sorted(runner.run(job), key=lambda pair: pair[0].s):
+            cell = by_key[row.cell]
             shot = _shot(problem, row, None if fit is None or row.status != "ok" else fit.model, cell)
             rows.setdefault(cell.point.label, []).append(shot)
     title = f"{spec.title} ({chosen[0].profile} profile, m = {wanted.m}, seed {wanted.seed})"
@@ -69,7 +71,7 @@ def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Sh
         return Shot(f"{head}: {row.status}", np.zeros_like(target))
     unit = " dB" if row.metric == "psnr" else f" {row.metric}"
     if _image(problem):
-        values = model.forward(problem.x).double().cpu().numpy().reshape(target.shape)
+        values = model.forward(problem.x.to(model.layers[0].values.dtype)).double().cpu().numpy().reshape(target.shape)
     else:
         values = np.zeros_like(target)
         found = _fused(model)

@@ -1,0 +1,75 @@
+"""Pictures show the networks that the rows are of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mlpiht_cli import pictures, plan
+from mlpiht_cli.figures.pictures import Shot
+from mlpiht_cli.runner import Runner, pick_device
+from mlpiht_cli.specs.find import find_spec
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def shots(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Shot, list[list[Shot]]]]:
+    """What was laid out, instead of the figure."""
+    seen: list[tuple[str, Shot, list[list[Shot]]]] = []
+    for name in ("images", "weights"):
+        monkeypatch.setattr(pictures.pictures, name, lambda title, target, rows: seen.append((title, target, rows)))
+    return seen
+
+
+def spec_of(tiny_spec: str, task: str, picture: str) -> Path:
+    path = Path("tiny.yaml")
+    lines = [f"    task: {task}" if line.strip().startswith("task:") else line for line in tiny_spec.splitlines()]
+    path.write_text("\n".join([*lines, "pictures:", f"  - {picture}", ""]))
+    return path
+
+
+def test_planted_weights_stand_beside_those_found(mlpiht: Run, tiny_spec: str, shots: Any) -> None:
+    path = spec_of(tiny_spec, "{name: planted, n: 300, d: 6}", "{name: w, panel: a, m: 2, s: [5]}")
+    spec, _ = plan.validate(path)
+    runner = Runner(pick_device("cpu"))
+    pictures.picture(spec, spec.pictures[0], plan.cells(spec, "paper"), runner)
+    (_, target, ((iht,), (imp,))) = shots[0]
+    assert target.values.shape == iht.values.shape == imp.values.shape == (2, 6)
+    assert (target.values != 0).sum() == 5
+    assert 0 < (iht.values != 0).sum() <= 5
+    assert iht.title.startswith("iht, s = 5: ")
+    assert iht.title.endswith(" dB")
+
+
+def test_an_image_stands_beside_its_reconstructions(mlpiht: Run, tiny_spec: str, shots: Any) -> None:
+    pixels = np.random.RandomState(0).randint(0, 255, size=(28, 28)).astype(np.uint8)
+    Image.fromarray(pixels).save("digit.png")
+    path = spec_of(tiny_spec, "{name: inr_mnist, image: digit.png}", "{name: i, panel: a, m: 2, s: [5, 2]}")
+    spec, _ = plan.validate(path)
+    runner = Runner(pick_device("cpu"))
+    cells = [cell for cell in plan.cells(spec, "paper") if cell.point.method == "iht"]
+    pictures.picture(spec, spec.pictures[0], cells, runner)
+    (_, target, ((small, large),)) = shots[0]
+    np.testing.assert_allclose(target.values, pixels / 255.0, atol=1e-6)
+    assert [shot.title.split(":")[0] for shot in (small, large)] == ["iht, s = 2", "iht, s = 5"]
+    told = float(large.title.split(": ")[1].removesuffix(" dB"))
+    error = torch.from_numpy(large.values - target.values).square().mean()
+    assert -10 * float(error.log10()) == pytest.approx(told, abs=0.06), "the title is the picture's own score"
+
+
+def test_the_command_writes_what_the_spec_names(mlpiht: Run, tiny_spec: str) -> None:
+    path = spec_of(tiny_spec, "{name: planted, n: 300, d: 6}", "{name: w, panel: a, m: 2, s: [5]}")
+    result = mlpiht("pictures", path, "--json")
+    assert result.json == {"files": ["results/figures/tiny-w.png"]}
+    assert Path(result.json["files"][0]).stat().st_size > 5000
+    assert find_spec("tiny") == Path("tiny.yaml")
+    other = mlpiht("pictures", "figure2")
+    assert (other.code, other.out) == (0, "")
+    assert "names no pictures" in other.err
