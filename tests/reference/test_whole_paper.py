@@ -63,19 +63,22 @@ DIGITS = {"method__epochs": 50, "method__batch": 5000}
 @pytest.mark.mnist
 def test_ten_digits(real_mnist: Path) -> None:
     """The reference has 0.8857 at s = 1000; on a small budget accumulated updates guide better than magnitude."""
-    assert scores("mnist", "iht_vector", (1, 50, 1000), range(1), **DIGITS)[0] >= 0.84
-    (accumulated,) = scores("mnist", "iht_vector", (1, 50, 200), range(1), **DIGITS)
-    (magnitude,) = scores("mnist", "iht_vector", (1, 50, 200), range(1), **DIGITS, method__selection="magnitude")
-    assert accumulated > magnitude + 0.1
+    found = {
+        (s, selection): scores("mnist", "iht_vector", (1, 50, s), range(1), **DIGITS, method__selection=selection)[0]
+        for s, selection in ((1000, "count_sketch"), (1000, "accumulated"), (200, "accumulated"), (200, "magnitude"))
+    }
+    assert min(found[1000, "count_sketch"], found[1000, "accumulated"]) >= 0.84
+    assert found[200, "accumulated"] > found[200, "magnitude"] + 0.1
 
 
 @pytest.mark.mnist
 @pytest.mark.xfail(
-    reason="0.27, 0.20 and 0.20 for seeds 0 to 2: too few of the entries kept are output weights", strict=True
+    reason="0.38, 0.20 and 0.33 for seeds 0 to 2; few entries are output weights", strict=True
 )
 def test_ten_digits_on_a_small_budget(real_mnist: Path) -> None:
-    """A trial of the protocol reached 0.60 at s = 200; ours does not come near."""
-    assert min(scores("mnist", "iht_vector", (1, 50, 200), range(1), **DIGITS)) >= 0.45
+    """A trial of the protocol reached 0.60 at s = 200; ours varies with the seed and stays below."""
+    found = scores("mnist", "iht_vector", (1, 50, 200), range(3), **DIGITS, method__selection="accumulated")
+    assert median(found) >= 0.45
 
 
 @pytest.mark.mnist
