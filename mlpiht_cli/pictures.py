@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mlpiht_cli.cells import Cell, jobs
-from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import pictures
 from mlpiht_cli.figures.pictures import Shot
 from mlpiht_cli.metrics import matched_rows
@@ -21,13 +20,7 @@ from mlpiht_cli.specs.schema import Picture, Spec
 
 
 def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) -> Figure | None:
-    """Draw one picture of a spec; None where the profile holds none of its cells.
-
-    Raises
-    ------
-    InputError
-        The task has neither an image nor planted weights of one layer.
-    """
+    """Draw one picture of a validated spec; None where the profile holds none of its cells."""
     chosen = [cell for cell in cells if _shows(wanted, cell)]
     if not chosen:
         return None
@@ -59,8 +52,7 @@ def _target(problem: Problem) -> NDArray[np.float64]:
     shape = _image(problem)
     if shape:
         return np.asarray(problem.y.double().cpu().numpy().reshape(shape))
-    if problem.truth is None or len(problem.truth) != 1:
-        raise InputError("pictures: the task has neither an image nor planted weights of one layer")
+    assert problem.truth is not None, "a validated spec has no pictures of other tasks"
     return np.asarray(problem.truth[0].dense().double().cpu().numpy())
 
 

@@ -5,7 +5,8 @@ The only importer of the registry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from mlpiht_cli.registry import METHODS, TASKS
 from mlpiht_cli.specs.expand import Point, methods_of, points, with_profile
 from mlpiht_cli.specs.faults import faults_of
 from mlpiht_cli.specs.load import Document, Fault, Location
+from mlpiht_cli.specs.names import raw_entries
 from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Spec, read_spec
 from mlpiht_cli.task import Axes, Task
 
@@ -161,25 +163,10 @@ def _profile_sets(spec: Spec, profile: str) -> dict[str, Any]:
     return {str(name): value for name, value in spec.profiles[profile].set.items()} if profile in spec.profiles else {}
 
 
-def _entries(data: Any) -> Iterator[tuple[Location, Any, str]]:
-    """Raw task and method entries of a document, whether or not the rest of it holds."""
-    panels = data.get("panels")
-    for i, panel in enumerate(panels if isinstance(panels, list) else []):
-        if isinstance(panel, dict):
-            yield ("panels", i, "task"), panel.get("task"), "task"
-            yield from _listed(panel.get("methods"), ("panels", i, "methods"))
-    yield from _listed(data.get("methods"), ("methods",))
-
-
-def _listed(entries: Any, location: Location) -> Iterator[tuple[Location, Any, str]]:
-    for j, entry in enumerate(entries if isinstance(entries, list) else []):
-        yield (*location, j), entry, "method"
-
-
 def _entry_faults(data: Any) -> list[Fault]:
     """Unknown names, fields and values of tasks and methods, wherever they stand in the document."""
     faults = []
-    for location, entry, kind in _entries(data):
+    for location, entry, kind in raw_entries(data):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             continue  # the schema says so already
         known: Mapping[str, type[BaseModel]] = TASKS if kind == "task" else METHODS
@@ -213,7 +200,12 @@ def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault
         except _PanelError as error:
             faults += faults_of(error.cause, ("panels", i, *error.location), error.kind)
             continue
-        faults += _growth_faults(spec, panel, profile)
+        faults += _growth_faults(spec, panel, profile) + _picture_faults(spec, panel, task)
+        twins = [pair for pair in combinations(methods, 2) if _same(*(methods[label] for label in pair))]
+        faults += [
+            Fault(("panels", i, "methods"), f"'{a}' and '{b}' are the same method in profile {profile}; drop one")
+            for a, b in twins
+        ]
         share = _share_fault(min(panel.s), panel.depth)
         faults += [Fault(("panels", i, "s"), share)] if share else []
         for name, method in methods.items():
@@ -223,6 +215,20 @@ def _profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault
                     faults.append(Fault(("panels", i, "s"), fault))
                     break
     return faults
+
+
+def _same(one: Method, other: Method) -> bool:
+    return type(one) is type(other) and one.model_dump() == other.model_dump()
+
+
+def _picture_faults(spec: Spec, panel: Panel, task: Task) -> list[Fault]:
+    """Pictures on a panel whose task has nothing to show, or not for all that they name."""
+    said = {
+        i: task.picture_fault(panel.depth, len(picture.s))
+        for i, picture in enumerate(spec.pictures)
+        if picture.panel == panel.name
+    }
+    return [Fault(("pictures", i), fault) for i, fault in said.items() if fault is not None]
 
 
 def _growth_faults(spec: Spec, panel: Panel, profile: str) -> list[Fault]:

@@ -140,7 +140,7 @@ def read_csv(path: Path) -> list[Row]:
         The file is no results table; the message names the line and what is wrong with it.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "cell" not in reader.fieldnames:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")

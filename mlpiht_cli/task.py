@@ -47,6 +47,8 @@ class Task(BaseModel, ABC):
     depends_on: ClassVar[frozenset[Axis]]
     """Axes that change the data: cells that agree in them share one problem."""
     hints: ClassVar[Mapping[str, object]] = {}
+    pictured: ClassVar[Literal["image", "weights"] | None] = None
+    """What pictures of it show: an image, or the planted weights of one hidden layer."""
 
     clip_budget: bool = Field(
         False,
@@ -59,6 +61,16 @@ class Task(BaseModel, ABC):
 
     def budget_fault(self, axes: Axes) -> str | None:
         """Say why the data cannot be made with this budget, or None."""
+        return None
+
+    def picture_fault(self, depth: int, budgets: int) -> str | None:
+        """Say why networks with these hidden layers and this number of budgets are no picture, or None."""
+        if self.pictured is None:
+            return "the task has neither an image nor planted weights of one layer"
+        if self.pictured == "weights" and (depth > 1 or self.dims().k > 1):
+            return "planted weights are shown with depth 1 and one output (k = 1) alone"
+        if "s" in self.depends_on and budgets > 1:
+            return "the task's data depend on s: give one budget, and a picture for each"
         return None
 
     def check_data(self) -> None:

@@ -97,6 +97,17 @@ def test_references_that_cannot_be_used() -> None:
             against(two, text)
 
 
+def test_a_reference_has_each_place_once_and_objects_for_params() -> None:
+    rows = [row("iht", 2, 10, 0, 5.0)]
+    with pytest.raises(InputError, match="row 3: the same place as row 2"):
+        against(rows, PLAIN + "iht,2,10,0,5\niht,2,10,0,6\n")
+    with pytest.raises(InputError, match="row 3: the same place as row 2"):
+        against(rows, PLAIN + "iht,2,10,0,5\niht,2,10,0,6\n", "stat")
+    assert against(rows, "method,m,s,psnr\niht,2,10,4\niht,2,10,6\n", "stat") == (1, 0, 0), "seeds without a name"
+    with pytest.raises(InputError, match="row 2: params is no JSON object"):
+        against(rows, "method,m,s,seed,params,psnr\niht,2,10,0,[],5\n")
+
+
 def test_variants_of_a_method_are_told_apart_by_their_settings() -> None:
     variants = [
         row("iht", 2, 10, 0, float(steps), cell=f"c{steps}", params={"task": {}, "method": {"steps": steps}})

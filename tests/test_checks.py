@@ -147,8 +147,15 @@ def test_missing_and_skipped_cells_are_left_out_and_told() -> None:
     assert (judged.cells_used, judged.cells) == (2, 6)
     assert judged.reason == "2 cells lack rows; 2 cells are skipped"
     assert judged.measured == pytest.approx((array(drawn(), "iht") - array(drawn(), "imp"))[0].mean())
+    assert (judged.verdict, judged.held) == ("incomplete", False)
+    assert judge(rows, measure="mean_difference", against="imp", profiles=["smoke"]).verdict == "not judged"
     assert judge([], measure="mean").verdict == "no data"
     assert not judge([], measure="mean").held
+
+
+def test_skipped_cells_alone_leave_a_claim_judged() -> None:
+    judged = judge(broken(drawn(), "iht", "skipped", m=5), at_least=-99)
+    assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 cells are skipped")
 
 
 def test_rows_of_other_settings_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -166,6 +173,12 @@ def test_rows_are_intact_or_not() -> None:
     assert intact(row("iht", 2, 10, 0, math.nan))
     assert intact(good.model_copy(update={"metric": "r2", "psnr": None}))
     assert intact(good.model_copy(update={"psnr": 12.5 * (1 + 1e-11)}))
+    assert intact(good.model_copy(update={"exact": False, "nnz": 10}))
+    assert intact(good.model_copy(update={"method": "dense", "nnz": 99}))
+    assert not intact(good.model_copy(update={"metric": "r2"})), "its value would be free"
+    assert not intact(good.model_copy(update={"nnz": 11}))
+    assert not intact(good.model_copy(update={"exact": True}))
+    assert not intact(good.model_copy(update={"metric": "support_f1", "support_f1": 12.5}))
     for change in ({"psnr": 12.6}, {"value": 12.6}, {"psnr": None}, {"value": None}, {"metric": ""}, {"metric": "x"}):
         assert not intact(good.model_copy(update=change)), change
 
@@ -200,7 +213,7 @@ def test_a_claim_may_be_limited_to_profiles_that_have_its_cells() -> None:
 
 def test_faulty_pictures_are_placed() -> None:
     base = {"name": "p", "panel": "a", "m": 2, "s": [10]}
-    changes: dict[str, Any] = {"panel": "b", "m": 4, "s": [10, 11]}
+    changes: dict[str, Any] = {"panel": "b", "m": 4, "seed": 7, "s": [10, 11]}
     for field, value in changes.items():
         spec = Spec.model_validate({**spec_with().model_dump(), "pictures": [{**base, field: value}]})
         (fault,) = claim_faults(spec)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from mlpiht_cli import pictures, plan
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.pictures import Shot
 from mlpiht_cli.runner import Runner, pick_device
 from mlpiht_cli.specs.find import find_spec
@@ -28,8 +29,8 @@ def shots(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Shot, list[list[Sh
     return seen
 
 
-def spec_of(tiny_spec: str, task: str, picture: str) -> Path:
-    path = Path("tiny.yaml")
+def spec_of(tiny_spec: str, task: str, picture: str, folder: Path | None = None) -> Path:
+    path = (folder or Path()) / "tiny.yaml"
     lines = [f"    task: {task}" if line.strip().startswith("task:") else line for line in tiny_spec.splitlines()]
     path.write_text("\n".join([*lines, "pictures:", f"  - {picture}", ""]))
     return path
@@ -62,6 +63,25 @@ def test_an_image_stands_beside_its_reconstructions(mlpiht: Run, tiny_spec: str,
     told = float(large.title.split(": ")[1].removesuffix(" dB"))
     error = torch.from_numpy(large.values - target.values).square().mean()
     assert -10 * float(error.log10()) == pytest.approx(told, abs=0.06), "the title is the picture's own score"
+
+
+PICTURE_FAULTS = {
+    ("{name: planted, d: 6}", "s: [5, 2]"): "pictures[0]: the task's data depend on s: give one budget",
+    ("{name: planted, d: 6}", "s: [5, 5]"): "pictures[0].s: holds a value twice",
+    ("{name: planted, d: 6}", "s: [5], seed: 2"): "pictures[0].seed: 2 is not among the seeds of panel 'a'",
+    ("{name: planted, d: 6, k: 2}", "s: [5]"): "pictures[0]: planted weights are shown with depth 1 and one output",
+    ("{name: planted, d: 6}\n    depth: 2", "s: [5]"): "pictures[0]: planted weights are shown with depth 1",
+    ("{name: gaussian_sparse, d: 6}", "s: [5]"): "pictures[0]: the task has neither an image nor planted weights",
+}
+
+
+@pytest.mark.parametrize("case", PICTURE_FAULTS, ids=str)
+def test_pictures_that_cannot_be_drawn_are_placed(tiny_spec: str, tmp_path: Path, case: tuple[str, str]) -> None:
+    task, what = case
+    path = spec_of(tiny_spec, task, f"{{name: p, panel: a, m: 2, {what}}}", tmp_path)
+    with pytest.raises(InputError) as caught:
+        plan.validate(path)
+    assert PICTURE_FAULTS[case] in str(caught.value)
 
 
 def test_the_command_writes_what_the_spec_names(mlpiht: Run, tiny_spec: str) -> None:

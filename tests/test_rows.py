@@ -80,6 +80,11 @@ def test_the_table_is_sorted() -> None:
     assert [line.split(",")[5] for line in to_csv(rows).splitlines()[1:]] == ["c9", "c1", "c0"]
 
 
+def test_a_table_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(to_csv([row()]), encoding="utf-8-sig")
+    assert read_csv(tmp_path / "t.csv") == [row()]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -16,10 +16,14 @@ from mlpiht_cli.specs.schema import Claim, Spec
 
 log = logging.getLogger("mlpiht")
 
+IN_COLUMNS = frozenset({"psnr", "accuracy"})
+"""Metrics whose value stands in a second column of a row."""
 COLUMNLESS = frozenset({"r2", "relative_error"})
 """Metrics whose value stands in no second column of a row."""
+EXACT_DB = 100.0
+"""PSNR from which a recovery is exact."""
 
-Verdict = Literal["holds", "fails", "no data", "not judged"]
+Verdict = Literal["holds", "fails", "incomplete", "no data", "not judged"]
 Table = Mapping[tuple[str, str, int, int, int], Row]
 """Rows by panel, label of the method, m, s and seed."""
 
@@ -79,14 +83,20 @@ def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
 
 
 def intact(row: Row) -> bool:
-    """Whether the value of a row is what its metric's own column says."""
-    if row.status != "ok" or row.metric in COLUMNLESS:
+    """Whether the columns of a row bear each other out: metric and value, exact recovery, budget and nonzeros."""
+    if row.status != "ok":
         return True
-    value, column = row.value, getattr(row, row.metric, None) if row.metric in Row.model_fields else math.nan
-    if value is None or column is None:
-        return value is column
-    both_nan = math.isnan(value) and row.metric in Row.model_fields and math.isnan(column)
-    return both_nan or math.isclose(value, column, rel_tol=1e-9)
+    if row.nnz is not None and row.nnz > row.s and row.method != "dense":
+        return False
+    if row.psnr is not None and row.exact is not None and row.exact != (row.psnr >= EXACT_DB):
+        return False
+    columns = {name: getattr(row, name) for name in IN_COLUMNS}
+    if row.metric in COLUMNLESS:
+        return not any(column is not None for column in columns.values())
+    value, column = row.value, columns.pop(row.metric, math.nan)
+    if row.metric not in IN_COLUMNS or value is None or column is None:
+        return row.metric in IN_COLUMNS and value is column
+    return (math.isnan(value) and math.isnan(column)) or math.isclose(value, column, rel_tol=1e-9)
 
 
 def score(row: Row) -> float:
@@ -160,11 +170,14 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Table) -> Judg
     measure = MEASURES[claim.measure]
     measured, se = measure(sample), standard_error(measure, sample)
     doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
+    missing = set.union(*(side.missing for side in sides)) & cells
     verdict, close = _verdict(claim, measured, se)
     if doctored:
         verdict = "fails"
     elif claim.profiles is not None and profile not in claim.profiles:
         verdict = "not judged"
+    elif missing and measured is not None:
+        verdict = "incomplete"
     return Judged(
         name=claim.name,
         says=claim.says,
@@ -177,7 +190,7 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Table) -> Judg
         close=close and not doctored,
         cells_used=len(used),
         cells=len(cells),
-        reason="; ".join(_reasons(claim, cells, sides, doctored)),
+        reason="; ".join([*_doctored(doctored), *_reasons(claim, cells, missing, sides)]),
     )
 
 
@@ -194,11 +207,16 @@ def _verdict(claim: Claim, measured: float | None, se: float | None) -> tuple[Ve
     return "holds" if holds else "fails", bool(se) and abs(measured - threshold) <= 2 * (se or 0.0)
 
 
-def _reasons(claim: Claim, cells: set[Place], sides: list[_Gathered], doctored: Counter[str]) -> list[str]:
-    said = [f"{number} rows whose value is not their {metric}" for metric, number in doctored.items()]
-    missing = set.union(*(side.missing for side in sides)) & cells
+def _doctored(doctored: Counter[str]) -> list[str]:
+    return [
+        f"{number} rows whose value is not their {metric}, or contradicts their other columns"
+        for metric, number in doctored.items()
+    ]
+
+
+def _reasons(claim: Claim, cells: set[Place], missing: set[Place], sides: list[_Gathered]) -> list[str]:
     skipped = set.union(*(side.skipped for side in sides)) & cells - missing
-    said += [f"{len(missing)} cells lack rows"] if missing else []
+    said = [f"{len(missing)} cells lack rows"] if missing else []
     said += [f"{len(skipped)} cells are skipped"] if skipped else []
     counted = ("counted as the worst for the claim", "counted as lost to the other method")
     for label, side, how in zip((claim.method, claim.against), sides, counted, strict=False):

@@ -73,6 +73,8 @@ def _of_pictures(spec: Spec) -> Iterator[Fault]:
             continue
         if picture.m not in panel.m:
             yield Fault(("pictures", i, "m"), f"{picture.m} is not among the widths of panel '{panel.name}'")
+        if picture.seed not in (panel.seeds or spec.seeds):
+            yield Fault(("pictures", i, "seed"), f"{picture.seed} is not among the seeds of panel '{panel.name}'")
         for j, s in enumerate(picture.s):
             if s not in panel.s:
                 yield Fault(("pictures", i, "s", j), f"{s} is not among the budgets of panel '{panel.name}'")

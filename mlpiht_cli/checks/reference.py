@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpiht_cli.checks.claims import intact
+from mlpiht_cli.checks.claims import EXACT_DB, intact
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rows import PERFECT_DB, Row
 
@@ -25,8 +25,6 @@ STANDS_FOR = {"iht_vector": "iht"}
 TOLERANCE = {"psnr": 0.5, "accuracy": 0.005}
 """Absolute tolerances; other metrics have ``RELATIVE``."""
 RELATIVE = 1e-3
-EXACT_DB = 100.0
-"""Two PSNRs above this are both exact recoveries, however far apart."""
 
 Mode = Literal["close", "exact", "stat"]
 Outcome = float | str
@@ -88,9 +86,11 @@ def compare(rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None
     Raises
     ------
     InputError
-        The reference cannot be read, or fits several of our rows at once.
+        The reference cannot be read, holds a place twice, or fits several of our rows at once.
     """
     keys, expected = _read(path)
+    if mode != "stat" or "seed" in keys:
+        _check_unique(expected, path)
     if mode == "stat":
         keys = tuple(name for name in keys if name != "seed")
     ours, equal = _Ours(rows, keys), 0
@@ -183,7 +183,7 @@ class _Pair:
         a, b = _countable(a), _countable(b)
         mean_a, mean_b = float(np.mean(a)), float(np.mean(b))
         if self.metric == "psnr" and min(mean_a, mean_b) >= EXACT_DB:
-            return True
+            return True  # both are exact recoveries, however far apart
         slack = tolerance if tolerance is not None else TOLERANCE.get(self.metric, RELATIVE)
         slack *= 1.0 if self.metric in TOLERANCE else abs(mean_b)
         if mode == "stat":
@@ -218,7 +218,7 @@ def _outcome(row: Row, metric: str) -> Outcome:
 def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
     """Key columns of a reference, and its rows."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             keys = tuple(name for name in KEYS if name in (reader.fieldnames or ()))
             if not {"method", "m", "s"} <= set(keys):
@@ -230,6 +230,16 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
     if not expected:
         raise InputError(f"{path}: holds no rows")
     return keys, expected
+
+
+def _check_unique(expected: Sequence[Expected], path: Path) -> None:
+    """Two rows of one place and one metric, with the same settings or none, contradict or repeat each other."""
+    seen: dict[Key, int] = {}
+    for number, one in enumerate(expected, start=2):
+        key = (one.key, one.metric, None if one.params is None else _settings(one.params))
+        first = seen.setdefault(key, number)
+        if first != number:
+            raise InputError(f"{path}: row {number}: the same place as row {first}; leave one of them out")
 
 
 def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callable[[dict[str, str], int], Expected]:
@@ -247,6 +257,8 @@ def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callab
             undefined = "status" in columns and line[column] == ""  # in a table of ours; elsewhere a slip
             value = math.nan if status != "ok" or undefined else float(line[column])
             params = json.loads(line["params"]) if line.get("params") else None
+            if not isinstance(params, dict | None):
+                raise ValueError("params is no JSON object")
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}: row {number}: {error}") from error
         if status == "ok" and math.isnan(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -40,6 +41,8 @@ def command(
         raise InputError("--mode claims takes no --reference, and the other modes need one")
     if mode == "claims" and (only is not None or tolerance is not None):
         raise InputError("--only and --tolerance go with --reference")
+    if tolerance is not None and not math.isfinite(tolerance):
+        raise InputError(f"--tolerance {tolerance}: give a finite number")
     from mlpiht_cli.checks import reference as references
     from mlpiht_cli.checks.claims import check_claims
     from mlpiht_cli.checks.source import chosen_rows, read_rows, read_source

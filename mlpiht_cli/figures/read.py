@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def _from_csv(path: Path) -> FigureTable:
             for s in sorted({row.s for row in own})
             for seed in sorted({row.seed for row in own})
         ]
-        metric = next((row.metric for row in own if row.status == "ok"), "psnr")
+        metric = _metric(own, path)
         panels.append(_panel((name, name), here, (metric, DEFAULT_LIMITS[metric]), rows))
         _check_metric(panels[-1], path)
     profiles = {row.profile for row in table}
@@ -87,12 +88,22 @@ def _from_csv(path: Path) -> FigureTable:
     return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
 
 
+def _metric(rows: list[Row], path: Path) -> str:
+    """Metric of the first row that has a value; all must be known."""
+    metrics = [row.metric for row in rows if row.status == "ok"] or ["psnr"]
+    unknown = next((metric for metric in metrics if metric not in DEFAULT_LIMITS), None)
+    if unknown is not None:
+        raise InputError(f"{path}: unknown metric '{unknown}'; known are {', '.join(DEFAULT_LIMITS)}")
+    return metrics[0]
+
+
 def _labels(table: list[Row]) -> dict[str, str]:
     """Label of each cell: its method, with the settings in which variants of one panel and method differ."""
     labels = {}
     for panel, method in dict.fromkeys((row.panel, row.method) for row in table):
         own = [row for row in table if (row.panel, row.method) == (panel, method)]
-        made = {row.cell: row.params.get("method", {}) for row in own}
+        given = {row.cell: row.params.get("method") for row in own}
+        made = {cell: settings if isinstance(settings, dict) else {} for cell, settings in given.items()}
         names = dict.fromkeys(name for settings in made.values() for name in settings)
         varied = [n for n in names if len({json.dumps(settings.get(n)) for settings in made.values()}) > 1]
         for cell, settings in made.items():
@@ -102,7 +113,8 @@ def _labels(table: list[Row]) -> dict[str, str]:
 
 def _check_metric(panel: PanelTable, path: Path) -> None:
     metric = panel.metric
-    other = next((r for r in panel.rows.values() if r.status == "ok" and r.value and number(r, metric) is None), None)
+    known = [r for r in panel.rows.values() if r.status == "ok" and r.value and r.value > -math.inf]
+    other = next((row for row in known if number(row, metric) is None), None)
     if other is not None and metric != "settled":
         raise InputError(
             f"{path}: the figure shows {metric}, but the rows of panel '{other.panel}' have {other.metric}; "

@@ -31,9 +31,9 @@ class Look:
 
 
 def number(row: Row, metric: str) -> float | None:
-    """A row's value of a metric, None where it has none; a perfect fit counts as ``PERFECT_DB``."""
+    """A row's value of a metric, None where it has none (or -inf, nan); a perfect fit counts as ``PERFECT_DB``."""
     column = getattr(row, metric, row.value if row.metric == metric else None)
-    if column is None:
+    if column is None or not column > -np.inf:
         return None
     return PERFECT_DB if column == np.inf else float(column)
 
@@ -96,7 +96,8 @@ def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[lis
     if "skipped" in known:
         return [], "skipped"
     found = [number(row, metric) for row in rows if row is not None]
-    return [value for value in found if value is not None], "ok" if None not in found else "bad"
+    values = [value for value in found if value is not None]
+    return (values, "ok") if len(values) == len(found) else ([], "bad")
 
 
 @dataclass(frozen=True)

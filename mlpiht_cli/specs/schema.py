@@ -12,6 +12,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.faults import faults_of
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.load import Document, Fault, load
+from mlpiht_cli.specs.names import name_faults
 
 SPEC_VERSION = 1
 PAPER = "paper"
@@ -110,6 +111,8 @@ class Picture(_Strict):
     s: list[Budget] = Field(min_length=1)
     seed: Seed = 0
 
+    _unique = field_validator("s")(_distinct)
+
 
 class Claim(_Strict):
     """A sentence of the paper as a number with a threshold; see ``mlpiht check``."""
@@ -173,29 +176,6 @@ class Spec(_Strict):
             raise ValueError(f"this mlpiht reads version {SPEC_VERSION}, the spec has {version}{newer}")
         return version
 
-    @model_validator(mode="after")
-    def _unique_names(self) -> Spec:
-        entries = {"methods": self.methods}
-        entries |= {f"methods of panel '{panel.name}'": panel.methods or [] for panel in self.panels}
-        lists = {what: [one.shown for one in methods] for what, methods in entries.items()}
-        lists |= {"panels": [panel.name for panel in self.panels]}
-        lists |= {"claims": [claim.name for claim in self.claims], "pictures": [one.name for one in self.pictures]}
-        for what, names in lists.items():
-            if len(set(names)) != len(names):
-                raise ValueError(f"two {what} have the same name or label")
-        for what, methods in entries.items():
-            _check_variants(what, methods)
-        return self
-
-
-def _check_variants(what: str, methods: list[Entry]) -> None:
-    """Rows of a table are told apart by their settings, so variants must differ in one that each of them gives."""
-    for i, one in enumerate(methods):
-        for other in methods[:i]:
-            both = one.settings.keys() & other.settings.keys()
-            if one.name == other.name and all(one.settings[key] == other.settings[key] for key in both):
-                raise ValueError(f"two {what} are variants of {one.name}: give each a setting in which they differ")
-
 
 def _borrowed(document: Document) -> Document:
     """The document with the panels, methods, seeds and profiles of the spec it names in ``cells_of``."""
@@ -205,12 +185,28 @@ def _borrowed(document: Document) -> Document:
     own = {"panels", "methods", "seeds", "profiles"} & document.data.keys()
     if own:
         raise document.error([Fault((field,), "comes from the spec in cells_of; leave it out") for field in own])
-    beside = document.path.parent / f"{name}.yaml"
-    base = load(beside if beside.is_file() else find_spec(name)).data
-    if not isinstance(base, dict) or "cells_of" in base:
-        raise document.error([Fault(("cells_of",), f"'{name}' has no cells of its own")])
+    base = _base(document, name)
     taken = {field: base[field] for field in ("panels", "methods", "seeds", "profiles") if field in base}
     return replace(document, data={**taken, **document.data})
+
+
+def _base(document: Document, name: str) -> dict[str, Any]:
+    """Fields of the spec that ``cells_of`` names, which must be without faults and have cells of its own."""
+    bare = name.removesuffix(".yaml").removesuffix(".yml")
+    if bare != name:
+        raise document.error([Fault(("cells_of",), f"give the bare name, '{bare}'")])
+    beside = document.path.parent / f"{name}.yaml"
+    try:
+        path = beside if beside.is_file() else find_spec(name)
+    except InputError as error:
+        raise document.error([Fault(("cells_of",), str(error))]) from error
+    base = load(path).data
+    if isinstance(base, dict) and "cells_of" in base:
+        raise document.error([Fault(("cells_of",), f"'{name}' has no cells of its own")])
+    spec, own, faults = read_spec(path)
+    if spec is None or faults:
+        raise own.error(faults)
+    return dict(own.data)
 
 
 def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
@@ -229,7 +225,7 @@ def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
         return None, document, [*document.faults, *faults_of(error, (), Spec)]
-    return spec, document, [*document.faults, *profile_faults(spec)]
+    return spec, document, [*document.faults, *name_faults(spec), *profile_faults(spec)]
 
 
 def load_spec(path: Path) -> Spec:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ class _INR(Task):
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
     # More features than samples, and small: the reference code's arrays are float64 here, and it costs little.
     hints: ClassVar[Mapping[str, object]] = {"dtype": "float64"}
+    pictured: ClassVar[Literal["image", "weights"] | None] = "image"
     shape: ClassVar[tuple[int, ...]]
     """Rows, columns and, for colour, channels."""
     spread: ClassVar[Sequence[float]]

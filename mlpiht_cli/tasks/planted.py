@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ class Planted(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"m", "s", "depth", "seed"})
+    pictured: ClassVar[Literal["image", "weights"] | None] = "weights"
 
     n: int = Field(50_000, ge=1, description="samples")
     d: int = Field(100, ge=1, description="input features")

@@ -52,6 +52,8 @@ DOCTORS: dict[str, tuple[Callable[[list[Row]], list[Row]], str]] = {
     "psnr": (lambda rows: [rows[0].model_copy(update={"psnr": 99.0}), *rows[1:]], "1 rows whose value is not"),
     "diverged": (lambda rows: broken(rows, "iht", m=5), "6 rows of iht diverged or failed"),
     "empty": (lambda _: [], "6 cells lack rows"),
+    "partly there": (lambda rows: rows[1:], "1 cells lack rows"),
+    "metric": (lambda rows: [rows[0].model_copy(update={"metric": "r2"}), *rows[1:]], "1 rows whose value is not"),
 }
 
 
@@ -61,7 +63,11 @@ def test_a_table_that_does_not_bear_the_claims_out_exits_1(mlpiht: Run, rows: li
     put(change(rows))
     result = mlpiht("check", "hand", "--json")
     assert result.code == 1
-    failed = {claim["name"]: claim for claim in result.json["claims"] if claim["verdict"] in ("fails", "no data")}
+    failed = {
+        claim["name"]: claim
+        for claim in result.json["claims"]
+        if claim["verdict"] in ("fails", "incomplete", "no data")
+    }
     assert "robust" in failed
     assert reason in failed["robust"]["reason"]
     assert "robust" in mlpiht("check", "hand").out
@@ -89,6 +95,8 @@ def test_bad_input_exits_2(mlpiht: Run, rows: list[Row]) -> None:
         ("hand", "--mode", "claims", "--reference", "mixed.csv"): "--mode claims takes no --reference",
         ("hand", "--only", "m=2"): "go with --reference",
         ("hand", "--reference", "nothing.csv"): "cannot be read",
+        ("hand", "--reference", "mixed.csv", "--tolerance", "nan"): "nan",
+        ("hand", "--reference", "mixed.csv", "--tolerance", "inf"): "give a finite number",
     }
     for words, message in cases.items():
         result = mlpiht("check", *words)

@@ -247,7 +247,11 @@ SPEC_FAULTS = {
     (
         "    m: [2, 3]",
         "    methods: [{name: iht}, {name: iht}]\n    m: [2, 3]",
-    ): "two methods of panel 'a' have the same name",
+    ): "tiny.yaml:12:29: panels[0].methods[1].name: two methods of panel 'a' have the same name or label, 'iht'",
+    (
+        "  - {name: imp, epochs: 2}",
+        "  - {name: iht, label: again, dtype: float32}",
+    ): "tiny.yaml:8:5: methods[1]: 'iht' and 'again' are variants of iht: give each a setting in which they differ",
     ("m: [2, 3]", "m: [2, 3]\n    limits: [.nan, 5]"): "panels[0].limits[0]: input should be a finite number",
     ("{task.n: 40}", "{method.epochs: 9}"): "steps grows from 4 to 9; a profile only shrinks",
     ("title: Tiny", "titel: Tiny"): "titel: unknown field, did you mean 'title'?",
@@ -337,6 +341,9 @@ def test_status_counts_and_lists_reasons(mlpiht: Run, tiny_spec: str) -> None:
     assert (groups["iht"]["ok"], groups["iht"]["todo"]) == (4, 4)
     assert (groups["imp"]["diverged"], groups["imp"]["todo"]) == (4, 4)
     assert sum(reason["cells"] for reason in result.json["reasons"]) == 4
+    Path("tiny.yaml").write_text(tiny_spec.replace("name: imp, epochs: 2", "name: iht, label: short, steps: 2"))
+    labels = [(group["method"], group["label"]) for group in mlpiht("status", "tiny", "--json").json["groups"]]
+    assert labels == [("iht", "iht"), ("iht", "short")]
 
 
 def test_data_commands(mlpiht: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,28 @@ def test_a_figure_of_another_metric_is_refused(mlpiht: Run, tiny_spec: str) -> N
     assert "the figure shows accuracy, but the rows of panel 'a' have psnr" in result.err
 
 
+def test_minus_infinity_is_bad(panel: PanelTable) -> None:
+    panel.rows["iht", 1, 3, 0] = row("iht", 1, 3, 0, -np.inf)
+    grid = panel.grid("iht", partial=True)
+    assert grid.state[0, 0] == "bad"
+    assert np.isnan(grid.mean[0, 0])
+
+
+@pytest.mark.parametrize("metric", ["foo", ""])
+def test_a_table_of_an_unknown_metric_is_refused(mlpiht: Run, metric: str) -> None:
+    Path("t.csv").write_text(to_csv([row("iht", 1, 3, 0, 1.0).model_copy(update={"metric": metric})]))
+    result = mlpiht("plot", "t.csv")
+    assert result.code == 2
+    assert f"t.csv: unknown metric '{metric}'" in result.err
+
+
+def test_a_table_is_drawn_whatever_its_params(mlpiht: Run) -> None:
+    rows = [row("iht", 1, 3, 0, 1.0), row("iht", 1, 3, 1, -np.inf)]
+    rows = [r.model_copy(update={"cell": f"c{r.seed}", "params": {"method": r.seed or None}}) for r in rows]
+    Path("t.csv").write_text(to_csv(rows))
+    assert mlpiht("plot", "t.csv").code == 0
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -72,9 +72,7 @@ def test_ten_digits(real_mnist: Path) -> None:
 
 
 @pytest.mark.mnist
-@pytest.mark.xfail(
-    reason="0.38, 0.20 and 0.33 for seeds 0 to 2; few entries are output weights", strict=True
-)
+@pytest.mark.xfail(reason="0.38, 0.20 and 0.33 for seeds 0 to 2; few entries are output weights", strict=True)
 def test_ten_digits_on_a_small_budget(real_mnist: Path) -> None:
     """A trial of the protocol reached 0.60 at s = 200; ours varies with the seed and stays below."""
     found = scores("mnist", "iht_vector", (1, 50, 200), range(3), **DIGITS, method__selection="accumulated")

@@ -132,3 +132,33 @@ def test_a_tasks_hints_are_defaults_that_a_method_may_not_take() -> None:
     assert plan.single_cell(point, {}).method.dtype == "float64"
     assert plan.single_cell(point, {"method.dtype": "float32"}).method.dtype == "float32"
     assert plan.single_cell(replace(point, method="imp"), {}).method.dtype == "float32", "as the reference trains"
+
+
+def test_labels_that_a_profile_makes_the_same_method_are_refused(tmp_path: Path, tiny_spec: str) -> None:
+    path = tmp_path / "tiny.yaml"
+    text = tiny_spec.replace("name: imp, epochs: 2", "name: iht, label: short, steps: 3")
+    path.write_text(text)
+    plan.validate(path)
+    path.write_text(text.replace("task.n: 40", "method.steps: 2"))
+    with pytest.raises(InputError, match=r"panels\[0\].*'iht' and 'short' are the same method in profile smoke"):
+        plan.validate(path)
+
+
+BORROWED = {
+    "nothing": r"b\.yaml:5:1: cells_of: no spec 'nothing'",
+    "tiny.yaml": r"b\.yaml:5:1: cells_of: give the bare name, 'tiny'",
+    "b": r"b\.yaml:5:1: cells_of: 'b' has no cells of its own",
+    "faulty": r"faulty\.yaml:12:5: panels\[0\]\.m: the grid is empty",
+}
+
+
+@pytest.mark.parametrize("name", BORROWED)
+def test_cells_that_cannot_be_borrowed_are_placed(tmp_path: Path, tiny_spec: str, name: str) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_spec)
+    (tmp_path / "faulty.yaml").write_text(tiny_spec.replace("m: [2, 3]", "m: []"))
+    text = "spec_version: 1\nname: b\ntitle: B\nsource: test\ncells_of: {}\nfigure: {{label: B}}\n"
+    (tmp_path / "b.yaml").write_text(text.format("tiny"))
+    plan.validate(tmp_path / "b.yaml")
+    (tmp_path / "b.yaml").write_text(text.format(name))
+    with pytest.raises(InputError, match=BORROWED[name]):
+        plan.validate(tmp_path / "b.yaml")

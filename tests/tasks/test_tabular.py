@@ -10,7 +10,7 @@ import torch
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes
-from mlpiht_cli.tasks._tables import read_table
+from mlpiht_cli.tasks._tables import file_bytes, read_table
 from mlpiht_cli.tasks.tabular import Recipe, Tabular
 
 
@@ -128,3 +128,9 @@ def test_objects_in_an_npz_are_not_loaded(tmp_path: Path) -> None:
         read_table(tmp_path / "bad.npz", "y")
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "absent.npz", "y")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
+def test_devices_are_refused(path: str) -> None:
+    with pytest.raises(InputError, match="not a regular file"):
+        file_bytes(Path(path))
