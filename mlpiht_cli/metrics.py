@@ -13,11 +13,10 @@ from torch import Tensor
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import LOSSES, Metric, Problem
+from mlpiht_cli.rows import EXACT_DB
 
-EXACT_DB = 100.0
-"""PSNR from which a fit counts as exact recovery: float32 labels show it as 140-165 dB (protocol, section 4)."""
 EXACT_ERROR = 10.0 ** (-EXACT_DB / 20.0)
-"""The same as a relative error of the weights."""
+"""Relative error of the weights that counts as exact recovery: ``EXACT_DB`` as a ratio."""
 
 UNDEFINED: dict[Metric, str] = {
     "r2": "the held-out target is constant",

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mlpiht_cli.baselines.imp import fused
 from mlpiht_cli.cells import Cell, jobs
 from mlpiht_cli.figures import pictures
 from mlpiht_cli.figures.pictures import Shot
@@ -74,7 +75,7 @@ def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Sh
 
 def _fused(model: SparseMLP) -> NDArray[np.float64]:
     """First-layer weights with the output weight of each neuron multiplied in, ``[m, d]``."""
-    hidden = model.layers[0].dense().double().cpu().numpy()
-    if len(model.layers) == 2:
-        return np.asarray(hidden * model.layers[1].dense().double().cpu().numpy().T)
-    return np.asarray(hidden if model.readout is None else hidden * model.readout.double().cpu().numpy()[:, None])
+    one = fused([layer.dense() for layer in model.layers]) if len(model.layers) == 2 else model
+    hidden = one.layers[0].dense()
+    signed = hidden if one.readout is None else hidden * one.readout[:, None]
+    return np.asarray(signed.double().cpu().numpy())

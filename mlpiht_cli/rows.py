@@ -96,6 +96,8 @@ class Row(BaseModel):
         return {name: str(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in columns.items()}
 
 
+EXACT_DB = 100.0
+"""PSNR from which a fit counts as exact recovery: float32 labels show it as 140-165 dB (protocol, section 4)."""
 PERFECT_DB = 170.0
 """What a PSNR of inf (no error at all) counts for in a mean: a little above what float32 labels can show."""
 

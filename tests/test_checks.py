@@ -163,7 +163,7 @@ def test_rows_of_other_settings_are_left_out(caplog: pytest.LogCaptureFixture) -
     other = [rows[0].model_copy(update={"params": {"task": {"n": 99}, "method": {"steps": 4}}, "value": 1e9})]
     with caplog.at_level("WARNING", logger="mlpiht"):
         assert judge(rows + other).measured == judge(rows).measured
-    assert "1 row(s) fit no panel and method" in caplog.text
+    assert "1 row(s) were made with other settings" in caplog.text
 
 
 def test_rows_are_intact_or_not() -> None:

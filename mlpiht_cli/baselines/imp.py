@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from mlpiht_cli.baselines.training import Trainer, layer_sizes
+from mlpiht_cli.baselines.training import Trained, Trainer
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
-from mlpiht_cli.method import Callback, Fit, Method, Shape, Status, ignore
+from mlpiht_cli.method import Callback, Fit, Shape, Status, ignore
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -58,7 +57,7 @@ def fused(layers: Sequence[Tensor]) -> SparseMLP:
     return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in scaled), output[0].sign())
 
 
-class IMP(Method):
+class IMP(Trained):
     """Iterative magnitude pruning with rewinding (lottery ticket), Adam, no biases.
 
     The paper's protocol scores the network right after a prune, *before* it is trained at that mask
@@ -67,25 +66,11 @@ class IMP(Method):
     """
 
     version: ClassVar[int] = 1
-    shares_trajectory: ClassVar[bool] = True
-    unhinted: ClassVar[frozenset[str]] = frozenset({"dtype"})  # torch trains in float32, and so does the reference code
 
-    batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
-    epochs: int = Field(15, ge=1, description="epochs between two prunes")
-    lr: float = Field(1e-3, gt=0, description="Adam's step size")
     rate: float = Field(0.1, gt=0, lt=1, description="share of the remaining weights pruned each round")
     evaluate: Literal["after_prune", "after_retrain"] = Field(
         "after_prune", description="score right after a prune (paper) or after training at that mask (usual)"
     )
-
-    def weights(self, d: int, k: int, shape: Shape) -> int:
-        """All layers' weights."""
-        sizes = layer_sizes(d, k, shape)
-        return sum(a * b for a, b in pairwise(sizes))
-
-    def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """Any problem and depth."""
-        return None
 
     def network(self, layers: Sequence[Tensor]) -> SparseMLP:
         """Return the network of the layers ``[out, in]``, in the form whose nonzeros count against the budget."""

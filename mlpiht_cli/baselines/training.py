@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from mlpiht_cli.batches import Batches
-from mlpiht_cli.method import DTYPES, Callback, Shape, finite
+from mlpiht_cli.method import DTYPES, Callback, Method, Shape, finite
 from mlpiht_cli.problem import LOSSES, Problem
 from mlpiht_cli.rng import Streams
 
@@ -26,6 +28,25 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Te
         torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
         for fan_in, out in pairwise(sizes)
     ]
+
+
+class Trained(Method):
+    """A method that trains dense networks by Adam; one run serves every budget."""
+
+    shares_trajectory: ClassVar[bool] = True
+    unhinted: ClassVar[frozenset[str]] = frozenset({"dtype"})  # torch trains in float32, and so does the reference code
+
+    batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
+    epochs: int = Field(15, ge=1, description="epochs of a training run; imp has one before each prune")
+    lr: float = Field(1e-3, gt=0, description="Adam's step size")
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """All layers' weights."""
+        return sum(a * b for a, b in pairwise(layer_sizes(d, k, shape)))
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Any problem and depth."""
+        return None
 
 
 class Trainer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,22 +9,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, Place, Sample, Scores, standard_error
-from mlpiht_cli.rows import PERFECT_DB, Row
-from mlpiht_cli.specs.expand import Point, parse_only, points, settings_told, with_profile
+from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
+from mlpiht_cli.specs import tables
+from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.schema import Claim, Spec
-
-log = logging.getLogger("mlpiht")
 
 IN_COLUMNS = frozenset({"psnr", "accuracy"})
 """Metrics whose value stands in a second column of a row."""
 COLUMNLESS = frozenset({"r2", "relative_error"})
 """Metrics whose value stands in no second column of a row."""
-EXACT_DB = 100.0
-"""PSNR from which a recovery is exact."""
 
 Verdict = Literal["holds", "fails", "incomplete", "no data", "not judged"]
-Table = Mapping[tuple[str, str, int, int, int], Row]
-"""Rows by panel, label of the method, m, s and seed."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
         The spec has no such profile.
     """
     shrunk = with_profile(spec, profile)
-    table = _labelled(spec, shrunk, profile, rows)
+    table = tables.placed(spec, profile, rows)
     every = list(points(shrunk))
     return [_judge(claim, profile, every, table) for claim in spec.claims]
 
@@ -106,24 +100,6 @@ def score(row: Row) -> float:
     return PERFECT_DB if row.value == math.inf else row.value
 
 
-def _labelled(spec: Spec, shrunk: Spec, profile: str, rows: Iterable[Row]) -> Table:
-    """Rows under the labels whose settings they were made with; others are left out, with a warning."""
-    told = settings_told(spec, shrunk, profile)
-    table: dict[tuple[str, str, int, int, int], Row] = {}
-    stray = twice = 0
-    for row in rows:
-        labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
-        places = [(row.panel, label, row.m, row.s, row.seed) for label in labels]
-        stray += not places
-        twice += any(place in table for place in places)
-        table |= dict.fromkeys(places, row)
-    if stray:
-        log.warning("%d row(s) fit no panel and method of the spec with their settings and are left out", stray)
-    if twice:
-        log.warning("%d row(s) stand where the table has a row already; the last one counts", twice)
-    return table
-
-
 @dataclass
 class _Gathered:
     """Scores of one method by place, and why places are left out."""
@@ -136,9 +112,9 @@ class _Gathered:
     doctored: Counter[str]
 
 
-def _gather(label: str, claim: Claim, every: Iterable[Point], table: Table) -> _Gathered:
+def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.Place, Row]) -> _Gathered:
     """Scores of a method where the claim speaks of it; a place counts with all its rows or not at all."""
-    chosen = parse_only(claim.where, option="where") if claim.where else lambda _: True
+    chosen = parse_only(claim.where, option="where")
     wanted: dict[Place, list[int]] = {}
     for point in every:
         if point.label == label and chosen(point):
@@ -160,7 +136,7 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Table) -> _
     return out
 
 
-def _judge(claim: Claim, profile: str, every: list[Point], table: Table) -> Judged:
+def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables.Place, Row]) -> Judged:
     sides = [_gather(claim.method, claim, every, table)]
     if claim.measure in COMPARISONS:
         sides.append(_gather(claim.against or "", claim, every, table))

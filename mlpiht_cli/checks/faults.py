@@ -28,7 +28,7 @@ def _of_claim(claim: Claim, at: Location, spec: Spec, every: list[Point]) -> Ite
     if claim.measure in NEED_LEVEL and claim.level is None:
         yield Fault((*at, "level"), f"{claim.measure} needs the level that it counts from")
     try:
-        chosen = parse_only(claim.where, option="where") if claim.where is not None else lambda _: True
+        chosen = parse_only(claim.where, option="where")
     except InputError as error:
         yield Fault((*at, "where"), str(error))
         return
@@ -47,7 +47,7 @@ def _of_claim(claim: Claim, at: Location, spec: Spec, every: list[Point]) -> Ite
 
 def _of_cells(claim: Claim, at: Location, spec: Spec) -> Iterator[Fault]:
     """A profile in which a claim is to hold must have cells that it speaks of."""
-    chosen = parse_only(claim.where, option="where") if claim.where is not None else lambda _: True
+    chosen = parse_only(claim.where, option="where")
     labels = {claim.method} | ({claim.against} if claim.against is not None else set())
     empty = []
     for profile in claim.profiles or dict.fromkeys([PAPER, *spec.profiles]):

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpiht_cli.checks.claims import EXACT_DB, intact
+from mlpiht_cli.checks.claims import intact
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import PERFECT_DB, Row
+from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
 
 KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
 """Columns that rows are matched on, as far as the reference has them."""

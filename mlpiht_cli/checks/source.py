@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpiht_cli.checks.faults import claim_faults
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
+from mlpiht_cli.rows import Row, read_csv, table_name
 from mlpiht_cli.specs.expand import Point, parse_only
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.schema import Spec, read_spec
+from mlpiht_cli.specs.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def read_source(source: str, profile: str, results: Path) -> Source:
     spec = _spec(source)
     if not spec.claims:  # nothing to read a table for
         return Source(results / table_name(spec.name, profile), [], spec, profile)
-    return Source(*_table(spec, source, profile, results), spec, profile)
+    return Source(*read_table(spec, profile, results), spec, profile)
 
 
 def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
@@ -52,25 +52,12 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
     """
     if source.endswith(".csv"):
         return Path(source), read_csv(Path(source))
-    return _table(_spec(source), source, profile, results)
-
-
-def _table(spec: Spec, source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
-    """Path and rows of a spec's table, or else of the spec that it takes its cells from."""
-    tables = [results / table_name(name, profile) for name in (spec.name, spec.cells_of) if name]
-    path = next((path for path in tables if path.exists()), None)
-    if path is None:
-        others = [p for p in PROFILES if (results / table_name(spec.name, p)).exists()]
-        hint = f"; there is a table of --profile {others[0]}" if others else ""
-        raise InputError(f"{tables[0]}: no table yet; make it with `mlpiht sweep {source} --profile {profile}`{hint}")
-    return path, read_csv(path)
+    return read_table(_spec(source), profile, results)
 
 
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:
     """Rows that fit a filter such as ``panel=depth1,m<=100``; a row has its method's name for a label."""
-    if only is None:
-        return rows
-    chosen: Callable[[Point], bool] = parse_only(only)
+    chosen = parse_only(only)
     return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method))]
 
 

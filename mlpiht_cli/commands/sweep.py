@@ -42,7 +42,7 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     runner = Runner(pick_device(options["device"]))
     loaded, _ = plan.validate(find_spec(spec), options["sets"])
     every = plan.cells(loaded, profile, options["sets"])
-    wanted = parse_only(options["only"]) if options["only"] is not None else lambda _: True
+    wanted = parse_only(options["only"])
     chosen = [cell for cell in every if wanted(cell.point)]
     if not chosen:
         raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `mlpiht status {spec}`")

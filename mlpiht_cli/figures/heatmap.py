@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,7 +115,7 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
     panels = [next(one for one in column if one is not None).panel for column in zip(*rows, strict=True)]
     widths = [max(2.4, CELL * len(panel.s)) for panel in panels]
     height = max(2.0, CELL * max(len(panel.m) for panel in panels))
-    size = (sum(widths) + 1.1 * len(panels) + 0.8, (height + 0.75) * len(rows) + 0.8)
+    size = (sum(widths) + 1.1 * len(panels) + 0.8, (height + 0.85) * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(panels), squeeze=False, width_ratios=widths)
     bars: dict[tuple[str, str, float, float, str], tuple[AxesImage, list[Axes]]] = {}
@@ -128,7 +129,9 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
             image = _draw(axes[i, j], one, look)
             bars.setdefault(one.scale, (image, []))[1].append(axes[i, j])
     for (_, unit, _, _, extend), (image, own) in bars.items():
-        figure.colorbar(image, ax=own, extend=extend, shrink=0.9, pad=0.02).set_label(unit)
+        rows_spanned = len({axis.get_subplotspec().rowspan.start for axis in own})  # type: ignore[union-attr]
+        bar = figure.colorbar(image, ax=own, extend=extend, shrink=0.9, pad=0.02, aspect=16 * rows_spanned)
+        bar.set_label(unit)
     if not look.paper:
         seeds = " (at hand)" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
@@ -140,7 +143,8 @@ def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
     panel, (cmap, _, low, high, _) = one.panel, one.scale
     norm = Normalize(low, high)
     image = axes.imshow(one.values, cmap=mpl.colormaps[cmap], norm=norm, aspect="auto", interpolation="none")
-    axes.set_title(one.title, fontsize=10, parse_math=False)
+    room = int(max(2.4, CELL * len(panel.s)) / 0.082)  # characters of a title above the map
+    axes.set_title(textwrap.fill(one.title, room), fontsize=10, parse_math=False)
     axes.set_xticks(range(len(panel.s)), labels=[str(s) for s in panel.s], fontsize=8, rotation=45)
     axes.set_yticks(range(len(panel.m)), labels=[str(m) for m in panel.m], fontsize=8)
     axes.tick_params(length=0)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable, number
-from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
-from mlpiht_cli.specs.expand import Point, points, settings_told, with_profile
+from mlpiht_cli.rows import Row, read_csv, table_name
+from mlpiht_cli.specs.expand import Point, points, with_profile
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.schema import FigureSpec, load_spec
-
-log = logging.getLogger("mlpiht")
+from mlpiht_cli.specs.tables import Place, placed, read_table
 
 DEFAULT_LIMITS = {"psnr": (-20.0, 50.0), "accuracy": (0.5, 1.0), "r2": (0.0, 1.0), "relative_error": (0.0, 1.0)}
-
-Place = tuple[str, str, int, int, int]
-"""Panel, method's label, m, s and seed."""
 
 
 def figure_table(source: str, profile: str, results: Path) -> FigureTable:
@@ -35,23 +30,8 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
         return _from_csv(Path(source))
     spec = load_spec(find_spec(source))
     shrunk = with_profile(spec, profile)
-    path = results / table_name(spec.name, profile)
-    if not path.exists():
-        others = [p for p in PROFILES if p != profile and (results / table_name(spec.name, p)).exists()]
-        hint = f"; there is a table of --profile {others[0]}" if others else ""
-        raise InputError(f"{path}: no table yet; make it with `mlpiht sweep {source} --profile {profile}`{hint}")
-    every = read_csv(path)
-    told = settings_told(spec, shrunk, profile)
-    rows: dict[Place, Row] = {}
-    for row in every:
-        labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
-        rows |= {(row.panel, label, row.m, row.s, row.seed): row for label in labels}
-    if len(rows) < len(every):
-        log.warning(
-            "%s: %d row(s) were made with other settings than the spec's and are left out; "
-            "`mlpiht plot %s` draws the table as it stands",
-            *(path, len(every) - len(rows), path),
-        )
+    path, every = read_table(spec, profile, results)
+    rows = placed(spec, profile, every)
     wanted = list(points(shrunk))
     panels = []
     for panel in shrunk.panels:
@@ -59,7 +39,8 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
         scale = panel.metric or spec.figure.metric, panel.limits or spec.figure.limits
         panels.append(_panel((panel.name, panel.title or panel.name), here, scale, rows))
         _check_metric(panels[-1], path)
-    return FigureTable(path.stem, spec.title, spec.figure, _note(profile, rows.values()), panels)
+    name = Path(table_name(spec.name, profile)).stem
+    return FigureTable(name, spec.title, spec.figure, _note(profile, rows.values()), panels)
 
 
 def _from_csv(path: Path) -> FigureTable:

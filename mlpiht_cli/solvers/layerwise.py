@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -13,13 +14,6 @@ from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-
-
-class OneHiddenLayer(Protocol):
-    """A solver of networks with one hidden layer."""
-
-    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Fit a network with one hidden layer of ``m`` neurons."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Layerwise:
     ``relu(X W^T)``. The last layer's network is the prediction.
     """
 
-    inner: OneHiddenLayer
+    inner: LayeredSolver
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Fit one budget; see :meth:`~mlpiht_cli.method.MethodByBudget.fit`."""
@@ -113,9 +107,9 @@ class LayeredSolver(MethodByBudget):
             merged[wanted] = merged.pop(other)
         return merged
 
+    @abstractmethod
     def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Fit a network with one hidden layer of ``m`` neurons."""
-        raise NotImplementedError
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Fit one budget; see :meth:`MethodByBudget.fit_path`."""

@@ -120,14 +120,18 @@ _NUMBERS = ("depth", "m", "s", "seed")
 _WORDS = ("panel", "task", "method", "label")
 
 
-def parse_only(text: str, option: str = "--only") -> Callable[[Point], bool]:
+def parse_only(text: str | None, option: str = "--only") -> Callable[[Point], bool]:
     """Parse a filter such as ``method=iht,m<=100,seed=0|1``: all conditions must hold, ``|`` lists values.
+
+    No filter (None) lets every point pass.
 
     Raises
     ------
     InputError
         A condition cannot be understood.
     """
+    if text is None:
+        return lambda _: True
     tests = [_condition(part.strip(), option) for part in text.split(",") if part.strip()]
     if not tests:
         raise InputError(f"{option} is empty; give conditions such as 'method=iht,m<=100'")

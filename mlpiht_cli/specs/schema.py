@@ -200,10 +200,10 @@ def _base(document: Document, name: str) -> dict[str, Any]:
         path = beside if beside.is_file() else find_spec(name)
     except InputError as error:
         raise document.error([Fault(("cells_of",), str(error))]) from error
-    base = load(path).data
-    if isinstance(base, dict) and "cells_of" in base:
+    base = load(path)
+    if isinstance(base.data, dict) and "cells_of" in base.data:
         raise document.error([Fault(("cells_of",), f"'{name}' has no cells of its own")])
-    spec, own, faults = read_spec(path)
+    spec, own, faults = _checked(base)
     if spec is None or faults:
         raise own.error(faults)
     return dict(own.data)
@@ -217,9 +217,12 @@ def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
     InputError
         The file is not well-formed YAML.
     """
-    document = load(path)
+    return _checked(load(path))
+
+
+def _checked(document: Document) -> tuple[Spec | None, Document, list[Fault]]:
     if not isinstance(document.data, dict):
-        raise InputError(f"{path}:1:1: a spec is a mapping of fields; see `mlpiht specs show figure1`")
+        raise InputError(f"{document.path}:1:1: a spec is a mapping of fields; see `mlpiht specs show figure1`")
     document = _borrowed(document)
     try:
         spec = Spec.model_validate(document.data)

@@ -37,7 +37,7 @@ LEAVES = {
 }
 USERS = {
     "specs": {"cells", "plan", "figures", "checks", "pictures", "commands"},
-    "rows": {"specs", "store", "figures", "checks", "runner", "sweep", "pictures", "commands"},
+    "rows": {"metrics", "specs", "store", "figures", "checks", "runner", "sweep", "pictures", "commands"},
     "store": {"sweep", "commands"},
     "figures": {"plan", "pictures", "commands"},
     "checks": {"plan", "commands"},

@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -128,7 +130,7 @@ def test_the_advice_on_conversion_works(folder: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_image(folder / "p.png", (32, 32), 3)
     code = str(caught.value).split('-c "')[1].removesuffix('"').replace("converted.png", str(folder / "c.png"))
-    exec(code)
+    subprocess.run([sys.executable, "-c", code], check=True)
     assert read_image(folder / "c.png", (32, 32), 3).shape == (32, 32, 3)
 
 
