@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 
 import click
@@ -46,6 +47,7 @@ def command(out: Path, as_json: bool) -> int:
         "numpy": numpy.__version__,
         "matplotlib": matplotlib.__version__,
         "processor": f"{processor()}, {psutil.cpu_count()} cores, {torch.get_num_threads()} threads used",
+        "kernels": _kernels(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "gpus": ", ".join(gpus) or "none: everything runs on the processor",
         "data searched": ", ".join(str(d) for d in data_dirs()),
@@ -55,3 +57,14 @@ def command(out: Path, as_json: bool) -> int:
     }
     (common.echo_json if as_json else common.echo_fields)(facts)
     return 1 if problems else 0
+
+
+def _kernels() -> str:
+    """Load or compile the kernels and say how long that took."""
+    import numba
+
+    from mlpiht_cli.linalg.compiled import warm_up
+
+    start = time.perf_counter()
+    warm_up()
+    return f"numba {numba.__version__}, ready after {time.perf_counter() - start:.1f} s (compiled once, then kept)"

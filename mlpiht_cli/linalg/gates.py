@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -13,51 +14,78 @@ from mlpiht_cli.rng import NormalRows
 
 
 class GateRule(Protocol):
-    """Where the gate vectors of the live neurons come from."""
+    """Where the gate vectors of the live neurons come from; all other neurons are dead."""
 
     @property
-    def neurons(self) -> Tensor:
-        """Neurons whose gate vector is not zero, int64 ascending ``[live]``; all others are dead."""
+    def count(self) -> int:
+        """Number of live neurons."""
+
+    def tiles(self, size: int) -> Iterator[Tensor]:
+        """Yield the live neurons in ascending order (int64), at most ``size`` at a time."""
+
+    def places(self, neurons: Tensor) -> Tensor:
+        """Position of each of the ``neurons`` among the live ones, int64; ``count`` for dead ones."""
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Gate vectors ``h_j`` of the neurons ``ids`` (ascending), shape ``[len(ids), d]``."""
+        """Gate vectors ``h_j`` of the neurons ``ids`` (ascending), shape ``[len(ids), d]``; zeros for dead ones."""
 
 
 class RandomGates:
     """Random gates ``h_j ~ N(0, I_d)`` for every neuron, drawn when asked for (P1, Algorithm 1, first step)."""
 
     def __init__(self, stream: NormalRows, m: int, like: Tensor) -> None:
-        self._stream, self._m, self._like = stream, m, like
+        self._stream, self.count, self._like = stream, m, like
 
-    @property
-    def neurons(self) -> Tensor:
+    def tiles(self, size: int) -> Iterator[Tensor]:
         """All ``m`` neurons."""
-        return torch.arange(self._m, device=self._like.device)
+        for start in range(0, self.count, size):
+            yield torch.arange(start, min(start + size, self.count), device=self._like.device)
+
+    def places(self, neurons: Tensor) -> Tensor:
+        """Every neuron stands at its own place."""
+        return neurons
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Rows of the stream; draws the span of ``ids``, which callers keep to one tile where it matters."""
+        """Rows of the stream, a run of neighbours at a time."""
         if not len(ids):
             return self._like.new_empty(0, self._stream.dim)
-        first, last = int(ids[0]), int(ids[-1])
-        if last - first + 1 == len(ids):
-            rows = self._stream.rows(first, last + 1)
-        else:
-            parts = [self._stream.rows(j, j + 1) for j in ids.tolist()]
-            rows = np.concatenate(parts)
+        known = ids.cpu().numpy()
+        runs = np.split(known, np.flatnonzero(np.diff(known) != 1) + 1)
+        rows = np.concatenate([self._stream.rows(int(run[0]), int(run[-1]) + 1) for run in runs])
         return torch.from_numpy(rows).to(self._like.device, self._like.dtype)
 
 
 class WeightGates:
-    """Gates that follow the weights, ``h = w`` (sequential convex): a neuron without weights is dead."""
+    """Gates that follow the weights, ``h = w`` (sequential convex): a neuron without weights is dead.
 
-    def __init__(self, weights: SparseMatrix) -> None:
+    Parameters
+    ----------
+    weights
+        The weights ``[m, d]``.
+    static
+        Whether shapes may not depend on the values, so that a GPU need not wait for the host: there are then as many
+        live neurons as stored weights, at most m; those there are too many have numbers from m on and zero gates.
+    """
+
+    def __init__(self, weights: SparseMatrix, static: bool = False) -> None:
         self._weights = weights
-        self._neurons = weights.live_rows()
+        self._neurons = weights.row_slots() if static else weights.live_rows()
 
     @property
-    def neurons(self) -> Tensor:
+    def count(self) -> int:
         """Neurons with at least one nonzero weight."""
-        return self._neurons
+        return len(self._neurons)
+
+    def tiles(self, size: int) -> Iterator[Tensor]:
+        """Neurons with weights."""
+        return iter(torch.split(self._neurons, size) if self.count else ())
+
+    def places(self, neurons: Tensor) -> Tensor:
+        """Looked up by bisection."""
+        if not self.count:
+            return torch.zeros_like(neurons)
+        place = torch.searchsorted(self._neurons, neurons).clamp(max=self.count - 1)
+        return torch.where(self._neurons[place] == neurons, place, self.count)
 
     def directions(self, ids: Tensor) -> Tensor:
         """Weights of the neurons ``ids``."""

@@ -9,25 +9,15 @@ an ``n x (m d)`` matrix that is never formed. The indicator is strict, so a zero
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.sparse import SparseMatrix
-
-CACHE_BYTES = 256 * 2**20
-"""Most memory one operator spends on what it could recompute: gate masks, and columns of a support."""
-
-
-DENSE_SUPPORT = 6
-"""Coordinates of its neurons that a support may have per coordinate of its own for dense products to be faster."""
-TILE = 256
-"""Most neurons in a tile."""
-TILE_NUMBERS = 2**23
-"""Most numbers of a tile's activations; with n samples a tile has at most TILE_NUMBERS / n neurons."""
 
 
 class Tile(NamedTuple):
@@ -38,13 +28,16 @@ class Tile(NamedTuple):
 
 
 class SupportOperator(Protocol):
-    """The columns A_S of a sensing operator."""
+    """The columns A_S of a sensing operator. Sums over samples come back in float64."""
 
     def matvec(self, values: Tensor) -> Tensor:
-        """Return ``A_S values``, ``[|S|] -> [n]``."""
+        """Return ``A_S values``, ``[|S|] -> [n]``, in the dtype of the data."""
 
     def rmatvec(self, residual: Tensor) -> Tensor:
         """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
+
+    def normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``A_S^T A_S values`` and ``|A_S values|^2``, ``[|S|] -> [|S|], []``."""
 
 
 class SensingOperator(Protocol):
@@ -53,6 +46,10 @@ class SensingOperator(Protocol):
     @property
     def shape(self) -> tuple[int, int, int]:
         """``(n, rows, cols)``: samples, neurons and inputs; there are ``rows * cols`` coordinates."""
+
+    @property
+    def static(self) -> bool:
+        """Whether shapes may not depend on values; coordinates from ``rows * cols`` on then stand for none."""
 
     def columns(self, index: Tensor) -> SupportOperator:
         """Restrict to the coordinates ``index`` (int64 ascending, ``row * cols + col``)."""
@@ -67,8 +64,8 @@ class SensingOperator(Protocol):
         """Return A, shape ``[n, rows * cols]``. For tests only."""
 
 
-class GatedReLUOperator:
-    """The sensing operator of a fused two-layer ReLU network.
+class GatedOperator(ABC):
+    """The sensing operator of a fused two-layer ReLU network: what its forms for processors and GPUs share.
 
     Parameters
     ----------
@@ -85,53 +82,19 @@ class GatedReLUOperator:
         Most neurons handled at a time; bounds the working memory and changes results by rounding only.
     """
 
-    def __init__(
-        self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None, tile: int = TILE
-    ) -> None:
-        self._features, self._gates, self._m, self._signs = features, gates, m, signs
-        self._tile = max(1, min(tile, TILE_NUMBERS // max(1, features.shape[1])))
-        self._neurons = gates.neurons
-        self._masks: dict[int, Tensor] = {}
-        self._cached = 0
+    static: ClassVar[bool] = False
+
+    def __init__(self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None, tile: int) -> None:
+        self._features, self._gates, self._m, self._signs, self._tile = features, gates, m, signs, tile
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """``(n, m, d)``."""
         return self._features.shape[1], self._m, self._features.shape[0]
 
-    def columns(self, index: Tensor) -> GatedColumns | GatedNeurons:
-        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
-        d = self._features.shape[0]
-        neurons, place = torch.unique(index // d, return_inverse=True)
-        if len(neurons) * d <= DENSE_SUPPORT * len(index):
-            signs = None if self._signs is None else self._signs[neurons]
-            return GatedNeurons(self._features, place * d + index % d, self.masks(neurons), signs)
-        signs = None if self._signs is None else self._signs[index // d]
-        return GatedColumns(self._features, index % d, self.masks(neurons), place, signs)
-
     def matvec(self, weights: SparseMatrix) -> Tensor:
         """Return ``A w``, shape ``[n]``."""
         return self.columns(weights.index).matvec(weights.values)
-
-    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
-        """Yield ``X^T D_j residual`` for the live neurons, a tile at a time."""
-        for start in range(0, len(self._neurons), self._tile):
-            rows = self._neurons[start : start + self._tile]
-            values = (self._tile_mask(start) * residual) @ self._features.T
-            yield Tile(rows, values if self._signs is None else values * self._signs[rows, None])
-
-    def masks(self, neurons: Tensor) -> Tensor:
-        """Return ``1[X h_j > 0]`` of the given neurons (ascending), bool ``[len(neurons), n]``."""
-        out = torch.zeros(len(neurons), self._features.shape[1], dtype=torch.bool, device=self._features.device)
-        if not len(self._neurons):
-            return out
-        place = torch.searchsorted(self._neurons, neurons).clamp(max=len(self._neurons) - 1)
-        live = self._neurons[place] == neurons
-        block = place // self._tile
-        for b in torch.unique(block[live]).tolist():
-            here = torch.nonzero(live & (block == b)).flatten()
-            out[here] = self._tile_mask(b * self._tile)[place[here] - b * self._tile]
-        return out
 
     def dense(self) -> Tensor:
         """Return A, shape ``[n, m * d]``. For tests only."""
@@ -140,90 +103,50 @@ class GatedReLUOperator:
         signed = mask.to(x.dtype) if self._signs is None else mask * self._signs[:, None]
         return torch.einsum("jn,nd->njd", signed, x).reshape(x.shape[0], -1)
 
-    def _tile_mask(self, start: int) -> Tensor:
-        """Masks of one tile of live neurons, ``[t, n]``; kept while the cache has room."""
-        if start in self._masks:
-            return self._masks[start]
-        directions = self._gates.directions(self._neurons[start : start + self._tile])
-        mask = directions @ self._features > 0
-        if self._cached + mask.numel() <= CACHE_BYTES:
-            self._masks[start] = mask
-            self._cached += mask.numel()
-        return mask
+    @abstractmethod
+    def columns(self, index: Tensor) -> SupportOperator:
+        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
+
+    @abstractmethod
+    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
+        """Yield ``X^T D_j residual`` for the live neurons, a tile at a time."""
+
+    @abstractmethod
+    def masks(self, neurons: Tensor) -> Tensor:
+        """Return ``1[X h_j > 0]`` of the given neurons (ascending), bool ``[len(neurons), n]``."""
 
 
-class GatedColumns:
-    """Columns of a gated ReLU operator: feature ``col`` masked by its neuron's gate.
+def by_neuron(signs: Tensor | None, neurons: Tensor) -> Tensor | None:
+    """Signs of the given neurons, those past the last one included, whose weights are zero anyhow."""
+    return None if signs is None else signs[neurons.clamp(max=len(signs) - 1)]
 
-    The masked columns are held when they fit in ``CACHE_BYTES``; otherwise they are rebuilt in chunks of samples
-    at every product. Masks of the support's neurons, one byte a sample and neuron, are held in any case.
-    """
 
-    def __init__(self, features: Tensor, col: Tensor, mask: Tensor, place: Tensor, signs: Tensor | None) -> None:
-        self._features, self._col, self._mask, self._place, self._signs = features, col, mask, place, signs
-        n = features.shape[1]
-        sample_bytes = max(1, len(col)) * features.element_size()
-        step = max(1, CACHE_BYTES // sample_bytes)
-        self._chunks = [slice(a, min(a + step, n)) for a in range(0, n, step)]
-        self._held = self._build(self._chunks[0]) if len(self._chunks) == 1 else None
+class MatrixColumns:
+    """Columns that are there, one after the other in memory: ``A_S^T``, ``[|S|, n]``."""
+
+    def __init__(self, columns: Tensor, signs: Tensor | None = None) -> None:
+        self._columns, self._signs = columns, signs
 
     def matvec(self, values: Tensor) -> Tensor:
         """Return ``A_S values``, ``[|S|] -> [n]``."""
         signed = values if self._signs is None else values * self._signs
-        return torch.cat([signed @ self._block(chunk) for chunk in self._chunks])
+        return signed.to(self._columns.dtype) @ self._columns
 
     def rmatvec(self, residual: Tensor) -> Tensor:
         """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
-        out = residual.new_zeros(len(self._col))
-        for chunk in self._chunks:
-            out += self._block(chunk) @ residual[chunk]
+        out = (self._columns @ residual).double()
         return out if self._signs is None else out * self._signs
 
-    def _block(self, chunk: slice) -> Tensor:
-        return self._build(chunk) if self._held is None else self._held
-
-    def _build(self, chunk: slice) -> Tensor:
-        """Masked columns of the samples in ``chunk``, shape ``[|S|, chunk]``."""
-        block = self._features[:, chunk].index_select(0, self._col)
-        return block.mul_(self._mask[:, chunk].index_select(0, self._place))
-
-
-class GatedNeurons:
-    """Columns of a gated ReLU operator that fill their neurons well: products with whole neurons, then masks.
-
-    A dense product reads every feature once for all neurons, where columns are read one by one.
-
-    Parameters
-    ----------
-    features
-        Inputs feature by feature, ``[d, n]``.
-    index
-        Coordinates of the columns among those of the neurons at hand, int64 ascending ``[|S|]``.
-    mask
-        Masks of these neurons, bool ``[neurons, n]``.
-    signs
-        Their output signs, ``[neurons]``, or None.
-    """
-
-    def __init__(self, features: Tensor, index: Tensor, mask: Tensor, signs: Tensor | None) -> None:
-        self._features, self._index = features, index
-        self._mask = mask.to(features.dtype)
-        if signs is not None:
-            self._mask *= signs[:, None]
-
-    def matvec(self, values: Tensor) -> Tensor:
-        """Return ``A_S values``, ``[|S|] -> [n]``."""
-        weights = values.new_zeros(len(self._mask) * len(self._features))
-        weights[self._index] = values
-        return (weights.view(len(self._mask), len(self._features)) @ self._features).mul_(self._mask).sum(dim=0)
-
-    def rmatvec(self, residual: Tensor) -> Tensor:
-        """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
-        return ((self._mask * residual) @ self._features.T).flatten()[self._index]
+    def normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``A_S^T A_S values`` and ``|A_S values|^2``."""
+        image = self.matvec(values)
+        return self.rmatvec(image), torch.linalg.vector_norm(image, dtype=torch.float64) ** 2
 
 
 class DenseOperator:
     """A matrix that is there, such as Gaussian sensing: ``A`` of shape ``[n, N]`` as one row of ``N`` coordinates."""
+
+    static: ClassVar[bool] = False
 
     def __init__(self, matrix: Tensor) -> None:
         self._matrix = matrix
@@ -233,9 +156,9 @@ class DenseOperator:
         """``(n, 1, N)``."""
         return self._matrix.shape[0], 1, self._matrix.shape[1]
 
-    def columns(self, index: Tensor) -> DenseColumns:
+    def columns(self, index: Tensor) -> MatrixColumns:
         """Restrict to the coordinates ``index``."""
-        return DenseColumns(self._matrix[:, index])
+        return MatrixColumns(self._matrix.T[index])
 
     def matvec(self, weights: SparseMatrix) -> Tensor:
         """Return ``A w``, shape ``[n]``."""
@@ -248,18 +171,3 @@ class DenseOperator:
     def dense(self) -> Tensor:
         """Return A, shape ``[n, N]``. For tests only."""
         return self._matrix
-
-
-class DenseColumns:
-    """Columns of a matrix, ``[n, |S|]``."""
-
-    def __init__(self, columns: Tensor) -> None:
-        self._columns = columns
-
-    def matvec(self, values: Tensor) -> Tensor:
-        """Return ``A_S values``, ``[|S|] -> [n]``."""
-        return self._columns @ values
-
-    def rmatvec(self, residual: Tensor) -> Tensor:
-        """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
-        return residual @ self._columns

@@ -57,24 +57,47 @@ class SparseMatrix:
         """Column of each entry, int64 ``[nnz]``."""
         return self.index % self.cols
 
+    def equals(self, other: SparseMatrix) -> bool:
+        """Whether both store the same entries."""
+        return torch.equal(self.index, other.index) and torch.equal(self.values, other.values)
+
     def live_rows(self) -> Tensor:
         """Rows with at least one nonzero, int64, ascending."""
         live: Tensor = torch.unique(self.row[self.values != 0])
         return live
 
+    def row_slots(self) -> Tensor:
+        """Rows with a stored entry, int64 ascending ``[min(len(index), rows)]``; excess slots count on from ``rows``.
+
+        The number of slots does not depend on the values, so that a GPU need not wait for it.
+        """
+        slots, row = min(len(self.index), self.rows), self.row
+        out = self.rows + torch.arange(slots, device=row.device)
+        if slots:
+            first = torch.ones_like(row, dtype=torch.bool)
+            first[1:] = row[1:] != row[:-1]
+            place = (first.cumsum(0) - 1).clamp(max=slots - 1)
+            out.scatter_reduce_(0, place, row, "amin")
+        return out
+
     def dense_rows(self, ids: Tensor) -> Tensor:
         """Return the rows ``ids`` (ascending) as a dense matrix, shape ``[len(ids), cols]``."""
-        out = self.values.new_zeros(len(ids), self.cols)
-        if len(ids) and len(self.index):
+        out = self.values.new_zeros(len(ids) + 1, self.cols)
+        if len(ids):
             row = self.row
             place = torch.searchsorted(ids, row).clamp(max=len(ids) - 1)
-            hit = ids[place] == row
-            out[place[hit], self.col[hit]] = self.values[hit]
-        return out
+            # Entries of other rows go to a row of their own, which is cut off.
+            out[torch.where(ids[place] == row, place, len(ids)), self.col] = self.values
+        return out[:-1]
 
     def dense(self) -> Tensor:
         """Return the whole matrix, shape ``[rows, cols]``. For tests and small networks."""
         return self.dense_rows(torch.arange(self.rows, device=self.index.device))
+
+    def compact(self) -> SparseMatrix:
+        """Return the matrix without stored zeros, and without entries past its end, which stand for none."""
+        keep = (self.values != 0) & (self.index < self.rows * self.cols)
+        return SparseMatrix(self.index[keep], self.values[keep], self.rows, self.cols)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> SparseMatrix:
         """Return a copy on another device or in another dtype."""

@@ -18,18 +18,19 @@ CURVATURE_FLOOR = 1e-8  # keeps the exact step finite when A g = 0
 LADDER = 60  # doublings or halvings of a searched step, at most
 
 
-def squared_norm(x: Tensor) -> float:
-    """``|x|^2`` accumulated in float64."""
-    return float(torch.linalg.vector_norm(x, dtype=torch.float64) ** 2)
+def squared_norm(x: Tensor) -> Tensor:
+    """``|x|^2`` accumulated in float64, shape ``[]``."""
+    norm: Tensor = torch.linalg.vector_norm(x, dtype=torch.float64)
+    return norm.square()
 
 
-def exact_step(operator: SupportOperator, gradient: Tensor) -> float:
-    """Exact line search on the support, ``|g|^2 / (|A_S g|^2 + 1e-8)`` (P1, accelerated IHT).
+def exact_step(operator: SupportOperator, gradient: Tensor) -> Tensor:
+    """Exact line search on the support, ``|g|^2 / (|A_S g|^2 + 1e-8)`` (P1, accelerated IHT), float64 ``[]``.
 
     Returns ``FIRST_STEP`` when the support is empty.
     """
     if not len(gradient):
-        return FIRST_STEP
+        return torch.full((), FIRST_STEP, dtype=torch.float64, device=gradient.device)
     return squared_norm(gradient) / (squared_norm(operator.matvec(gradient)) + CURVATURE_FLOOR)
 
 
@@ -71,8 +72,9 @@ class Refinement:
     """Gradient steps on a fixed support with Armijo backtracking (P1, accelerated IHT, step 3).
 
     On a fixed support f(w) = |A_S w - y|^2 is quadratic, so the decrease of a trial step is known exactly,
-    ``f(w) - f(w - mu g) = 2 mu |g|^2 - mu^2 |A_S g|^2`` with ``g = A_S^T r``; one product with A_S decides any
-    number of halvings, and the residual is updated instead of recomputed.
+    ``f(w) - f(w - mu g) = 2 mu |g|^2 - mu^2 |A_S g|^2`` with ``g = A_S^T r``. One pass over the data gives both
+    ``A_S^T A_S g`` and ``|A_S g|^2``: the latter decides any number of halvings, the former updates the gradient. No
+    decision is taken on the host, so that a GPU need not wait.
 
     Attributes
     ----------
@@ -88,21 +90,20 @@ class Refinement:
     decrease: float = 0.9
     halvings: int = 10
 
-    def __call__(self, operator: SupportOperator, values: Tensor, residual: Tensor, step: float) -> Tensor:
+    def __call__(self, operator: SupportOperator, values: Tensor, residual: Tensor, step: Tensor) -> Tensor:
         """Refine ``values`` (``[|S|]``), whose residual ``A_S values - y`` is ``residual`` (``[n]``).
 
         The step is shared by the inner steps and only shrinks.
         """
-        start = values
+        refined, gradient = values.double(), operator.rmatvec(residual).double()
+        failed = torch.zeros((), dtype=torch.bool, device=values.device)
+        fractions = torch.exp2(-torch.arange(self.halvings + 1.0, dtype=torch.float64, device=values.device))
         for _ in range(self.steps):
-            gradient = operator.rmatvec(residual)
-            image = operator.matvec(gradient)
-            slope, curvature = squared_norm(gradient), squared_norm(image)
-            failed = 0
-            while step * curvature > (2.0 - self.decrease) * slope:
-                if failed == self.halvings:
-                    return start
-                step, failed = step / 2.0, failed + 1
-            values = values - step * gradient
-            residual = residual - step * image
-        return values
+            change, curvature = operator.normal(gradient)
+            # Refused steps come first: what is refused stays refused when it is doubled.
+            refused = step * fractions * curvature > (2.0 - self.decrease) * squared_norm(gradient)
+            failed = failed | refused[-1]
+            step = step * torch.exp2(-refused.sum().double())
+            refined = refined - step * gradient
+            gradient = gradient - step * change
+        return torch.where(failed, values, refined.to(values.dtype))

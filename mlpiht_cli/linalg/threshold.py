@@ -6,6 +6,19 @@ import torch
 from torch import Tensor
 
 
+def _kept(values: Tensor, s: int) -> Tensor:
+    """Whether each entry is among the ``s`` nonzero ones of largest magnitude, bool ``[N]``."""
+    if s < 1:
+        raise ValueError(f"the budget s must be at least 1, got {s}")
+    magnitude = values.abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+    if s >= magnitude.numel():
+        return magnitude > 0
+    least = torch.topk(magnitude, s, sorted=True).values[-1]
+    above, ties = magnitude > least, magnitude == least
+    room = s - above.sum()
+    return (above | (ties & (ties.cumsum(0) <= room))) & (magnitude > 0)
+
+
 def top_s(values: Tensor, s: int) -> Tensor:
     """Positions of the ``s`` nonzero entries of largest magnitude, in ascending order.
 
@@ -25,28 +38,34 @@ def top_s(values: Tensor, s: int) -> Tensor:
     Tensor
         int64 positions, shape ``[<= s]``.
     """
-    if s < 1:
-        raise ValueError(f"the budget s must be at least 1, got {s}")
-    magnitude = values.abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
-    if s < magnitude.numel():
-        least = torch.topk(magnitude, s, sorted=True).values[-1]
-        above = magnitude > least
-        room = s - above.sum()
-        ties = magnitude == least
-        keep = above | (ties & (ties.cumsum(0) <= room))
-    else:
-        keep = torch.ones_like(magnitude, dtype=torch.bool)
-    return torch.nonzero(keep & (magnitude > 0)).flatten()
+    return torch.nonzero(_kept(values, s)).flatten()
+
+
+def top_s_padded(values: Tensor, s: int) -> Tensor:
+    """Return :func:`top_s`, filled up to ``min(s, N)`` positions with ``N``: its shape depends on no value."""
+    kept, size = _kept(values, s), min(s, values.numel())
+    out = torch.full((size + 1,), values.numel(), device=values.device)
+    place = torch.where(kept, kept.cumsum(0) - 1, size)
+    out.scatter_reduce_(0, place, torch.arange(values.numel(), device=values.device), "amin")
+    return out[:size]
 
 
 class StreamedTopS:
     """The ``s`` largest entries of a vector that arrives in tiles of ascending index.
 
     Equal to :func:`top_s` of the whole vector, ties included, while holding at most ``s`` entries and one tile.
+
+    Parameters
+    ----------
+    s
+        Budget.
+    padding
+        None; or the index of entries that fill up a result of too few nonzeros, with zeros as values, so that its shape
+        does not depend on the values. It is above all indices.
     """
 
-    def __init__(self, s: int) -> None:
-        self.s = s
+    def __init__(self, s: int, padding: int | None = None) -> None:
+        self.s, self._padding = s, padding
         self._index: Tensor | None = None
         self._values: Tensor | None = None
 
@@ -55,7 +74,12 @@ class StreamedTopS:
         if self._index is not None and self._values is not None:
             index = torch.cat([self._index, index])
             values = torch.cat([self._values, values])
-        keep = top_s(values, self.s)
+        if self._padding is None:
+            keep = top_s(values, self.s)
+        else:
+            keep = top_s_padded(values, self.s)
+            index = torch.cat([index, index.new_full((1,), self._padding)])
+            values = torch.cat([values, values.new_zeros(1)])
         self._index, self._values = index[keep], values[keep]
 
     def result(self) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 from mlpiht_cli.batches import Batches
+from mlpiht_cli.linalg.gated import compiled, gated_operator
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, WeightGates
-from mlpiht_cli.linalg.operators import GatedReLUOperator, SensingOperator
+from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
@@ -25,7 +26,7 @@ from mlpiht_cli.solvers.layerwise import LayeredSolver
 
 def iht_step(
     operator: SensingOperator, y: Tensor, weights: SparseMatrix, s: int, refine: Refinement
-) -> tuple[SparseMatrix, float]:
+) -> tuple[SparseMatrix, Tensor]:
     """One step of accelerated IHT on ``f(w) = |A w - y|^2``.
 
     Gradient step with the exact line search of the current support, global top-s, refinement on the kept
@@ -34,18 +35,18 @@ def iht_step(
     Returns
     -------
     tuple
-        The new weights, with at most ``s`` nonzeros, and ``f`` at the *old* ones.
+        The new weights, with at most ``s`` nonzeros, and ``f`` at the *old* ones (``[]``).
     """
     support = operator.columns(weights.index)
     residual = support.matvec(weights.values) - y
     step = exact_step(support, support.rmatvec(residual))
     del support  # its columns would stay beside the new ones
-    top = StreamedTopS(s)
+    top = StreamedTopS(s, weights.rows * weights.cols if operator.static else None)
     for tile in operator.rmatvec(residual):
         moved = weights.dense_rows(tile.rows) - step * tile.values
         top.push(coordinates(tile.rows, weights.cols), moved.flatten())
-    index, values = top.result()
-    kept = operator.columns(index)
+    index, found = top.result()
+    kept, values = operator.columns(index), found.to(y.dtype)
     values = refine(kept, values, kept.matvec(values) - y, step)
     return SparseMatrix(index, values, weights.rows, weights.cols), squared_norm(residual)
 
@@ -54,7 +55,7 @@ class IHT(LayeredSolver):
     """Iterative hard thresholding: never more than ``s`` nonzero weights, from the first step to the last.
 
     The hidden weights are fused with the output weights, whose signs are fixed; see
-    :class:`~mlpiht_cli.linalg.operators.GatedReLUOperator`.
+    :mod:`mlpiht_cli.linalg.operators`.
     """
 
     version: ClassVar[int] = 1
@@ -83,32 +84,30 @@ class IHT(LayeredSolver):
         return None
 
     def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Run IHT with one hidden layer."""
+        """Run IHT with one hidden layer.
+
+        Stops early when nothing can change any more: every neuron is dead, or a step on all samples gave back the
+        weights that its gates come from.
+        """
         problem = problem.to(problem.x.device, DTYPES[self.dtype])
-        signs = self._signs(m, problem.x)
         random = RandomGates(streams.gates(problem.d), m, problem.x)
-        gates: GateRule = random
-        weights = SparseMatrix.zeros(m, problem.d, problem.x)
-        refine = Refinement(self.inner_steps)
+        state = _State(self, random, SparseMatrix.zeros(m, problem.d, problem.x), budget)
         history: list[float] = []
         settled = 0
         for turn in self._turns(problem, streams):
-            if turn.refresh:
-                gates = WeightGates(weights)
-            if not len(gates.neurons):
-                break  # every neuron is dead: nothing can change any more
-            operator = GatedReLUOperator(turn.features, gates, m, signs)
-            before = weights
-            weights, loss = iht_step(operator, turn.y, weights, budget, refine)
+            if state.is_over(turn):
+                break
+            before = state.weights
+            loss = state.advance(turn)
             history.append(loss / len(turn.y))
-            if not torch.equal(before.index, weights.index):
+            if not torch.equal(before.index, state.weights.index):
                 settled = len(history)
             callback(len(history), history[-1])
-            if not finite(loss, float(weights.values.sum())):
+            if not finite(loss, float(state.weights.values.sum())):
                 reason = f"the loss or the weights left the finite numbers at step {len(history)}"
-                empty = SparseMLP((SparseMatrix.zeros(m, problem.d, problem.x),), signs)
+                empty = self._model(SparseMatrix.zeros(m, problem.d, problem.x), random)
                 return Fit(empty, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
-        model = SparseMLP((weights,), signs, self._frozen_gates(random, weights))
+        model = self._model(state.weights.compact(), random)
         return Fit(model, budget, len(history), Status.OK, settled, tuple(history))
 
     def _turns(self, problem: Problem, streams: Streams) -> Iterator[_Turn]:
@@ -124,20 +123,23 @@ class IHT(LayeredSolver):
                 yield _Turn(x.T.contiguous() if full is None else full, y[:, 0], refresh)
                 count += 1
 
-    def _signs(self, m: int, like: Tensor) -> Tensor:
-        signs = torch.ones(m, dtype=like.dtype, device=like.device)
-        if self.signs == "alternating":
-            signs[1::2] = -1.0
+    def output_signs(self, m: int, like: Tensor) -> Tensor:
+        """Fixed output signs ``[m]``; equal ones take the memory of one."""
+        ones = torch.ones(1, dtype=like.dtype, device=like.device).expand(m)
+        if self.signs == "positive":
+            return ones
+        signs = ones.clone()
+        signs[1::2] = -1.0
         return signs
 
-    def _frozen_gates(self, random: RandomGates, weights: SparseMatrix) -> SparseMatrix | None:
-        """Gate vectors of the live neurons when they stay fixed: the model is then a gated network."""
-        if self.gates == "sequential":
-            return None
-        live = weights.live_rows()
-        return SparseMatrix(
-            coordinates(live, weights.cols), random.directions(live).flatten(), weights.rows, weights.cols
-        )
+    def _model(self, weights: SparseMatrix, random: RandomGates) -> SparseMLP:
+        """Network of the weights; a gated one when the gates stay fixed."""
+        gates = None
+        if self.gates == "fixed":
+            live = weights.live_rows()
+            index = coordinates(live, weights.cols)
+            gates = SparseMatrix(index, random.directions(live).flatten(), weights.rows, weights.cols)
+        return SparseMLP((weights,), self.output_signs(weights.rows, weights.values), gates)
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,39 @@ class _Turn:
     features: Tensor
     y: Tensor
     refresh: bool
+
+
+class _State:
+    """What a fit carries from step to step: weights, gates, and the operator as long as it stays the same."""
+
+    def __init__(self, method: IHT, random: RandomGates, weights: SparseMatrix, s: int) -> None:
+        self._s, self._refine = s, Refinement(method.inner_steps)
+        self._follows = method.gates == "sequential"
+        self._signs = None if method.signs == "positive" else method.output_signs(weights.rows, weights.values)
+        self._gates: GateRule = random
+        self._source: SparseMatrix | None = None  # the weights that the gates follow
+        self._operator: GatedOperator | None = None
+        self._features: Tensor | None = None
+        self._before: SparseMatrix | None = None
+        self.weights = weights
+
+    def is_over(self, turn: _Turn) -> bool:
+        """Whether no step can change anything any more."""
+        source = self.weights if turn.refresh else self._source
+        if source is not None and not source.nnz:
+            return True  # all neurons are dead
+        if turn.features is not self._features or self._before is None or not self.weights.equals(self._before):
+            return False
+        return not self._follows or (source is not None and self.weights.equals(source))
+
+    def advance(self, turn: _Turn) -> float:
+        """Take a step and return the loss before it."""
+        if turn.refresh:
+            self._source = self.weights
+            self._gates = WeightGates(self.weights, static=not compiled(turn.features.device))
+        if turn.refresh or turn.features is not self._features or self._operator is None:
+            self._features = turn.features
+            self._operator = gated_operator(turn.features, self._gates, self.weights.rows, self._signs)
+        self._before = self.weights
+        self.weights, loss = iht_step(self._operator, turn.y, self.weights, self._s, self._refine)
+        return float(loss)

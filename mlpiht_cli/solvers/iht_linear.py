@@ -48,9 +48,9 @@ class IHTLinear(MethodByBudget):
         for step in range(1, self.steps + 1):
             before = weights
             weights, loss = iht_step(operator, problem.y[:, 0], weights, budget, refine)
-            history.append(loss / problem.n)
+            history.append(float(loss) / problem.n)
             callback(step, history[-1])
-            if not finite(loss, float(weights.values.sum())):
+            if not finite(float(loss), float(weights.values.sum())):
                 reason = f"the loss or the weights left the finite numbers at step {step}"
                 return Fit(SparseMLP((zero,)), budget, step, Status.DIVERGED, history=tuple(history), reason=reason)
             if not torch.equal(before.index, weights.index):

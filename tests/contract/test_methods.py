@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from mlpiht_cli.linalg.gated import BACKEND
 from mlpiht_cli.method import Fit, Method, Shape, Status
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.registry import METHODS
@@ -29,6 +30,12 @@ def planted(k: int = 1) -> Problem:
 @pytest.fixture
 def problem() -> Problem:
     return planted()
+
+
+@pytest.fixture(params=["compiled", "torch"], autouse=True)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both forms of the kernels keep the promises; the torch form is the one that GPUs run."""
+    monkeypatch.setenv(BACKEND, request.param)
 
 
 @pytest.fixture(params=METHODS)

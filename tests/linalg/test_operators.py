@@ -1,6 +1,8 @@
-"""The implicit operator against its dense twin, built here from the definition in a few lines of NumPy."""
+"""The implicit operators against their dense twin, built here from the definition in a few lines of NumPy."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,14 +10,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.linalg import operators
+from mlpiht_cli.linalg import compiled, gated
+from mlpiht_cli.linalg.compiled import CompiledOperator
+from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
-from mlpiht_cli.linalg.operators import DenseOperator, GatedReLUOperator
+from mlpiht_cli.linalg.operators import DenseOperator, GatedOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 
 N, M, D = 37, 6, 5
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
+BACKENDS = {"compiled": CompiledOperator, "torch": TorchOperator}
+
+each_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
 def dense_twin(x: np.ndarray, gates: np.ndarray, signs: np.ndarray) -> np.ndarray:
@@ -26,7 +33,7 @@ def inputs(dtype: torch.dtype, n: int = N, d: int = D) -> torch.Tensor:
     return torch.from_numpy(np.random.RandomState(0).normal(size=(n, d))).to(dtype)
 
 
-def gate_matrix(kind: str, x: torch.Tensor, m: int) -> tuple[object, np.ndarray]:
+def gate_matrix(kind: str, x: torch.Tensor, m: int, static: bool = False) -> tuple[Any, np.ndarray]:
     """A gate rule and its vectors: random ones, or sparse ones of which every second is zero (dead)."""
     if kind == "random":
         stream = Streams(3).gates(x.shape[1])
@@ -36,103 +43,169 @@ def gate_matrix(kind: str, x: torch.Tensor, m: int) -> tuple[object, np.ndarray]
     h[:, 0] = 0.0
     if kind == "all dead":
         h[:] = 0.0
-    return WeightGates(SparseMatrix.from_dense(torch.from_numpy(h).to(x.dtype))), h
+    return WeightGates(SparseMatrix.from_dense(torch.from_numpy(h).to(x.dtype)), static), h
 
 
+def dense_rmatvec(operator: Any, residual: torch.Tensor) -> np.ndarray:
+    """All of ``A^T r``, with checks of the order of the tiles."""
+    _, m, d = operator.shape
+    full, seen = np.zeros((m, d)), []
+    for tile in operator.rmatvec(residual):
+        seen += tile.rows.tolist()
+        real = tile.rows.numpy() < m
+        assert not tile.values.numpy()[~real].any(), "neurons past the last one are there to fill up"
+        full[tile.rows.numpy()[real]] = tile.values.numpy()[real]
+    assert seen == sorted(set(seen))
+    return full.flatten()
+
+
+@each_backend
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("tile", [1, 3, 100])
 @pytest.mark.parametrize("kind", ["random", "weights", "all dead"])
 @pytest.mark.parametrize("signed", [False, True])
-def test_products_equal_the_dense_twin(dtype: torch.dtype, tile: int, kind: str, signed: bool) -> None:
+def test_products_equal_the_dense_twin(backend: str, dtype: torch.dtype, tile: int, kind: str, signed: bool) -> None:
     x = inputs(dtype)
-    gates, h = gate_matrix(kind, x, M)
+    gates, h = gate_matrix(kind, x, M, static=backend == "torch")
     signs = torch.tensor([1.0, -1.0] * (M // 2), dtype=dtype) if signed else None
-    operator = GatedReLUOperator(x.T.contiguous(), gates, M, signs, tile)
+    operator = BACKENDS[backend](x.T.contiguous(), gates, M, signs, tile)
     a = dense_twin(x.double().numpy(), h, np.ones(M) if signs is None else signs.numpy())
     rng = np.random.RandomState(2)
     w = rng.normal(size=(M, D)) * (rng.uniform(size=(M, D)) < 0.4)
     r = torch.from_numpy(rng.normal(size=N)).to(dtype)
     near = {"atol": TOLERANCE[dtype] * N, "rtol": TOLERANCE[dtype]}
 
+    assert operator.shape == (N, M, D)
     np.testing.assert_allclose(operator.dense().numpy(), a, **near)
     weights = SparseMatrix.from_dense(torch.from_numpy(w).to(dtype))
     np.testing.assert_allclose(operator.matvec(weights).numpy(), a @ w.flatten(), **near)
-    full = np.zeros((M, D))
-    seen: list[int] = []
-    for piece in operator.rmatvec(r):
-        assert len(piece.rows) <= tile
-        seen += piece.rows.tolist()
-        full[piece.rows.numpy()] = piece.values.numpy()
-    assert seen == sorted(set(seen))
-    np.testing.assert_allclose(full.flatten(), a.T @ r.double().numpy(), **near)
-    support = operator.columns(weights.index)
-    assert operator.shape == (N, M, D)
-    np.testing.assert_allclose(support.rmatvec(r).numpy(), (a.T @ r.double().numpy())[weights.index.numpy()], **near)
+    assert all(len(piece.rows) <= tile for piece in operator.rmatvec(r))
+    back = a.T @ r.double().numpy()
+    np.testing.assert_allclose(dense_rmatvec(operator, r), back, **near)
+    support, kept = operator.columns(weights.index), weights.index.numpy()
+    np.testing.assert_allclose(support.rmatvec(r).numpy(), back[kept], **near)
+    image, (normal, square) = a @ w.flatten(), support.normal(weights.values)
+    assert normal.dtype == square.dtype == torch.float64
+    np.testing.assert_allclose(normal.numpy(), (a.T @ image)[kept], **near)
+    np.testing.assert_allclose(float(square), image @ image, **near)
 
 
-@pytest.mark.parametrize("signed", [False, True])
-def test_both_ways_of_holding_a_support_are_the_same(monkeypatch: pytest.MonkeyPatch, signed: bool) -> None:
-    """Column by column, or whole neurons where the support fills them."""
-    x = inputs(torch.float64)
-    signs = torch.tensor([1.0, -1.0] * M, dtype=torch.float64)[:M] if signed else None
-    operator = GatedReLUOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M, signs)
-    index = torch.tensor([0, 1, D + 1, 3 * D, 3 * D + 2])
+# Chunks, panels and tiles of all kinds: full, broken, one sample, one neuron, more panels than chunks.
+sizes = st.tuples(st.integers(1, 300), st.integers(1, 9), st.integers(1, 11))
+
+
+@given(sizes, st.integers(1, 11), st.integers(1, 64), st.integers(1, 5), st.integers(0, 10**6))
+def test_backends_agree_on_any_shape(
+    shape: tuple[int, int, int], tile: int, words: int, panels: int, seed: int
+) -> None:
+    n, m, d = shape
+    rng = np.random.RandomState(seed)
+    x = torch.from_numpy(rng.normal(size=(n, d)))
+    h = rng.normal(size=(m, d)) * (rng.uniform(size=(m, d)) < rng.choice([0.1, 0.5, 1.0]))
+    rule = WeightGates(SparseMatrix.from_dense(torch.from_numpy(h)))
+    index = torch.from_numpy(np.flatnonzero(rng.uniform(size=m * d) < 0.3))
+    values, residual = torch.from_numpy(rng.normal(size=len(index))), torch.from_numpy(rng.normal(size=n))
     results = []
-    for most in (0, 1000):
-        monkeypatch.setattr(operators, "DENSE_SUPPORT", most)
-        support = operator.columns(index)
-        results.append((type(support), support.matvec(torch.arange(5.0).double()), support.rmatvec(x[:, 0])))
-    (first, *narrow), (second, *wide) = results
-    assert first is not second
-    for a, b in zip(narrow, wide, strict=True):
-        torch.testing.assert_close(a, b)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "CHUNK_BYTES", 32 * 8 * words)
+        patch.setattr(compiled, "PANELS", panels)
+        for operator in (one(x.T.contiguous(), rule, m, None, tile) for one in BACKENDS.values()):
+            support = operator.columns(index)
+            products = support.matvec(values), support.rmatvec(residual), *support.normal(values)
+            results.append((*products, torch.from_numpy(dense_rmatvec(operator, residual))))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
-def test_an_empty_support_gives_zeros() -> None:
+@each_backend
+def test_an_empty_support_gives_zeros(backend: str) -> None:
     x = inputs(torch.float32)
-    operator = GatedReLUOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
+    operator = BACKENDS[backend](x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
     support = operator.columns(torch.empty(0, dtype=torch.int64))
     assert torch.equal(support.matvec(torch.empty(0)), torch.zeros(N))
     assert support.rmatvec(torch.ones(N)).shape == (0,)
+    assert float(support.normal(torch.empty(0))[1]) == 0.0
 
 
-def test_a_zero_gate_is_a_dead_neuron() -> None:
+@each_backend
+def test_a_zero_gate_is_a_dead_neuron(backend: str) -> None:
     x = torch.ones(4, 2)
     gates = WeightGates(SparseMatrix.from_dense(torch.tensor([[0.0, 0.0], [1.0, 0.0]])))
-    operator = GatedReLUOperator(x.T.contiguous(), gates, 2)
+    operator = BACKENDS[backend](x.T.contiguous(), gates, 2)
     assert operator.dense()[:, :2].abs().sum() == 0
     assert torch.equal(operator.dense()[:, 2:], x)
 
 
-def test_a_sample_on_the_hinge_is_closed_since_the_indicator_is_strict() -> None:
+@each_backend
+def test_a_sample_on_the_hinge_is_closed_since_the_indicator_is_strict(backend: str) -> None:
     x = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
     gates = WeightGates(SparseMatrix.from_dense(torch.tensor([[1.0, 0.0]])))
-    operator = GatedReLUOperator(x.T.contiguous(), gates, 1)
+    operator = BACKENDS[backend](x.T.contiguous(), gates, 1)
     assert operator.dense().tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
+@each_backend
 @given(st.integers(1, 30), st.integers(1, 9), st.integers(1, 7), st.integers(1, 11), st.integers(0, 5))
-def test_adjoint_identity_holds_for_any_shape(n: int, m: int, d: int, tile: int, seed: int) -> None:
+def test_adjoint_identity_holds_for_any_shape(backend: str, n: int, m: int, d: int, tile: int, seed: int) -> None:
     """<A w, r> = <w, A^T r>."""
     x = inputs(torch.float64, n, d)
-    operator = GatedReLUOperator(x.T.contiguous(), RandomGates(Streams(seed).gates(d), m, x), m, tile=tile)
-    w = torch.from_numpy(np.random.RandomState(seed).normal(size=(m, d)))
+    operator = BACKENDS[backend](x.T.contiguous(), RandomGates(Streams(seed).gates(d), m, x), m, tile=tile)
+    w = np.random.RandomState(seed).normal(size=(m, d))
     r = torch.from_numpy(np.random.RandomState(seed + 1).normal(size=n))
-    left = operator.matvec(SparseMatrix.from_dense(w)) @ r
-    right = sum((piece.values * w[piece.rows]).sum() for piece in operator.rmatvec(r))
-    torch.testing.assert_close(left, torch.as_tensor(right))
+    left = operator.matvec(SparseMatrix.from_dense(torch.from_numpy(w))) @ r
+    np.testing.assert_allclose(float(left), dense_rmatvec(operator, r) @ w.flatten(), rtol=1e-9, atol=1e-9)
 
 
-def test_without_room_for_caches_the_products_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = inputs(torch.float64)
-    make = lambda: GatedReLUOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M, tile=2)  # noqa: E731
-    index, values = torch.tensor([0, 7, 29]), torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
-    r = torch.linspace(-1, 1, N, dtype=torch.float64)
-    roomy = make().columns(index)
-    monkeypatch.setattr(operators, "CACHE_BYTES", 100)
-    tight = make().columns(index)
-    torch.testing.assert_close(tight.matvec(values), roomy.matvec(values))
-    torch.testing.assert_close(tight.rmatvec(r), roomy.rmatvec(r))
+@each_backend
+def test_masks_that_are_not_held_are_the_same(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wide networks compute masks when they need them; few features make a network wide."""
+    x, m = inputs(torch.float64, 200, 2), 300
+
+    def products() -> list[torch.Tensor]:
+        operator = BACKENDS[backend](x.T.contiguous(), RandomGates(Streams(0).gates(2), m, x), m, tile=7)
+        support = operator.columns(torch.tensor([0, 1, 7, 29, 599]))
+        r = torch.linspace(-1, 1, 200, dtype=torch.float64)
+        return [
+            support.matvec(torch.arange(5.0).double()),
+            support.rmatvec(r),
+            torch.from_numpy(dense_rmatvec(operator, r)),
+            operator.masks(torch.arange(m)),
+        ]
+
+    monkeypatch.setattr(gated, "HELD_BYTES", 0)
+    short = products()
+    monkeypatch.setattr(gated, "HELD_BYTES", 2**28)
+    monkeypatch.setattr(compiled, "HELD_SHARE", 10**9)
+    for a, b in zip(short, products(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(short[3].numpy(), Streams(0).gates(2).rows(0, m) @ x.numpy().T > 0)
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    x = inputs(torch.float32, 50_000, 7)
+    operator = CompiledOperator(x.T.contiguous(), RandomGates(Streams(0).gates(7), M, x), M)
+    support, r = operator.columns(torch.tensor([0, 1, 9, 30, 41])), x[:, 3].contiguous()
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            products = support.matvec(torch.arange(5.0)), support.rmatvec(r), support.normal(torch.arange(5.0))[0]
+            results.append((*products, torch.from_numpy(dense_rmatvec(operator, r))))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_processors_run_the_compiled_operator_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = inputs(torch.float32)
+
+    def kind() -> type[GatedOperator]:
+        return type(gated_operator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M))
+
+    assert kind() is CompiledOperator
+    monkeypatch.setenv(BACKEND, "torch")
+    assert kind() is TorchOperator
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 10**6))
@@ -149,3 +222,4 @@ def test_a_dense_operator_is_its_matrix(n: int, d: int, share: float, seed: int)
     support = operator.columns(weights.index)
     np.testing.assert_allclose(support.matvec(weights.values).numpy(), a @ w, atol=1e-12)
     np.testing.assert_allclose(support.rmatvec(torch.from_numpy(r)).numpy(), a[:, w != 0].T @ r, atol=1e-12)
+    np.testing.assert_allclose(support.normal(weights.values)[0].numpy(), a[:, w != 0].T @ a @ w, atol=1e-10)

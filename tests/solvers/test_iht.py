@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from mlpiht_cli.linalg import operators
+from mlpiht_cli.linalg import compiled, gated
+from mlpiht_cli.linalg.gated import BACKEND, TorchOperator
+from mlpiht_cli.linalg.gates import RandomGates, WeightGates
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.stepsize import Refinement
 from mlpiht_cli.method import Fit, Shape, Status
 from mlpiht_cli.metrics import evaluate
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht import IHT, iht_step
 from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
@@ -58,9 +65,13 @@ def literal_step(x: np.ndarray, y: np.ndarray, w: np.ndarray, h: np.ndarray, s: 
     return v.reshape(m, d)
 
 
+@pytest.mark.parametrize("backend", ["compiled", "torch"])
 @pytest.mark.parametrize(("m", "s"), [(1, 3), (4, 6), (5, 40), (12, 7)])
 @pytest.mark.parametrize("period", [1, 3])
-def test_iterates_are_those_of_the_protocol(m: int, s: int, period: int) -> None:
+def test_iterates_are_those_of_the_protocol(
+    m: int, s: int, period: int, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BACKEND, backend)
     problem = planted(m, min(s, 8 * m), seed=2)
     x, y = problem.x.double().numpy(), problem.y[:, 0].double().numpy()
     w, h = np.zeros((m, 8)), Streams(5).gates(8).rows(0, m)
@@ -99,13 +110,71 @@ def test_the_history_is_the_loss_of_the_operator() -> None:
     assert longer.history[:5] == short.history
 
 
-@pytest.mark.parametrize("tile", [1, 3])
-def test_the_tile_size_changes_nothing_but_rounding(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["compiled", "torch"])
+@pytest.mark.parametrize(("tile", "words"), [(1, 1), (3, 2), (100, 64)])
+def test_tiles_and_chunks_change_nothing_but_rounding(
+    backend: str, tile: int, words: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = planted(7, 9, seed=0)
     base = run(IHT(steps=8, dtype="float64"), problem, 7, 9).model.layers[0].dense()
-    monkeypatch.setattr(operators, "TILE_NUMBERS", tile * problem.n)
+    monkeypatch.setenv(BACKEND, backend)
+    monkeypatch.setattr(gated, "TILE_NUMBERS", tile * problem.n)
+    monkeypatch.setattr(compiled, "TILE", tile)
+    monkeypatch.setattr(compiled, "CHUNK_BYTES", 32 * 8 * words)
     tiled = run(IHT(steps=8, dtype="float64"), problem, 7, 9).model.layers[0].dense()
     torch.testing.assert_close(tiled, base, rtol=1e-9, atol=1e-12)
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses what makes the host wait for a GPU: reading a value, and shapes that depend on values."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "equal.default", "is_nonzero")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert not any(name in str(func) for name in self.WAITS), f"{func} waits for the device"
+        if "index" in str(func):
+            parts = [part for arg in args if isinstance(arg, list | tuple) for part in arg]
+            assert not any(isinstance(p, torch.Tensor) and p.dtype == torch.bool for p in parts), (
+                "a mask waits"
+            )
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_guard_against_waiting_sees_waiting() -> None:
+    x = torch.arange(3.0)
+    for waits in (lambda: float(x[0]), lambda: x[x > 0], lambda: torch.unique(x), lambda: bool((x > 1).any())):
+        with NoWaiting(), pytest.raises(AssertionError, match="waits"):
+            waits()
+
+
+@pytest.mark.parametrize("start", ["random gates", "gates of weights"])
+def test_a_step_of_the_torch_form_never_waits_for_a_gpu(start: str) -> None:
+    """Run on tensors of the processor; a GPU would queue the same operations."""
+    m, s, problem = 6, 9, planted(6, 9, seed=0)
+    x, y = problem.x.T.contiguous(), problem.y[:, 0]
+    weights, gates = SparseMatrix.zeros(m, 8, x), RandomGates(Streams(0).gates(8), m, x)
+    operator = TorchOperator(x, gates, m)
+    if start == "gates of weights":
+        weights, _ = iht_step(operator, y, weights, s, Refinement())
+        with NoWaiting():
+            operator = TorchOperator(x, WeightGates(weights, static=True), m)
+    with NoWaiting():
+        iht_step(operator, y, weights, s, Refinement())
+
+
+@pytest.mark.parametrize("settings", [{}, {"gates": "fixed"}, {"gate_period": 3}])
+def test_stopping_early_gives_what_all_steps_give(settings: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fixed point is reached only where rounding lets it, as with a zero residual."""
+    x = torch.eye(4).repeat(8, 1)
+    y = x[:, :1].clone()
+    problem = Problem(x, y, x, y, "psnr", peak=1.0)
+    early = run(IHT.model_validate({**settings, "steps": 60}), problem, 3, 1)
+    monkeypatch.setattr(SparseMatrix, "equals", lambda self, other: False)
+    full = run(IHT.model_validate({**settings, "steps": 60}), problem, 3, 1)
+    assert early.iterations < full.iterations == 60
+    assert torch.equal(early.model.layers[0].dense(), full.model.layers[0].dense())
+    assert early.history == full.history[: len(early.history)]
+    assert set(full.history[len(early.history) :]) <= {early.history[-1]}
 
 
 def test_one_neuron_is_recovered_exactly() -> None:

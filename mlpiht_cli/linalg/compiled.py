@@ -1,0 +1,146 @@
+"""The gated ReLU operator on the processor, by compiled kernels: no float array of ``n x s`` or ``n x m`` numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mlpiht_cli.linalg import kernels
+from mlpiht_cli.linalg.gates import GateRule, WeightGates
+from mlpiht_cli.linalg.kernels import Masked, Support
+from mlpiht_cli.linalg.operators import GatedOperator, Tile, by_neuron
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.threads import share
+
+CHUNK_BYTES = 8192
+"""A feature's share of a chunk of samples: 2048 samples in float32. A hundred features then fit the second cache."""
+PANELS = 16
+"""Most shares that a sum over samples is split into, whatever the number of threads."""
+HELD_SHARE = 0.5
+"""Most memory that masks may take to be held, as a share of that of the features."""
+TILE = 64
+"""Most neurons whose products are held at a time."""
+
+
+class CompiledOperator(GatedOperator):
+    """The gated ReLU operator of :class:`~mlpiht_cli.linalg.operators.GatedOperator` with compiled products.
+
+    Masks are bits. They are held where they take no more than ``HELD_SHARE`` of the memory of the features, and are
+    computed when they are needed, a tile of neurons at a time, where they would take more: of wide random networks.
+    """
+
+    def __init__(
+        self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None, tile: int | None = None
+    ) -> None:
+        super().__init__(features, gates, m, signs, tile or TILE)
+        self._x = features.numpy()
+        n = features.shape[1]
+        self._words = max(1, min(CHUNK_BYTES // features.element_size(), n + -n % 32) // 32)
+        self._chunks = -(-n // (32 * self._words))
+        self._held: NDArray[np.uint32] | None = None
+
+    def columns(self, index: Tensor) -> CompiledColumns:
+        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
+        d = len(self._x)
+        neurons, counts = torch.unique_consecutive(index // d, return_counts=True)
+        start = np.concatenate([[0], counts.cumsum(0).numpy()])
+        bits, row = self._bits(neurons)
+        support = Support(start, (index % d).numpy(), row)
+        return CompiledColumns(Masked(self._x, bits), support, by_neuron(self._signs, index // d))
+
+    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
+        """Yield ``X^T D_j residual`` for the live neurons, a tile at a time, float64."""
+        for rows in self._gates.tiles(self._tile):
+            bits, places = self._bits(rows)
+            out = np.zeros((min(PANELS, self._chunks), len(rows), len(self._x)))
+            share(kernels.dense_adjoint, len(out), Masked(self._x, bits), places, residual.numpy(), out)
+            values = torch.from_numpy(out.sum(axis=0))
+            signs = by_neuron(self._signs, rows)
+            yield Tile(rows, values if signs is None else values * signs[:, None])
+
+    def masks(self, neurons: Tensor) -> Tensor:
+        """Return ``1[X h_j > 0]`` of the given neurons (ascending), bool ``[len(neurons), n]``."""
+        bits, row = self._bits(neurons)
+        n = self._x.shape[1]
+        runs = (bits[row][:, :, None, :] >> np.arange(32, dtype=np.uint32)[:, None]) & 1
+        return torch.from_numpy(runs.reshape(len(row), -1)[:, :n].astype(bool))
+
+    def _bits(self, neurons: Tensor) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Masks, and for each of the neurons (ascending) its row among them."""
+        count = self._gates.count
+        if count * self._chunks * self._words * 4 > HELD_SHARE * self._x.nbytes:
+            return self._computed(neurons), np.arange(len(neurons))
+        if self._held is None:
+            live = [self._computed(rows) for rows in self._gates.tiles(self._tile)]
+            self._held = np.concatenate([*live, self._empty(1)])  # the last row is that of all dead neurons
+        return self._held, self._gates.places(neurons).numpy()
+
+    def _empty(self, rows: int) -> NDArray[np.uint32]:
+        return np.zeros((rows, self._chunks, self._words), dtype=np.uint32)
+
+    def _computed(self, neurons: Tensor) -> NDArray[np.uint32]:
+        """Masks of the neurons, computed anew."""
+        bits = self._empty(len(neurons))
+        for first in range(0, len(neurons), self._tile):
+            part = Masked(self._x, bits[first : first + self._tile])
+            directions = self._gates.directions(neurons[first : first + self._tile]).numpy()
+            if 4 * np.count_nonzero(directions) > directions.size:
+                share(kernels.dense_gates, self._chunks, part, directions)
+            else:
+                row, col = np.nonzero(directions)
+                start = np.searchsorted(row, np.arange(len(directions) + 1))
+                support = Support(start, col, np.arange(len(directions)))
+                share(kernels.gates, self._chunks, part, support, directions[row, col])
+        return bits
+
+
+def warm_up() -> None:
+    """Load the kernels for both dtypes, or compile them where no earlier run has: some 15 seconds, once."""
+    for dtype in (torch.float32, torch.float64):
+        x = torch.eye(8, dtype=dtype)
+        for weights in (x, torch.ones_like(x)):
+            gates = WeightGates(SparseMatrix.from_dense(weights))
+            operator = CompiledOperator(x, gates, len(x))
+            support = operator.columns(torch.arange(4))
+            support.rmatvec(support.matvec(support.normal(x[0, :4])[0]))
+            list(operator.rmatvec(x[0]))
+
+
+class CompiledColumns:
+    """Columns of a :class:`CompiledOperator`, products in float64 sums; none of them is ever built."""
+
+    def __init__(self, data: Masked, support: Support, signs: Tensor | None) -> None:
+        self._data, self._support, self._signs = data, support, signs
+
+    def matvec(self, values: Tensor) -> Tensor:
+        """Return ``A_S values``, ``[|S|] -> [n]``, in the dtype of the features."""
+        out = np.empty(self._data.features.shape[1], self._data.features.dtype)
+        share(kernels.forward, self._data.bits.shape[1], self._data, self._support, self._given(values), out)
+        return torch.from_numpy(out)
+
+    def rmatvec(self, residual: Tensor) -> Tensor:
+        """Return ``A_S^T residual``, ``[n] -> [|S|]``, float64."""
+        out = self._sums(0)
+        share(kernels.adjoint, len(out), self._data, self._support, residual.numpy(), out)
+        return self._signed(torch.from_numpy(out.sum(axis=0)))
+
+    def normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``A_S^T A_S values`` (float64) and ``|A_S values|^2``, in one pass over the data."""
+        out = self._sums(1)
+        share(kernels.normal, len(out), self._data, self._support, self._given(values), out)
+        total = torch.from_numpy(out.sum(axis=0))
+        return self._signed(total[:-1]), total[-1]
+
+    def _sums(self, more: int) -> NDArray[np.float64]:
+        return np.zeros((min(PANELS, self._data.bits.shape[1]), len(self._support.col) + more))
+
+    def _given(self, values: Tensor) -> NDArray[np.floating]:
+        """Values with the signs of their neurons, in the dtype of the features."""
+        return self._signed(values).numpy().astype(self._data.features.dtype)
+
+    def _signed(self, values: Tensor) -> Tensor:
+        return values if self._signs is None else values * self._signs

@@ -1,0 +1,74 @@
+"""The gated ReLU operator in torch, for GPUs and as a cross-check of the compiled one; and the choice between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mlpiht_cli.linalg.gates import GateRule
+from mlpiht_cli.linalg.operators import GatedOperator, MatrixColumns, Tile, by_neuron
+
+BACKEND = "MLPIHT_BACKEND"
+"""Environment variable: ``torch`` runs the torch operator on the processor too."""
+TILE_NUMBERS = 2**26
+"""Most numbers of a tile's masked residuals; with n samples a tile has at most ``TILE_NUMBERS / n`` neurons."""
+HELD_BYTES = 2**28
+"""Most memory that one operator spends on masks, one byte each, which it could compute again."""
+
+
+class TorchOperator(GatedOperator):
+    """The gated ReLU operator as products of torch, without a wait of the host for the device.
+
+    Nothing here looks at values to decide on shapes (once the masks of the random gates fit ``HELD_BYTES``), so that
+    the steps of a fit queue up on a GPU. The columns of a support are built: ``n x |S|`` numbers.
+    """
+
+    static: ClassVar[bool] = True
+
+    def __init__(
+        self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None, tile: int | None = None
+    ) -> None:
+        n = features.shape[1]
+        super().__init__(features, gates, m, signs, tile or max(1, TILE_NUMBERS // n))
+        self._held: Tensor | None = None
+        if gates.count * n <= HELD_BYTES:
+            dead = torch.zeros(1, n, dtype=torch.bool, device=features.device)
+            self._held = torch.cat([*[self._computed(rows) for rows in gates.tiles(self._tile)], dead])
+
+    def columns(self, index: Tensor) -> MatrixColumns:
+        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
+        d = self._features.shape[0]
+        neurons = index // d
+        return MatrixColumns(self._features[index % d] * self.masks(neurons), by_neuron(self._signs, neurons))
+
+    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
+        """Yield ``X^T D_j residual`` for the live neurons, a tile at a time."""
+        for rows in self._gates.tiles(self._tile):
+            values = (self.masks(rows) * residual) @ self._features.T
+            signs = by_neuron(self._signs, rows)
+            yield Tile(rows, values if signs is None else values * signs[:, None])
+
+    def masks(self, neurons: Tensor) -> Tensor:
+        """Return ``1[X h_j > 0]`` of the given neurons (ascending), bool ``[len(neurons), n]``."""
+        return self._computed(neurons) if self._held is None else self._held[self._gates.places(neurons)]
+
+    def _computed(self, neurons: Tensor) -> Tensor:
+        return self._gates.directions(neurons) @ self._features > 0
+
+
+def gated_operator(features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None) -> GatedOperator:
+    """Return the operator of a fused two-layer ReLU network for the device of ``features``; see GatedOperator."""
+    if compiled(features.device):
+        from mlpiht_cli.linalg.compiled import CompiledOperator
+
+        return CompiledOperator(features, gates, m, signs)
+    return TorchOperator(features, gates, m, signs)
+
+
+def compiled(device: torch.device) -> bool:
+    """Whether compiled kernels work on this device and are not declined."""
+    return device.type == "cpu" and os.environ.get(BACKEND) != "torch"

@@ -1,0 +1,297 @@
+"""Compiled products of the gated ReLU operator, fused and blocked over samples: one thread's share each.
+
+Features are stored feature by feature (``X^T``, ``[d, n]``), so that a loop over samples reads memory in order and
+fills the vector units. Samples are taken a chunk at a time; a chunk's features stay in the cache while all neurons use
+them, and its activations, masks and images live in buffers of one chunk: no float array of ``n x s`` or ``n x m``
+numbers exists. Masks are bits, ``uint32 [neurons, chunks, words]`` with ``chunk = 32 * words``: bit ``b`` of word ``k``
+belongs to the chunk's sample ``b * words + k``, so that a run of samples unpacks by one shift of a run of words.
+
+Sums over samples are taken in the dtype of the features within a chunk, and in float64 over chunks. Every array of sums
+has one row per *panel*, a fixed share of the chunks; threads take whole panels, so a result does not depend on their
+number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
+
+# Sums may be reordered and products fused; nan and inf keep their meaning, for divergence must stay visible.
+_compiled = numba.njit(fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True, error_model="numpy")
+
+
+class Masked(NamedTuple):
+    """Features ``[d, n]`` and the masks they are seen through, ``uint32 [rows, chunks, words]``."""
+
+    features: Floats
+    bits: NDArray[np.uint32]
+
+
+class Support(NamedTuple):
+    """Coordinates by neuron: neuron ``j`` has the columns ``col[start[j]:start[j + 1]]`` and the mask ``row[j]``."""
+
+    start: NDArray[np.int64]
+    col: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+
+@_compiled
+def _samples(data, chunk):  # type: ignore[no-untyped-def]
+    """First and last (excluded) sample of a chunk."""
+    size = 32 * data.bits.shape[2]
+    return chunk * size, min(data.features.shape[1], (chunk + 1) * size)
+
+
+@_compiled
+def _panel(data, panels, panel):  # type: ignore[no-untyped-def]
+    """First and last (excluded) chunk of a panel."""
+    chunks = data.bits.shape[1]
+    return panel * chunks // panels, (panel + 1) * chunks // panels
+
+
+@_compiled
+def _combine(features, col, values, a, out):  # type: ignore[no-untyped-def]
+    """``out = sum_c values[c] * features[col[c]]`` of the samples from ``a`` on."""
+    n, b, c = len(out), a + len(out), 0
+    out[:] = 0
+    while c + 4 <= len(col):
+        x0, x1 = features[col[c], a:b], features[col[c + 1], a:b]
+        x2, x3 = features[col[c + 2], a:b], features[col[c + 3], a:b]
+        v0, v1, v2, v3 = values[c], values[c + 1], values[c + 2], values[c + 3]
+        for i in range(n):
+            out[i] += v0 * x0[i] + v1 * x1[i] + v2 * x2[i] + v3 * x3[i]
+        c += 4
+    while c + 2 <= len(col):
+        x0, x1 = features[col[c], a:b], features[col[c + 1], a:b]
+        v0, v1 = values[c], values[c + 1]
+        for i in range(n):
+            out[i] += v0 * x0[i] + v1 * x1[i]
+        c += 2
+    if c < len(col):
+        x0, v0 = features[col[c], a:b], values[c]
+        for i in range(n):
+            out[i] += v0 * x0[i]
+
+
+@_compiled
+def _pack(linear, bits):  # type: ignore[no-untyped-def]
+    """Bits of ``linear > 0``; the samples that a last chunk lacks get zeros."""
+    words = len(bits)
+    bits[:] = 0
+    for b in range(-(-len(linear) // words)):
+        run = linear[b * words : (b + 1) * words]
+        for k in range(len(run)):
+            bits[k] |= np.uint32(run[k] > 0) << np.uint32(b)
+
+
+@_compiled
+def _mask(bits, first, source, out):  # type: ignore[no-untyped-def]
+    """``out = mask * source`` of the samples from ``first`` on, a multiple of the number of words."""
+    words, shift = len(bits), first // len(bits)
+    for b in range(-(-len(source) // words)):
+        run, into = source[b * words : (b + 1) * words], out[b * words : (b + 1) * words]
+        for k in range(len(run)):
+            into[k] = run[k] * np.float32(np.int32((bits[k] >> np.uint32(b + shift)) & np.uint32(1)))
+
+
+@_compiled
+def _add_masked(bits, source, out):  # type: ignore[no-untyped-def]
+    """``out += mask * source``."""
+    words = len(bits)
+    for b in range(-(-len(source) // words)):
+        run, into = source[b * words : (b + 1) * words], out[b * words : (b + 1) * words]
+        for k in range(len(run)):
+            into[k] += run[k] * np.float32(np.int32((bits[k] >> np.uint32(b)) & np.uint32(1)))
+
+
+@_compiled
+def _image(data, support, values, chunk, out):  # type: ignore[no-untyped-def]
+    """A chunk of ``A_S values``."""
+    a, _ = _samples(data, chunk)
+    linear = np.empty_like(out)
+    out[:] = 0
+    for j in range(len(support.row)):
+        p, q = support.start[j], support.start[j + 1]
+        _combine(data.features, support.col[p:q], values[p:q], a, linear)
+        _add_masked(data.bits[support.row[j], chunk], linear, out)
+
+
+@_compiled
+def _correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
+    """``out[c] += features[col[c]] . with_`` over the samples from ``a`` on."""
+    n, b, c = len(with_), a + len(with_), 0
+    zero = features.dtype.type(0)
+    while c + 4 <= len(col):
+        x0, x1 = features[col[c], a:b], features[col[c + 1], a:b]
+        x2, x3 = features[col[c + 2], a:b], features[col[c + 3], a:b]
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for i in range(n):
+            s0 += x0[i] * with_[i]
+            s1 += x1[i] * with_[i]
+            s2 += x2[i] * with_[i]
+            s3 += x3[i] * with_[i]
+        out[c] += s0
+        out[c + 1] += s1
+        out[c + 2] += s2
+        out[c + 3] += s3
+        c += 4
+    while c + 2 <= len(col):
+        x0, x1 = features[col[c], a:b], features[col[c + 1], a:b]
+        s0, s1 = zero, zero
+        for i in range(n):
+            s0 += x0[i] * with_[i]
+            s1 += x1[i] * with_[i]
+        out[c] += s0
+        out[c + 1] += s1
+        c += 2
+    if c < len(col):
+        x0, s0 = features[col[c], a:b], zero
+        for i in range(n):
+            s0 += x0[i] * with_[i]
+        out[c] += s0
+
+
+@_compiled
+def _adjoint(data, support, residual, chunk, out):  # type: ignore[no-untyped-def]
+    """Add a chunk's part of ``A_S^T residual``, given the chunk's residual."""
+    a, _ = _samples(data, chunk)
+    seen = np.empty_like(residual)
+    for j in range(len(support.row)):
+        p, q = support.start[j], support.start[j + 1]
+        _mask(data.bits[support.row[j], chunk], 0, residual, seen)
+        _correlate(data.features, support.col[p:q], a, seen, out[p:q])
+
+
+@_compiled
+def gates(data, support, values, span):  # type: ignore[no-untyped-def]
+    """Write the masks of sparse gate vectors into ``data.bits``, for the chunks of ``span``."""
+    for chunk in range(span[0], span[1]):
+        a, b = _samples(data, chunk)
+        linear = np.empty(b - a, data.features.dtype)
+        for j in range(len(support.row)):
+            p, q = support.start[j], support.start[j + 1]
+            _combine(data.features, support.col[p:q], values[p:q], a, linear)
+            _pack(linear, data.bits[support.row[j], chunk])
+
+
+@_compiled
+def forward(data, support, values, out, span):  # type: ignore[no-untyped-def]
+    """Write ``A_S values`` to ``out`` ``[n]``, for the chunks of ``span``."""
+    for chunk in range(span[0], span[1]):
+        a, b = _samples(data, chunk)
+        _image(data, support, values, chunk, out[a:b])
+
+
+@_compiled
+def adjoint(data, support, residual, out, span):  # type: ignore[no-untyped-def]
+    """Add ``A_S^T residual`` to ``out`` ``[panels, |S|]``, for the panels of ``span``."""
+    for panel in range(span[0], span[1]):
+        first, last = _panel(data, len(out), panel)
+        for chunk in range(first, last):
+            a, b = _samples(data, chunk)
+            _adjoint(data, support, residual[a:b], chunk, out[panel])
+
+
+@_compiled
+def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
+    """Add ``A_S^T A_S values`` to ``out`` ``[panels, |S| + 1]``, and ``|A_S values|^2`` to its last column."""
+    for panel in range(span[0], span[1]):
+        first, last = _panel(data, len(out), panel)
+        for chunk in range(first, last):
+            a, b = _samples(data, chunk)
+            image = np.empty(b - a, data.features.dtype)
+            _image(data, support, values, chunk, image)
+            square = data.features.dtype.type(0)
+            for i in range(b - a):
+                square += image[i] * image[i]
+            out[panel, -1] += square
+            _adjoint(data, support, image, chunk, out[panel])
+
+
+@_compiled
+def _combine_four(features, directions, a, out):  # type: ignore[no-untyped-def]
+    """``out[j] = directions[j] . features`` of four neurons and the samples from ``a`` on, four features at a time."""
+    d, n, b = len(features), out.shape[1], a + out.shape[1]
+    out[:] = 0
+    z0, z1, z2, z3 = out[0], out[1], out[2], out[3]
+    for c in range(0, d - d % 4, 4):
+        x0, x1, x2, x3 = features[c, a:b], features[c + 1, a:b], features[c + 2, a:b], features[c + 3, a:b]
+        h0, h1, h2, h3 = directions[0, c:], directions[1, c:], directions[2, c:], directions[3, c:]
+        for i in range(n):
+            z0[i] += h0[0] * x0[i] + h0[1] * x1[i] + h0[2] * x2[i] + h0[3] * x3[i]
+            z1[i] += h1[0] * x0[i] + h1[1] * x1[i] + h1[2] * x2[i] + h1[3] * x3[i]
+            z2[i] += h2[0] * x0[i] + h2[1] * x1[i] + h2[2] * x2[i] + h2[3] * x3[i]
+            z3[i] += h3[0] * x0[i] + h3[1] * x1[i] + h3[2] * x2[i] + h3[3] * x3[i]
+    for c in range(d - d % 4, d):
+        x0 = features[c, a:b]
+        for j in range(4):
+            h, z = directions[j, c], out[j]
+            for i in range(n):
+                z[i] += h * x0[i]
+
+
+@_compiled
+def dense_gates(data, directions, span):  # type: ignore[no-untyped-def]
+    """Write the masks of gate vectors ``directions`` ``[t, d]`` into the first rows of ``data.bits``."""
+    t, d = directions.shape
+    four = np.zeros((4, d), data.features.dtype)
+    for chunk in range(span[0], span[1]):
+        a, b = _samples(data, chunk)
+        linear = np.empty((4, b - a), data.features.dtype)
+        for j in range(0, t, 4):
+            count = min(4, t - j)
+            four[:count] = directions[j : j + count]
+            _combine_four(data.features, four, a, linear)
+            for i in range(count):
+                _pack(linear[i], data.bits[j + i, chunk])
+
+
+@_compiled
+def _correlate_four(features, a, seen, out, count):  # type: ignore[no-untyped-def]
+    """``out[j, c] += features[c] . seen[j]`` of four neurons, of which ``count`` count."""
+    d, n, b = len(features), seen.shape[1], a + seen.shape[1]
+    zero = features.dtype.type(0)
+    q0, q1, q2, q3 = seen[0], seen[1], seen[2], seen[3]
+    for c in range(0, d - d % 4, 4):
+        x0, x1, x2, x3 = features[c, a:b], features[c + 1, a:b], features[c + 2, a:b], features[c + 3, a:b]
+        s00, s01, s02, s03, s10, s11, s12, s13 = zero, zero, zero, zero, zero, zero, zero, zero
+        s20, s21, s22, s23, s30, s31, s32, s33 = zero, zero, zero, zero, zero, zero, zero, zero
+        for i in range(n):
+            s00, s01, s02, s03 = s00 + q0[i] * x0[i], s01 + q0[i] * x1[i], s02 + q0[i] * x2[i], s03 + q0[i] * x3[i]
+            s10, s11, s12, s13 = s10 + q1[i] * x0[i], s11 + q1[i] * x1[i], s12 + q1[i] * x2[i], s13 + q1[i] * x3[i]
+            s20, s21, s22, s23 = s20 + q2[i] * x0[i], s21 + q2[i] * x1[i], s22 + q2[i] * x2[i], s23 + q2[i] * x3[i]
+            s30, s31, s32, s33 = s30 + q3[i] * x0[i], s31 + q3[i] * x1[i], s32 + q3[i] * x2[i], s33 + q3[i] * x3[i]
+        sums = ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
+        for j in range(count):
+            for e in range(4):
+                out[j, c + e] += sums[j][e]
+    for c in range(d - d % 4, d):
+        x0 = features[c, a:b]
+        for j in range(count):
+            q, total = seen[j], zero
+            for i in range(n):
+                total += q[i] * x0[i]
+            out[j, c] += total
+
+
+@_compiled
+def dense_adjoint(data, rows, residual, out, span):  # type: ignore[no-untyped-def]
+    """Add ``X^T D_j residual`` of the neurons with mask rows ``rows`` to ``out`` ``[panels, t, d]``."""
+    for panel in range(span[0], span[1]):
+        first, last = _panel(data, len(out), panel)
+        for chunk in range(first, last):
+            start, stop = _samples(data, chunk)
+            half = 16 * data.bits.shape[2]  # four neurons' buffers and four features fit the first cache
+            for a in range(start, stop, half):
+                b = min(stop, a + half)
+                seen = np.zeros((4, b - a), data.features.dtype)
+                for j in range(0, len(rows), 4):
+                    count = min(4, len(rows) - j)
+                    for i in range(count):
+                        _mask(data.bits[rows[j + i], chunk], a - start, residual[a:b], seen[i])
+                    _correlate_four(data.features, a, seen, out[panel, j : j + count], count)

@@ -1,0 +1,34 @@
+"""Share a compiled kernel's work among threads; torch's thread count says how many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+
+@lru_cache(maxsize=1)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="mlpiht")
+
+
+# Threads do not survive a fork, so a child makes its own pool.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def share(kernel: Callable[..., Any], count: int, *args: object) -> None:
+    """Call ``kernel(*args, (first, last))`` on spans that cover ``range(count)``, one a thread.
+
+    The kernel must release the GIL and write to places of its own for every item of its span.
+    """
+    threads = max(1, min(torch.get_num_threads(), count))
+    spans = [(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
+    others = [_pool(threads - 1).submit(kernel, *args, span) for span in spans[1:]]
+    kernel(*args, spans[0])
+    for other in others:
+        other.result()
