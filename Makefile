@@ -63,3 +63,4 @@ tables: setup
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name '*.nb[ci]' -delete

@@ -31,12 +31,17 @@ class Batches:
         """Whether every epoch is one batch, the whole training set."""
         return not 0 < self._size < self._problem.n
 
+    def next_epoch(self) -> tuple[Tensor | None, list[tuple[int, int]]]:
+        """Draw the next epoch: an order of the samples (None: as they are), and its batches' first and last place."""
+        n, order = self._problem.n, None
+        size = n if self.full else self._size
+        if not self.full:
+            order = torch.randperm(n, generator=self._order).to(self._problem.x.device)
+        return order, [(first, min(first + size, n)) for first in range(0, n, size)]
+
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the next epoch's batches: inputs ``[b, d]`` and targets ``[b, k]``."""
         x, y = self._problem.x, self._problem.y
-        if self.full:
-            yield x, y
-            return
-        permutation = torch.randperm(self._problem.n, generator=self._order).to(x.device)
-        for rows in torch.split(permutation, self._size):
-            yield x[rows], y[rows]
+        order, spans = self.next_epoch()
+        for first, last in spans:
+            yield (x, y) if order is None else (x[order[first:last]], y[order[first:last]])

@@ -11,9 +11,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from mlpiht_cli.baselines.compact import Part, compact
+from mlpiht_cli.baselines.networks import CompiledNetwork, TorchNetwork, TrainedNetwork
 from mlpiht_cli.batches import Batches
+from mlpiht_cli.linalg.gated import compiled
 from mlpiht_cli.method import DTYPES, Callback, Method, Shape, finite
-from mlpiht_cli.problem import LOSSES, Problem
+from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
 
@@ -63,6 +66,7 @@ class Trainer:
     def __init__(self, problem: Problem, shape: Shape, streams: Streams, batch: int, dtype: str) -> None:
         device, kind = problem.x.device, DTYPES[dtype]
         self._problem = problem.to(device, kind)
+        self._features = self._problem.x.T.contiguous() if compiled(device) else None
         self._batches = Batches(self._problem, batch, streams.batch_order())
         drawn = initial_weights(layer_sizes(problem.d, problem.k, shape), streams.initial_weights())
         self.initial = [weight.to(device, kind) for weight in drawn]
@@ -76,29 +80,40 @@ class Trainer:
         tuple
             The weights, and why the training diverged or an empty string.
         """
-        loss_of = LOSSES[self._problem.loss]
-        weights = [(start * mask).requires_grad_() for start, mask in zip(self.initial, masks, strict=True)]
-        adam = torch.optim.Adam(weights, lr=lr)
+        parts = compact(masks)
+        network = self._network(parts)
+        adam = torch.optim.Adam(network.parameters, lr=lr, fused=True)
         reason = ""
-        for _ in range(epochs):
-            for x, y in self._batches.epoch():
-                adam.zero_grad()
-                loss = loss_of(_forward(weights, masks, x), y)
-                loss.backward()  # type: ignore[no-untyped-call]
+        losses: list[Tensor | float] = []
+        for epoch in range(epochs):
+            order, spans = self._batches.next_epoch()
+            network.shuffle(order)
+            for first, last in spans:
+                losses.append(network.backward(first, last))
                 adam.step()
-                self.history.append(float(loss.detach()))
-                callback(len(self.history), self.history[-1])
-                if not finite(self.history[-1]):
-                    reason = f"the training loss became {self.history[-1]} at step {len(self.history)}"
-                    return [weight.detach() for weight in weights], reason
-        found = [weight.detach() for weight in weights]
-        if not all(bool(torch.isfinite(weight).all()) for weight in found):
+            # A loss that is read makes the host wait for the GPU, so there they are read in one go.
+            if self._features is not None or epoch == epochs - 1:
+                reason = self._read(losses, callback)
+            if reason:
+                break
+        found = [
+            part.put(start * mask, trained)
+            for part, start, mask, trained in zip(parts, self.initial, masks, network.weights(), strict=True)
+        ]
+        if not reason and not all(bool(torch.isfinite(weight).all()) for weight in found):
             reason = f"the weights left the finite numbers by step {len(self.history)}"
         return found, reason
 
+    def _network(self, parts: list[Part]) -> TrainedNetwork:
+        if self._features is None:
+            return TorchNetwork(self._problem, parts, self.initial)
+        return CompiledNetwork(self._problem, parts, self.initial, self._features)
 
-def _forward(weights: Sequence[Tensor], masks: Sequence[Tensor], x: Tensor) -> Tensor:
-    """Output of the masked network, ``[n, k]``."""
-    for weight, mask in zip(weights[:-1], masks[:-1], strict=True):
-        x = (x @ (weight * mask).T).relu()
-    return x @ (weights[-1] * masks[-1]).T
+    def _read(self, losses: list[Tensor | float], callback: Callback) -> str:
+        """Move losses to the history, up to one that is not finite; return why the training diverged, or nothing."""
+        while losses:
+            self.history.append(float(losses.pop(0)))
+            callback(len(self.history), self.history[-1])
+            if not finite(self.history[-1]):
+                return f"the training loss became {self.history[-1]} at step {len(self.history)}"
+        return ""

@@ -60,11 +60,18 @@ def command(out: Path, as_json: bool) -> int:
 
 
 def _kernels() -> str:
-    """Load or compile the kernels and say how long that took."""
+    """Load or compile the kernels by tiny fits, and say how long that took."""
     import numba
 
-    from mlpiht_cli.linalg.compiled import warm_up
+    from mlpiht_cli.baselines.imp import IMP
+    from mlpiht_cli.method import Shape
+    from mlpiht_cli.rng import Streams
+    from mlpiht_cli.solvers.iht import IHT
+    from mlpiht_cli.task import Axes
+    from mlpiht_cli.tasks.planted import Planted
 
     start = time.perf_counter()
-    warm_up()
+    problem = Planted(n=64, d=8).build(Axes(4, 8), Streams(0))
+    for method in (IHT(steps=2), IHT(steps=2, dtype="float64"), IMP(epochs=1), IMP(epochs=1, dtype="float64")):
+        next(iter(method.fit_path(problem, Shape(4), [8], Streams(0))))
     return f"numba {numba.__version__}, ready after {time.perf_counter() - start:.1f} s (compiled once, then kept)"

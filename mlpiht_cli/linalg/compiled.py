@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlpiht_cli.linalg import kernels
-from mlpiht_cli.linalg.gates import GateRule, WeightGates
+from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.kernels import Masked, Support
 from mlpiht_cli.linalg.operators import GatedOperator, Tile, by_neuron
-from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threads import share
 
 CHUNK_BYTES = 8192
@@ -96,18 +95,6 @@ class CompiledOperator(GatedOperator):
                 support = Support(start, col, np.arange(len(directions)))
                 share(kernels.gates, self._chunks, part, support, directions[row, col])
         return bits
-
-
-def warm_up() -> None:
-    """Load the kernels for both dtypes, or compile them where no earlier run has: some 15 seconds, once."""
-    for dtype in (torch.float32, torch.float64):
-        x = torch.eye(8, dtype=dtype)
-        for weights in (x, torch.ones_like(x)):
-            gates = WeightGates(SparseMatrix.from_dense(weights))
-            operator = CompiledOperator(x, gates, len(x))
-            support = operator.columns(torch.arange(4))
-            support.rmatvec(support.matvec(support.normal(x[0, :4])[0]))
-            list(operator.rmatvec(x[0]))
 
 
 class CompiledColumns:

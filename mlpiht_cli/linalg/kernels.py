@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Floats = NDArray[Any]
 
 # Sums may be reordered and products fused; nan and inf keep their meaning, for divergence must stay visible.
-_compiled = numba.njit(fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True, error_model="numpy")
+kernel = numba.njit(fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True, error_model="numpy")
 
 
 class Masked(NamedTuple):
@@ -40,22 +40,22 @@ class Support(NamedTuple):
     row: NDArray[np.int64]
 
 
-@_compiled
+@kernel
 def _samples(data, chunk):  # type: ignore[no-untyped-def]
     """First and last (excluded) sample of a chunk."""
     size = 32 * data.bits.shape[2]
     return chunk * size, min(data.features.shape[1], (chunk + 1) * size)
 
 
-@_compiled
+@kernel
 def _panel(data, panels, panel):  # type: ignore[no-untyped-def]
     """First and last (excluded) chunk of a panel."""
     chunks = data.bits.shape[1]
     return panel * chunks // panels, (panel + 1) * chunks // panels
 
 
-@_compiled
-def _combine(features, col, values, a, out):  # type: ignore[no-untyped-def]
+@kernel
+def combine(features, col, values, a, out):  # type: ignore[no-untyped-def]
     """``out = sum_c values[c] * features[col[c]]`` of the samples from ``a`` on."""
     n, b, c = len(out), a + len(out), 0
     out[:] = 0
@@ -78,7 +78,7 @@ def _combine(features, col, values, a, out):  # type: ignore[no-untyped-def]
             out[i] += v0 * x0[i]
 
 
-@_compiled
+@kernel
 def _pack(linear, bits):  # type: ignore[no-untyped-def]
     """Bits of ``linear > 0``; the samples that a last chunk lacks get zeros."""
     words = len(bits)
@@ -89,7 +89,7 @@ def _pack(linear, bits):  # type: ignore[no-untyped-def]
             bits[k] |= np.uint32(run[k] > 0) << np.uint32(b)
 
 
-@_compiled
+@kernel
 def _mask(bits, first, source, out):  # type: ignore[no-untyped-def]
     """``out = mask * source`` of the samples from ``first`` on, a multiple of the number of words."""
     words, shift = len(bits), first // len(bits)
@@ -99,7 +99,7 @@ def _mask(bits, first, source, out):  # type: ignore[no-untyped-def]
             into[k] = run[k] * np.float32(np.int32((bits[k] >> np.uint32(b + shift)) & np.uint32(1)))
 
 
-@_compiled
+@kernel
 def _add_masked(bits, source, out):  # type: ignore[no-untyped-def]
     """``out += mask * source``."""
     words = len(bits)
@@ -109,7 +109,7 @@ def _add_masked(bits, source, out):  # type: ignore[no-untyped-def]
             into[k] += run[k] * np.float32(np.int32((bits[k] >> np.uint32(b)) & np.uint32(1)))
 
 
-@_compiled
+@kernel
 def _image(data, support, values, chunk, out):  # type: ignore[no-untyped-def]
     """A chunk of ``A_S values``."""
     a, _ = _samples(data, chunk)
@@ -117,12 +117,12 @@ def _image(data, support, values, chunk, out):  # type: ignore[no-untyped-def]
     out[:] = 0
     for j in range(len(support.row)):
         p, q = support.start[j], support.start[j + 1]
-        _combine(data.features, support.col[p:q], values[p:q], a, linear)
+        combine(data.features, support.col[p:q], values[p:q], a, linear)
         _add_masked(data.bits[support.row[j], chunk], linear, out)
 
 
-@_compiled
-def _correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
+@kernel
+def correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
     """``out[c] += features[col[c]] . with_`` over the samples from ``a`` on."""
     n, b, c = len(with_), a + len(with_), 0
     zero = features.dtype.type(0)
@@ -156,7 +156,7 @@ def _correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
         out[c] += s0
 
 
-@_compiled
+@kernel
 def _adjoint(data, support, residual, chunk, out):  # type: ignore[no-untyped-def]
     """Add a chunk's part of ``A_S^T residual``, given the chunk's residual."""
     a, _ = _samples(data, chunk)
@@ -164,10 +164,10 @@ def _adjoint(data, support, residual, chunk, out):  # type: ignore[no-untyped-de
     for j in range(len(support.row)):
         p, q = support.start[j], support.start[j + 1]
         _mask(data.bits[support.row[j], chunk], 0, residual, seen)
-        _correlate(data.features, support.col[p:q], a, seen, out[p:q])
+        correlate(data.features, support.col[p:q], a, seen, out[p:q])
 
 
-@_compiled
+@kernel
 def gates(data, support, values, span):  # type: ignore[no-untyped-def]
     """Write the masks of sparse gate vectors into ``data.bits``, for the chunks of ``span``."""
     for chunk in range(span[0], span[1]):
@@ -175,11 +175,11 @@ def gates(data, support, values, span):  # type: ignore[no-untyped-def]
         linear = np.empty(b - a, data.features.dtype)
         for j in range(len(support.row)):
             p, q = support.start[j], support.start[j + 1]
-            _combine(data.features, support.col[p:q], values[p:q], a, linear)
+            combine(data.features, support.col[p:q], values[p:q], a, linear)
             _pack(linear, data.bits[support.row[j], chunk])
 
 
-@_compiled
+@kernel
 def forward(data, support, values, out, span):  # type: ignore[no-untyped-def]
     """Write ``A_S values`` to ``out`` ``[n]``, for the chunks of ``span``."""
     for chunk in range(span[0], span[1]):
@@ -187,7 +187,7 @@ def forward(data, support, values, out, span):  # type: ignore[no-untyped-def]
         _image(data, support, values, chunk, out[a:b])
 
 
-@_compiled
+@kernel
 def adjoint(data, support, residual, out, span):  # type: ignore[no-untyped-def]
     """Add ``A_S^T residual`` to ``out`` ``[panels, |S|]``, for the panels of ``span``."""
     for panel in range(span[0], span[1]):
@@ -197,7 +197,7 @@ def adjoint(data, support, residual, out, span):  # type: ignore[no-untyped-def]
             _adjoint(data, support, residual[a:b], chunk, out[panel])
 
 
-@_compiled
+@kernel
 def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
     """Add ``A_S^T A_S values`` to ``out`` ``[panels, |S| + 1]``, and ``|A_S values|^2`` to its last column."""
     for panel in range(span[0], span[1]):
@@ -213,20 +213,24 @@ def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
             _adjoint(data, support, image, chunk, out[panel])
 
 
-@_compiled
-def _combine_four(features, directions, a, out):  # type: ignore[no-untyped-def]
+@kernel
+def combine_four(features, directions, a, out):  # type: ignore[no-untyped-def]
     """``out[j] = directions[j] . features`` of four neurons and the samples from ``a`` on, four features at a time."""
     d, n, b = len(features), out.shape[1], a + out.shape[1]
     out[:] = 0
     z0, z1, z2, z3 = out[0], out[1], out[2], out[3]
     for c in range(0, d - d % 4, 4):
         x0, x1, x2, x3 = features[c, a:b], features[c + 1, a:b], features[c + 2, a:b], features[c + 3, a:b]
-        h0, h1, h2, h3 = directions[0, c:], directions[1, c:], directions[2, c:], directions[3, c:]
+        h00, h01, h02, h03 = directions[0, c], directions[0, c + 1], directions[0, c + 2], directions[0, c + 3]
+        h10, h11, h12, h13 = directions[1, c], directions[1, c + 1], directions[1, c + 2], directions[1, c + 3]
+        h20, h21, h22, h23 = directions[2, c], directions[2, c + 1], directions[2, c + 2], directions[2, c + 3]
+        h30, h31, h32, h33 = directions[3, c], directions[3, c + 1], directions[3, c + 2], directions[3, c + 3]
         for i in range(n):
-            z0[i] += h0[0] * x0[i] + h0[1] * x1[i] + h0[2] * x2[i] + h0[3] * x3[i]
-            z1[i] += h1[0] * x0[i] + h1[1] * x1[i] + h1[2] * x2[i] + h1[3] * x3[i]
-            z2[i] += h2[0] * x0[i] + h2[1] * x1[i] + h2[2] * x2[i] + h2[3] * x3[i]
-            z3[i] += h3[0] * x0[i] + h3[1] * x1[i] + h3[2] * x2[i] + h3[3] * x3[i]
+            p0, p1, p2, p3 = x0[i], x1[i], x2[i], x3[i]
+            z0[i] += h00 * p0 + h01 * p1 + h02 * p2 + h03 * p3
+            z1[i] += h10 * p0 + h11 * p1 + h12 * p2 + h13 * p3
+            z2[i] += h20 * p0 + h21 * p1 + h22 * p2 + h23 * p3
+            z3[i] += h30 * p0 + h31 * p1 + h32 * p2 + h33 * p3
     for c in range(d - d % 4, d):
         x0 = features[c, a:b]
         for j in range(4):
@@ -235,24 +239,23 @@ def _combine_four(features, directions, a, out):  # type: ignore[no-untyped-def]
                 z[i] += h * x0[i]
 
 
-@_compiled
+@kernel
 def dense_gates(data, directions, span):  # type: ignore[no-untyped-def]
     """Write the masks of gate vectors ``directions`` ``[t, d]`` into the first rows of ``data.bits``."""
     t, d = directions.shape
-    four = np.zeros((4, d), data.features.dtype)
     for chunk in range(span[0], span[1]):
         a, b = _samples(data, chunk)
-        linear = np.empty((4, b - a), data.features.dtype)
+        four, linear = np.zeros((4, d), data.features.dtype), np.empty((4, b - a), data.features.dtype)
         for j in range(0, t, 4):
             count = min(4, t - j)
             four[:count] = directions[j : j + count]
-            _combine_four(data.features, four, a, linear)
+            combine_four(data.features, four, a, linear)
             for i in range(count):
                 _pack(linear[i], data.bits[j + i, chunk])
 
 
-@_compiled
-def _correlate_four(features, a, seen, out, count):  # type: ignore[no-untyped-def]
+@kernel
+def correlate_four(features, a, seen, out, count):  # type: ignore[no-untyped-def]
     """``out[j, c] += features[c] . seen[j]`` of four neurons, of which ``count`` count."""
     d, n, b = len(features), seen.shape[1], a + seen.shape[1]
     zero = features.dtype.type(0)
@@ -279,7 +282,7 @@ def _correlate_four(features, a, seen, out, count):  # type: ignore[no-untyped-d
             out[j, c] += total
 
 
-@_compiled
+@kernel
 def dense_adjoint(data, rows, residual, out, span):  # type: ignore[no-untyped-def]
     """Add ``X^T D_j residual`` of the neurons with mask rows ``rows`` to ``out`` ``[panels, t, d]``."""
     for panel in range(span[0], span[1]):
@@ -294,4 +297,4 @@ def dense_adjoint(data, rows, residual, out, span):  # type: ignore[no-untyped-d
                     count = min(4, len(rows) - j)
                     for i in range(count):
                         _mask(data.bits[rows[j + i], chunk], a - start, residual[a:b], seen[i])
-                    _correlate_four(data.features, a, seen, out[panel, j : j + count], count)
+                    correlate_four(data.features, a, seen, out[panel, j : j + count], count)

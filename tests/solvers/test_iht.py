@@ -134,9 +134,7 @@ class NoWaiting(TorchDispatchMode):
         assert not any(name in str(func) for name in self.WAITS), f"{func} waits for the device"
         if "index" in str(func):
             parts = [part for arg in args if isinstance(arg, list | tuple) for part in arg]
-            assert not any(isinstance(p, torch.Tensor) and p.dtype == torch.bool for p in parts), (
-                "a mask waits"
-            )
+            assert not any(isinstance(p, torch.Tensor) and p.dtype == torch.bool for p in parts), "a mask waits"
         return func(*args, **(kwargs or {}))
 
 

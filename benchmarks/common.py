@@ -1,0 +1,152 @@
+"""What the measurements share: how much to measure, data, fits, scores, clocks, and what a row says of the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from typing import Any, TypeVar
+
+import numpy as np
+import psutil
+import torch
+
+from mlpiht_cli.method import Callback, Fit, Method, Shape, Status, ignore
+from mlpiht_cli.metrics import evaluate
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.provenance import environment, processor
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.rows import EXACT_DB
+from mlpiht_cli.task import Axes
+from mlpiht_cli.tasks.planted import Planted
+
+T = TypeVar("T")
+Row = dict[str, Any]
+"""One measurement: a line of a CSV. ``name`` is its own within the table."""
+
+CPU = torch.device("cpu")
+STEPS = 15
+"""Full-batch steps of IHT, and epochs of a round of IMP, in the paper's Figure 1."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure.
+
+    Attributes
+    ----------
+    quick
+        Tiny sizes: shows that everything runs, and says nothing about speed.
+    repeats
+        Timed runs of our methods, after one that warms up; the median counts.
+    seeds
+        Seeds 0, 1, ... over which PSNR is averaged, and over which the race is run.
+    only
+        Patterns of names of measurements (``iht-10x20``, ``imp-*``); empty takes all.
+    yardstick_seeds
+        Seeds for which the yardstick runs to its end, for its PSNR; None takes each measurement's own number.
+    """
+
+    quick: bool = False
+    repeats: int = 5
+    seeds: int = 5
+    only: tuple[str, ...] = ()
+    yardstick_seeds: int | None = None
+
+    def wants(self, name: str) -> bool:
+        """Whether a measurement was asked for."""
+        return not self.only or any(fnmatch(name, pattern) for pattern in self.only)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch, and what follows its setting, use ``count`` threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def seconds(action: Callable[[], object], repeats: int) -> list[float]:
+    """Wall seconds of ``repeats`` runs, after one more that warms up caches and compiles kernels."""
+    return timed(action, repeats)[0]
+
+
+def timed(action: Callable[[], T], repeats: int, warm_up: Callable[[], object] | None = None) -> tuple[list[float], T]:
+    """Like :func:`seconds`, with what the last run returned; ``warm_up`` replaces the run that is not timed."""
+    (warm_up or action)()
+    taken = []
+    for _ in range(max(1, repeats)):
+        start = time.perf_counter()
+        result = action()
+        taken.append(time.perf_counter() - start)
+    return taken, result
+
+
+def median(values: Sequence[float]) -> float:
+    """Median, nan of nothing."""
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def planted(n: int, d: int, shape: tuple[int, int], seed: int = 0, k: int = 1) -> Problem:
+    """Data of a planted network of width and nonzeros ``shape = (m, s)``."""
+    return Planted(n=n, d=d, k=k).build(Axes(*shape), Streams(seed))
+
+
+def fit(method: Method, problem: Problem, shape: tuple[int, int], seed: int = 0, callback: Callback = ignore) -> Fit:
+    """Fit a network of one hidden layer, width and budget ``shape = (m, s)``."""
+    m, s = shape
+    return next(iter(method.fit_path(problem, Shape(m), [s], Streams(seed), callback)))
+
+
+def psnr(model: SparseMLP, problem: Problem) -> float:
+    """PSNR in dB in the precision of the model, as the product scores it; nan if predictions are not finite."""
+    scores = evaluate(model, problem.to(CPU, model.layers[0].values.dtype))
+    return math.nan if scores is None or scores.psnr is None else scores.psnr
+
+
+def psnr_of(found: Fit, problem: Problem) -> float:
+    """PSNR of a fit, nan if it diverged."""
+    return psnr(found.model, problem) if found.status is Status.OK else math.nan
+
+
+def psnr_columns(who: str, values: Sequence[float]) -> Row:
+    """Mean over the seeds as it is, and with each seed capped where recovery counts as exact.
+
+    Above ``EXACT_DB`` a PSNR tells how numbers are rounded (float32 or float64), not how well a network was found.
+    """
+    capped = [min(value, EXACT_DB) for value in values]
+    mean, mean_capped = (float(np.mean(each)) if each else math.nan for each in (values, capped))
+    return {f"psnr_{who}": mean, f"psnr_{who}_capped": mean_capped, f"psnr_{who}_seeds": len(values)}
+
+
+def spread(who: str, values: Sequence[float]) -> Row:
+    """Median, least and largest of timed runs."""
+    return {f"{who}_s": median(values), f"{who}_s_min": min(values), f"{who}_s_max": max(values)}
+
+
+def machine() -> Row:
+    """Columns that say on what, with what and when a row was measured."""
+    known = environment(CPU)
+    try:
+        numba = importlib.metadata.version("numba")
+    except importlib.metadata.PackageNotFoundError:
+        numba = ""
+    return {
+        "threads": known["threads"],
+        "processor": processor(),
+        "cores": psutil.cpu_count(logical=True),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        **{name: known[name] for name in ("mlpiht", "git_sha", "git_dirty", "torch", "numpy")},
+        "numba": numba,
+        "python": known["python"],
+        "measured_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,112 @@
+"""What the machine can do, measured in the same run, and what a step of IHT asks of it.
+
+A step's *floor* is ``flops / GEMM rate + bytes / bandwidth``: every multiply-add at the speed of a large dense product,
+every pass over the features at the speed of a plain copy, nothing overlapped, and nothing spent on anything else. It is
+a yardstick for the engineering, not a lower bound: features that stay in the cache are read faster than from memory,
+and a step that skips work (an unchanged support, say) can go below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks import common
+from benchmarks.common import Plan, Row
+
+GEMM = 2048
+"""Side of the matrices multiplied: large enough for the full rate."""
+COPIED = 2**28
+"""Bytes of the array copied: several times the last-level cache of present processors."""
+BYTES = {"float32": 4, "float64": 8}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Flops a second of a dense product for each dtype, and bytes a second of a copy, with ``threads`` threads."""
+
+    gemm: Mapping[str, float]
+    bandwidth: float
+    threads: int
+
+
+def rates(plan: Plan) -> Rates:
+    """Measure the rates with torch's current number of threads: medians over the repeats."""
+    side, size = (128, 2**20) if plan.quick else (GEMM, COPIED)
+    gemm = {name: _gemm(side, getattr(torch, name), plan.repeats) for name in BYTES}
+    source = torch.ones(size // 4)
+    target = torch.empty_like(source)
+    taken = common.median(common.seconds(lambda: target.copy_(source), plan.repeats))
+    return Rates(gemm, 2 * size / taken, torch.get_num_threads())  # read once, written once
+
+
+def _gemm(side: int, dtype: torch.dtype, repeats: int) -> float:
+    a = torch.full((side, side), 0.5, dtype=dtype)
+    out = torch.empty_like(a)
+    taken = common.median(common.seconds(lambda: torch.mm(a, a, out=out), repeats))
+    return 2.0 * side**3 / taken
+
+
+@dataclass(frozen=True)
+class Work:
+    """Operations of one step: floating-point operations, bytes read."""
+
+    flops: float
+    bytes: float
+
+    def floor(self, rates: Rates, dtype: str) -> float:
+        """Seconds that the machine needs at least, by the count."""
+        return self.flops / rates.gemm[dtype] + self.bytes / rates.bandwidth
+
+
+@dataclass(frozen=True)
+class Step:
+    """Sizes of a step: ``n x d`` features, ``live`` neurons whose gate is not zero, ``s`` nonzeros, inner steps."""
+
+    n: int
+    d: int
+    live: int
+    s: int
+    inner: int = 10
+
+
+def operations(step: Step, dtype: str, first: bool = False) -> Work:
+    """Count one step of the paper's protocol.
+
+    Every step has one adjoint on all coordinates of the live neurons, ``X^T (D_j r)``: ``2 n d live`` flops; ``g`` is
+    part of it. Products with ``A_S`` or its transpose have ``2 n s`` flops each. There are
+
+    - one for the thresholded residual and ``2 inner`` in the refinement (``f`` along a ray is a parabola, known from
+      one product, so that halvings cost none);
+    - from the second step on the residual, ``A_S g`` of the exact step, and the gate refresh ``X h``, ``h = w``.
+
+    In the ``first`` step the weights are zero and the gates are dense: ``2 n d live`` flops for the gates instead.
+    Bytes: the features are read once for each of these products (with ``A_S``, the features that it touches: at most
+    ``d``, and at most ``s``). Masks and vectors of length n are left out, as are thresholding and drawing gates.
+    """
+    dense, sparse = 2.0 * step.n * step.d * step.live, 2.0 * step.n * step.s
+    products = 1 + 2 * step.inner + (0 if first else 3)
+    whole = step.n * step.d * BYTES[dtype]
+    touched = step.n * min(step.s, step.d) * BYTES[dtype]
+    passes = 2 if first else 1
+    return Work(passes * dense + products * sparse, float(passes * whole + products * touched))
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Measure the rates for one thread and for two."""
+    for count in (1, 2):
+        name = f"threads-{count}"
+        if not plan.wants(name):
+            continue
+        with common.threads(count):
+            found = rates(plan)
+            yield {
+                "name": name,
+                "gemm_float32_gflops": found.gemm["float32"] / 1e9,
+                "gemm_float64_gflops": found.gemm["float64"] / 1e9,
+                "copy_gb_per_s": found.bandwidth / 1e9,
+                "repeats": plan.repeats,
+                **common.machine(),
+            }

@@ -1,0 +1,138 @@
+"""Part (e): IHT against IMP at equal budget: seconds until IHT's PSNR is what IMP's is in the end.
+
+Both on one thread, at the paper's protocol, each seed with its own data. IMP answers a budget in the round that reaches
+it, which is its time. IHT is followed step by step: the loss that a step reports is that of the network *before* it, so
+the PSNR after a step is known one step later, and is given the time at which that earlier step ended.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks import common
+from benchmarks.common import STEPS, Plan, Row
+from benchmarks.style import OTHER, OURS, grid
+from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.solvers.iht import IHT
+
+CELLS = [(10, 20), (10, 50), (50, 50), (50, 200), (100, 100)]
+QUICK = [(3, 6)]
+Curve = list[tuple[float, float]]
+"""Seconds since the start, and PSNR in dB."""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """One seed: IHT's curve, IMP's seconds and PSNR."""
+
+    iht: Curve
+    imp_seconds: float
+    imp_psnr: float
+
+    @property
+    def reached(self) -> float:
+        """Seconds until IHT is as good as IMP in the end; nan if it never is."""
+        return next((at for at, value in self.iht if value >= self.imp_psnr), math.nan)
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Measure the cells that are wanted."""
+    with common.threads(1):
+        for m, s in QUICK if plan.quick else CELLS:
+            if plan.wants(f"race-{m}x{s}"):
+                yield measure((m, s), plan)
+
+
+def measure(shape: tuple[int, int], plan: Plan) -> Row:
+    """One line: medians over the seeds, and the curve of seed 0."""
+    n, d = (100, 6) if plan.quick else (50_000, 100)
+    heats = []
+    for seed in range(plan.seeds):
+        problem = common.planted(n, d, shape, seed)
+        if not seed:  # compile kernels
+            follow(problem, shape, seed)
+            common.fit(IMP(epochs=1), common.planted(100, d, (2, 4)), (2, 4))
+        curve = follow(problem, shape, seed)
+        start = time.perf_counter()
+        found = common.fit(IMP(epochs=STEPS), problem, shape, seed)
+        heats.append(Heat(curve, time.perf_counter() - start, common.psnr_of(found, problem)))
+    reached = [heat.reached for heat in heats]
+    m, s = shape
+    return {
+        "name": f"race-{m}x{s}",
+        **{"n": n, "d": d, "k": 1, "m": m, "s": s, "steps": STEPS, "epochs": STEPS},
+        "seeds": len(heats),
+        "repeats": len(heats),
+        "imp_s": common.median([heat.imp_seconds for heat in heats]),
+        "imp_psnr": common.median([heat.imp_psnr for heat in heats]),
+        "iht_s": common.median([heat.iht[-1][0] for heat in heats]),
+        "iht_psnr": common.median([heat.iht[-1][1] for heat in heats]),
+        "iht_reaches_imp_seeds": sum(math.isfinite(at) for at in reached),
+        # Over all seeds: a seed that never gets there counts as infinitely late.
+        "iht_to_imp_psnr_s": _median_or_never(reached),
+        "ratio": common.median(
+            [heat.imp_seconds / at if math.isfinite(at) else 0.0 for heat, at in zip(heats, reached, strict=True)]
+        ),
+        "iht_curve": " ".join(f"{at:.6g}:{value:.4g}" for at, value in heats[0].iht),
+        "imp_point": f"{heats[0].imp_seconds:.6g}:{heats[0].imp_psnr:.4g}",
+        **common.machine(),
+    }
+
+
+def _median_or_never(values: Sequence[float]) -> float:
+    found = float(np.median([value if math.isfinite(value) else math.inf for value in values]))
+    return found if math.isfinite(found) else math.nan
+
+
+def follow(problem: Problem, shape: tuple[int, int], seed: int) -> Curve:
+    """Seconds and PSNR of IHT after each step; the last PSNR is the network's score."""
+    ends: list[float] = []
+    losses: list[float] = []
+
+    def note(_: int, loss: float) -> None:
+        ends.append(time.perf_counter() - start)
+        losses.append(loss)
+
+    start = time.perf_counter()
+    found = common.fit(IHT(steps=STEPS), problem, shape, seed, note)
+    total = time.perf_counter() - start
+    known = [decibel(loss, problem.peak) for loss in losses[1:]]
+    return [*zip(ends[:-1], known, strict=True), (total, common.psnr_of(found, problem))]
+
+
+def decibel(loss: float, peak: float) -> float:
+    """PSNR of a mean squared error."""
+    return 20.0 * math.log10(peak) - 10.0 * math.log10(loss) if loss > 0.0 else math.inf
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """PSNR against seconds: IHT after each step, IMP at its end; one panel a cell, seed 0."""
+    figure = Figure(figsize=(2.7 * len(table), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(table), sharey=True, squeeze=False)[0]
+    for axes, (_, row) in zip(panels, table.iterrows(), strict=True):
+        _panel(axes, row)
+    panels[0].set_ylabel("PSNR (dB)")
+    panels[0].legend(fontsize=8, frameon=False)
+    figure.suptitle("PSNR against time at equal budget: one thread, one seed", fontsize=10)
+    return figure
+
+
+def _panel(axes: Axes, row: pd.Series) -> None:
+    at, value = np.array([[float(x) for x in pair.split(":")] for pair in str(row["iht_curve"]).split()]).T
+    axes.plot(at, value, color=OURS, marker="o", markersize=3, label="IHT, each step")
+    there, level = (float(x) for x in str(row["imp_point"]).split(":"))
+    axes.plot([there], [level], color=OTHER, marker="s", linestyle="none", label="IMP")
+    axes.axhline(level, color=OTHER, linestyle=":", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds")
+    axes.set_title(f"m = {row['m']}, s = {row['s']}, n = {row['n']:,}", fontsize=9)
+    grid(axes)

@@ -1,0 +1,224 @@
+"""Tables and figures of what was measured: CSV, PNG, and Markdown for the README."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmarks import growth, machine, memory, race, speed, speed_imp
+from benchmarks.common import Plan, Row
+from benchmarks.style import COLOURS, OTHER, OURS, grid
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures import save
+from mlpiht_cli.files import write_atomic
+
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV: its name, who measures it, and who draws it (a PNG of the same name)."""
+
+    name: str
+    rows: Callable[[Plan], Iterator[Row]]
+    draw: Callable[[pd.DataFrame], Figure] | None = None
+
+
+def draw_speed(table: pd.DataFrame) -> Figure:
+    """Seconds of ours and of the yardstick, a line a measurement."""
+    table = table[table["status"] == "ok"].iloc[::-1]
+    figure = Figure(figsize=(7.2, 1.2 + 0.36 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(table))
+    axes.hlines(place, table["ours_s"], table["yardstick_s"], color="0.8", linewidth=2)
+    axes.plot(table["ours_s"], place, "o", color=OURS, label="mlpiht")
+    axes.plot(table["yardstick_skip_dead_s"], place, "D", color=COLOURS[2], label="yardstick without dead blocks")
+    axes.plot(table["yardstick_s"], place, "s", color=OTHER, label="literal yardstick")
+    axes.set_yticks(place, labels=table["name"].tolist(), fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds a fit, one thread")
+    grid(axes)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+PARTS: dict[str, tuple[Table, ...]] = {
+    "machine": (Table("machine", machine.rows),),
+    "speed": (Table("speed", speed.rows, draw_speed), Table("imp", speed_imp.rows)),
+    "growth": (Table("growth", growth.rows, growth.draw),),
+    "memory": (Table("memory", memory.rows, memory.draw),),
+    "race": (Table("race", race.rows, race.draw),),
+}
+"""What ``python -m benchmarks PART`` measures; to add a part: one file, one line here."""
+
+
+def write(path: Path, rows: Sequence[Row], keep: bool) -> pd.DataFrame:
+    """Write rows to a CSV and return the table.
+
+    With ``keep`` earlier rows of other names stay, so that single measurements can be repeated. Within a row, ours and
+    what it is compared with come from one run; the row says when and on what.
+    """
+    table = pd.DataFrame(list(rows))
+    if keep and path.exists():
+        earlier = pd.read_csv(path)
+        names = list(dict.fromkeys([*earlier["name"], *table["name"]]))
+        table = pd.concat([earlier[~earlier["name"].isin(table["name"])], table], ignore_index=True)
+        table = table.sort_values("name", key=lambda column: column.map(names.index), kind="stable")
+    write_atomic(path, table.to_csv(index=False, float_format="%.6g").encode())
+    return pd.read_csv(path)
+
+
+def draw(table: Table, folder: Path) -> list[Path]:
+    """Draw a table's figure from its CSV; nothing to draw gives no file."""
+    path = folder / f"{table.name}.csv"
+    if table.draw is None or not path.exists():
+        return []
+    return save(table.draw(pd.read_csv(path)), folder / table.name, ["png"])
+
+
+def markdown(folder: Path) -> str:
+    """All that the CSVs of a folder say, as Markdown tables; parts that were not measured are left out."""
+    sections = []
+    for name, (title, columns) in SECTIONS.items():
+        path = folder / f"{name}.csv"
+        if path.exists():
+            table = pd.read_csv(path)
+            sections.append(f"**{title}**\n\n{_table(table, columns)}\n\n{_made_on(table)}")
+    if (folder / "growth.csv").exists():
+        sections.append(_growth(pd.read_csv(folder / "growth.csv")))
+    if (folder / "memory.csv").exists():
+        sections.append(_memory(pd.read_csv(folder / "memory.csv")))
+    return "\n\n".join(sections)
+
+
+SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "machine": (
+        "The machine",
+        {
+            "threads": "threads",
+            "gemm_float32_gflops": "float32 GEMM (GFLOP/s)",
+            "gemm_float64_gflops": "float64 GEMM (GFLOP/s)",
+            "copy_gb_per_s": "copy, read + written (GB/s)",
+        },
+    ),
+    "speed": (
+        "IHT against the literal yardstick (float64 NumPy, neuron by neuron)",
+        {
+            **{"name": "measurement", "n": "n", "d": "d", "k": "k", "m": "m", "s": "s", "steps": "steps"},
+            **{"ours_s": "mlpiht (s)", "yardstick_s": "yardstick (s)", "ratio": "ratio"},
+            **{"ratio_skip_dead": "ratio, dead blocks skipped", "two_threads_gain": "gain of 2 threads"},
+            **{"step_over_floor": "step / floor", "psnr_ours": "PSNR (dB)", "psnr_yardstick": "yardstick's PSNR"},
+        },
+    ),
+    "imp": (
+        "IMP against plain autograd",
+        {
+            **{"name": "measurement", "n": "n", "m": "m", "s": "s", "adam_steps": "Adam steps", "ours_s": "mlpiht (s)"},
+            **{"yardstick_s": "autograd (s)", "yardstick_steps_timed": "steps timed", "ratio": "ratio"},
+            **{"psnr_ours": "PSNR (dB)"},
+        },
+    ),
+    "race": (
+        "IHT against IMP at equal budget",
+        {
+            **{"m": "m", "s": "s", "iht_s": "IHT (s)", "iht_psnr": "IHT (dB)", "imp_s": "IMP (s)"},
+            **{"imp_psnr": "IMP (dB)", "iht_to_imp_psnr_s": "IHT to IMP's PSNR (s)", "ratio": "times faster to it"},
+            **{"iht_reaches_imp_seeds": "seeds that reach it", "seeds": "seeds"},
+        },
+    ),
+}
+
+
+def _table(table: pd.DataFrame, columns: dict[str, str]) -> str:
+    """Markdown table of some columns, renamed."""
+    if "status" in table:
+        table = table[table["status"] == "ok"]
+    return grid_of([*columns.values()], [[number(row.get(name)) for name in columns] for row in _records(table)])
+
+
+def _records(table: pd.DataFrame) -> list[Row]:
+    return [{str(key): value for key, value in record.items()} for record in table.to_dict("records")]
+
+
+def grid_of(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    rule = ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
+
+
+def number(value: object) -> str:
+    """Three digits of a float, all of an integer, a dash for what is not known."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, int | float | np.integer | np.floating):
+        return "-"
+    found = float(value)
+    if not math.isfinite(found):
+        return "-" if math.isnan(found) else str(found)
+    if found.is_integer() or abs(found) >= 1000:
+        return f"{found:,.0f}"
+    return f"{found:.{max(0, 2 - math.floor(math.log10(abs(found))))}f}"
+
+
+def _made_on(table: pd.DataFrame) -> str:
+    """Where the rows were measured, of what repeats the medians are; versions of the last row."""
+    known = table[table["processor"].notna()]
+    if known.empty:
+        return ""
+    row = known.iloc[-1]
+    repeats = sorted({int(value) for value in known["repeats"].dropna()}) if "repeats" in known else []
+    of = f"Medians of {' or '.join(map(str, repeats))} runs; " if repeats else ""
+    sha = f" ({row['git_sha'][:10]})" if isinstance(row["git_sha"], str) else ""
+    return (
+        f"{of}{row['processor']}, {int(row['cores'])} cores, {row['memory_gib']} GiB; mlpiht {row['mlpiht']}{sha}, "
+        f"torch {row['torch']}, numpy {row['numpy']}, python {row['python']}."
+    )
+
+
+def _growth(table: pd.DataFrame) -> str:
+    last = table.drop_duplicates("axis", keep="last")
+    lines = [[f"{row['axis']}", _span(table, row["axis"]), f"{row['exponent']:.2f}"] for row in _records(last)]
+    head = ["time of IHT against", "from ... to", "exponent"]
+    return f"**Growth of the time**\n\n{grid_of(head, lines)}\n\n{_made_on(table)}"
+
+
+def _span(table: pd.DataFrame, axis: str) -> str:
+    sizes = table[table["axis"] == axis][axis]
+    return f"{sizes.min():,} ... {sizes.max():,}"
+
+
+def _memory(table: pd.DataFrame) -> str:
+    """First and last point of each curve, the ratio of the two, and the exponent."""
+    lines = []
+    for sweep, method in (("m", "iht"), ("m", "imp"), ("s", "iht")):
+        part = memory.measured(table, sweep, method)
+        if len(part):
+            first, last = part.iloc[0], part.iloc[-1]
+            ends = [f"{row[sweep]:,}: {number(row['beyond_mib'])} MiB" for row in (first, last)]
+            ratio = last["beyond_mib"] / first["beyond_mib"] if first["beyond_mib"] > 0 else math.nan
+            lines.append([method.upper(), sweep, *ends, number(ratio), f"{memory.slope(part, sweep):.2f}"])
+    head = ["peak memory beyond data", "against", "first", "last", "ratio", "exponent"]
+    left = [f"{row['name']}: {row['status']}" for row in _records(table) if row["status"] != "ok"]
+    return "\n\n".join(["**Memory**", grid_of(head, lines), *left, _made_on(table)])
+
+
+def write_readme(readme: Path, text: str) -> None:
+    """Put the text between the markers of a Markdown file.
+
+    Raises
+    ------
+    InputError
+        The markers are not there, once and in order.
+    """
+    before = readme.read_text(encoding="utf-8")
+    head, begin, rest = before.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end or BEGIN in rest or END in tail:
+        raise InputError(f"{readme}: needs one line {BEGIN} and, below it, one line {END}")
+    write_atomic(readme, f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}".encode())

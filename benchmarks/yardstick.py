@@ -1,0 +1,176 @@
+"""The literal yardstick: one-output IHT done neuron by neuron in float64 NumPy, as protocol.md (section 1) says it.
+
+Nothing is rearranged: ``A = [D_1 X ... D_m X]`` is applied block by block, and Armijo tests evaluate ``f`` at every
+trial point. Where the formulas leave a choice, the faster reading was taken, so that ratios are not flattered: ``g`` is
+read off ``A^T r`` instead of being computed a second time, and an accepted trial's residual serves the next inner step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.rng import Streams
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+"""Indices of a minibatch's rows."""
+Epochs = Iterable[Iterable[Rows]]
+
+FIRST_STEP = 1e-14
+CURVATURE_FLOOR = 1e-8
+DECREASE = 0.9
+HALVINGS = 10
+
+
+@dataclass(frozen=True)
+class Literal:
+    """Settings of the yardstick.
+
+    Attributes
+    ----------
+    s
+        Budget.
+    gates
+        Random gates of the start, ``[m, d]``.
+    steps
+        Full-batch steps; minibatches bring their own count.
+    inner
+        Refinement steps.
+    skip_dead
+        False: every sum over j has all m terms, as the formula has. True: blocks whose gate is zero are left out, and
+        in products with A_S blocks without support, which any careful program does.
+    """
+
+    s: int
+    gates: Array
+    steps: int = 15
+    inner: int = 10
+    skip_dead: bool = False
+
+
+class Blocks:
+    """``A = [D_1 X ... D_m X]`` with ``D_j = diag(1[X h_j > 0])``, applied block by block.
+
+    Parameters
+    ----------
+    x
+        Inputs ``[n, d]``, C-contiguous.
+    gates
+        Gate vectors ``[m, d]``.
+    skip_dead
+        See :class:`Literal`.
+    """
+
+    def __init__(self, x: Array, gates: Array, skip_dead: bool) -> None:
+        self.x, self.shape, self._skip = x, gates.shape, skip_dead
+        alive = gates.any(axis=1) if skip_dead else np.ones(len(gates), dtype=bool)
+        self.masks: dict[int, Mask] = {j: x @ gates[j] > 0 for j in np.flatnonzero(alive).tolist()}
+
+    def matvec(self, w: Array) -> Array:
+        """Return ``A w = sum_j D_j X w_j``, ``[m, d] -> [n]``."""
+        out = np.zeros(len(self.x))
+        for j, mask in self.masks.items():
+            if not self._skip or w[j].any():
+                out += mask * (self.x @ w[j])
+        return out
+
+    def rmatvec(self, r: Array, support: Mask | None = None) -> Array:
+        """Return ``A^T r``, ``[n] -> [m, d]``, zero outside ``support`` ``[m, d]``."""
+        out = np.zeros(self.shape)
+        for j, mask in self.masks.items():
+            if not self._skip or support is None or support[j].any():
+                out[j] = self.x.T @ (mask * r)
+        return out if support is None else np.where(support, out, 0.0)
+
+
+def largest(z: Array, s: int) -> Mask:
+    """Where the ``s`` entries of largest magnitude are that are not zero; ties by lowest position."""
+    flat = z.ravel()
+    keep = np.zeros(flat.size, dtype=bool)
+    keep[np.argsort(-np.abs(flat), kind="stable")[:s]] = True
+    kept: Mask = keep & (flat != 0)
+    return kept.reshape(z.shape)
+
+
+def step(blocks: Blocks, y: Array, w: Array, s: int, inner: int) -> Array:
+    """One step of accelerated IHT on ``f(w) = |A w - y|^2``; ``w`` is ``[m, d]``."""
+    support = w != 0
+    full = blocks.rmatvec(blocks.matvec(w) - y)
+    mu = FIRST_STEP
+    if support.any():
+        g = np.where(support, full, 0.0)
+        mu = float((g**2).sum() / ((blocks.matvec(g) ** 2).sum() + CURVATURE_FLOOR))
+    z = w - mu * full
+    kept = largest(z, s)
+    return refine(blocks, y, np.where(kept, z, 0.0), (mu, inner))
+
+
+def refine(blocks: Blocks, y: Array, start: Array, settings: tuple[float, int]) -> Array:
+    """Gradient steps on the support of ``start`` with Armijo backtracking; ``settings`` are mu and their number."""
+    mu, inner = settings
+    kept = start != 0
+    v, r = start, blocks.matvec(start) - y
+    f = float((r**2).sum())
+    for _ in range(inner):
+        g = blocks.rmatvec(r, kept)
+        for _ in range(HALVINGS + 1):
+            r = blocks.matvec(v - mu * g) - y
+            trial = float((r**2).sum())
+            if f - trial >= DECREASE * mu * float((g**2).sum()):
+                break
+            mu /= 2
+        else:
+            return start
+        v, f = v - mu * g, trial
+    return v
+
+
+def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tuple[Array, list[float]]:
+    """Run IHT from zero weights.
+
+    Parameters
+    ----------
+    x, y
+        Inputs ``[n, d]``, C-contiguous, and targets ``[n]``.
+    run
+        Settings.
+    batches
+        Minibatches of each epoch, as of :func:`batch_rows`; None is the full batch. Gates follow the weights after the
+        first epoch.
+
+    Returns
+    -------
+    tuple
+        Weights ``[m, d]``, and the wall seconds of each step.
+    """
+    w, taken = np.zeros_like(run.gates), []
+    epochs: Iterable[Iterable[Rows | None]] = [[None]] * run.steps if batches is None else batches
+    for epoch, rows_of in enumerate(epochs):
+        for rows in rows_of:
+            start = time.perf_counter()
+            here, there = (x, y) if rows is None else (x[rows], y[rows])
+            blocks = Blocks(here, run.gates if epoch == 0 else w, run.skip_dead)
+            w = step(blocks, there, w, run.s, run.inner)
+            taken.append(time.perf_counter() - start)
+    return w, taken
+
+
+def batch_rows(n: int, size: int, epochs: int, seed: int) -> list[list[Rows]]:
+    """Rows of the minibatches of each epoch, in the protocol's order (section 3: torch generator ``seed + 3``)."""
+    order = Streams(seed).batch_order()
+    orders = [torch.randperm(n, generator=order) for _ in range(epochs)]
+    return [[rows.numpy() for rows in torch.split(permutation, size)] for permutation in orders]
+
+
+def model(w: Array) -> SparseMLP:
+    """The network of fused weights ``[m, d]``, all output signs +1."""
+    return SparseMLP((SparseMatrix.from_dense(torch.from_numpy(w)),), torch.ones(len(w), dtype=torch.float64))

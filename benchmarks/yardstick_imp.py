@@ -1,0 +1,92 @@
+"""The plain yardstick of IMP: the protocol in ordinary torch, autograd and ``torch.optim.Adam`` on dense weights.
+
+What most people would write: masks multiply dense weights, and a pruned network costs as much as a full one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlpiht_cli.baselines.training import initial_weights, layer_sizes
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.method import Shape
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.rng import Streams
+
+
+@dataclass(frozen=True)
+class PlainIMP:
+    """Settings: width ``m``, budget ``s``, the paper's constants; ``rounds`` ends a run that is only timed early."""
+
+    m: int
+    s: int
+    epochs: int = 15
+    rate: float = 0.1
+    lr: float = 1e-3
+    rounds: int | None = None
+
+    def steps(self, total: int) -> int:
+        """Adam steps of a whole trajectory from ``total`` weights down to the budget, in full batch."""
+        rounds = 0
+        while total > self.s:
+            total -= max(1, round(self.rate * total))
+            rounds += 1
+        return rounds * self.epochs
+
+
+def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple[list[Tensor], list[float]]:
+    """Train, prune, rewind until at most ``s`` weights are left; one hidden layer, squared loss, full batch.
+
+    Parameters
+    ----------
+    x, y
+        Inputs ``[n, d]`` and targets ``[n, k]``; their dtype is that of the training.
+    run
+        Settings.
+    streams
+        Where the initial weights come from.
+
+    Returns
+    -------
+    tuple
+        Weights of the layers right after the prune that answers the budget, each ``[out, in]``, and the wall seconds
+        of each Adam step.
+    """
+    sizes = layer_sizes(x.shape[1], y.shape[1], Shape(run.m))
+    start = [weight.to(x.dtype) for weight in initial_weights(sizes, streams.initial_weights())]
+    masks = [torch.ones_like(weight) for weight in start]
+    weights, taken, rounds = start, [], 0
+    while sum(int(mask.sum()) for mask in masks) > run.s and rounds != run.rounds:
+        weights = [(w * mask).requires_grad_() for w, mask in zip(start, masks, strict=True)]
+        adam = torch.optim.Adam(weights, lr=run.lr)
+        for _ in range(run.epochs):
+            began = time.perf_counter()
+            adam.zero_grad()
+            hidden = torch.relu(x @ (weights[0] * masks[0]).T)
+            loss = torch.nn.functional.mse_loss(hidden @ (weights[1] * masks[1]).T, y)
+            loss.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            taken.append(time.perf_counter() - began)
+        masks = _pruned([w.detach() for w in weights], masks, run.rate)
+        rounds += 1
+    return [w.detach() * mask for w, mask in zip(weights, masks, strict=True)], taken
+
+
+def _pruned(weights: list[Tensor], masks: list[Tensor], rate: float) -> list[Tensor]:
+    """Drop the share ``rate`` of the remaining weights, smallest magnitude first, of all layers together."""
+    flat = torch.cat([mask.flatten() for mask in masks])
+    alive = flat.nonzero().flatten()
+    magnitude = torch.cat([weight.flatten() for weight in weights])[alive].abs()
+    order = torch.argsort(magnitude, descending=True, stable=True)
+    flat[alive[order[len(alive) - max(1, round(rate * len(alive))) :]]] = 0
+    parts = torch.split(flat, [mask.numel() for mask in masks])
+    return [part.view_as(mask) for part, mask in zip(parts, masks, strict=True)]
+
+
+def model(layers: list[Tensor]) -> SparseMLP:
+    """The network of the layers, each ``[out, in]``."""
+    return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in layers))

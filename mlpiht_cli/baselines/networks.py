@@ -1,0 +1,146 @@
+"""A compacted network in training: its free weights, and their gradient on some samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlpiht_cli.baselines.compact import Part
+from mlpiht_cli.linalg.backprop import Batch, Layer, Network, loss_gradient
+from mlpiht_cli.linalg.threads import share
+from mlpiht_cli.problem import LOSSES, Problem
+
+DENSE_SHARE = 0.45
+"""Share of a layer's weights from which dense products are the faster ones."""
+CHUNK_NUMBERS = 2**17
+"""Activations of a chunk of samples, which the second cache holds beside their gradients."""
+CHUNKS = 256, 512
+"""Fewest and most samples of a chunk."""
+PANELS = 16
+"""Most shares that a sum over samples is split into, whatever the number of threads."""
+
+
+class TrainedNetwork(Protocol):
+    """A network whose parameters an optimiser moves."""
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Free weights, with a gradient each after :meth:`backward`."""
+
+    def shuffle(self, order: Tensor | None) -> None:
+        """Put the samples in an order (int64 ``[n]``); None leaves them as they are."""
+
+    def backward(self, first: int, last: int) -> Tensor | float:
+        """Return the loss on samples ``first`` to ``last - 1`` of the order, and set the gradients."""
+
+    def weights(self) -> list[Tensor]:
+        """Weights of the layers, each ``[rows, cols]`` of its part."""
+
+
+class TorchNetwork:
+    """Dense products of torch with masked weights, and its automatic gradients: for GPUs, and as a cross-check."""
+
+    def __init__(self, problem: Problem, parts: Sequence[Part], initial: Sequence[Tensor]) -> None:
+        self._loss, self._y = LOSSES[problem.loss], problem.y
+        self._order: Tensor | None = None
+        self._x = problem.x if len(parts[0].cols) == problem.d else problem.x[:, parts[0].cols]
+        self._masks = [part.mask for part in parts]
+        self.parameters = [part.take(w).requires_grad_() for part, w in zip(parts, initial, strict=True)]
+
+    def shuffle(self, order: Tensor | None) -> None:
+        """See :class:`TrainedNetwork`."""
+        self._order = order
+
+    def backward(self, first: int, last: int) -> Tensor:
+        """See :class:`TrainedNetwork`; the loss stays on the device."""
+        rows = slice(first, last) if self._order is None else self._order[first:last]
+        hidden = self._x[rows]
+        *inner, output = (weight * mask for weight, mask in zip(self.parameters, self._masks, strict=True))
+        for weight in inner:
+            hidden = (hidden @ weight.T).relu()
+        loss = self._loss(hidden @ output.T, self._y[rows])
+        for weight in self.parameters:
+            weight.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def weights(self) -> list[Tensor]:
+        """See :class:`TrainedNetwork`."""
+        return [weight.detach() for weight in self.parameters]
+
+
+class CompiledNetwork:
+    """Compiled products with the free weights alone, layer by layer sparse or dense, whichever is faster."""
+
+    def __init__(self, problem: Problem, parts: Sequence[Part], initial: Sequence[Tensor], features: Tensor) -> None:
+        self._parts = parts
+        every = len(parts[0].cols) == len(features)
+        self._base = features if every else features[parts[0].cols]
+        self._features, self._targets = self._base, problem.y.T.contiguous()
+        self._y = self._targets
+        dense = [bool(part.mask.float().mean() >= DENSE_SHARE) if part.mask.numel() else True for part in parts]
+        self._stored = [torch.ones_like(p.mask) if full else p.mask for p, full in zip(parts, dense, strict=True)]
+        places = np.cumsum([0, *[int(stored.sum()) for stored in self._stored]])
+        layers = [_layer(s, int(p), full) for s, p, full in zip(self._stored, places[:-1], dense, strict=True)]
+        self._back, backs = _transposes(self._stored[1:], layers[1:])
+        self._network = Network(tuple(layers), backs, problem.loss == "cross_entropy")
+        self._free = torch.cat([p.mask[stored] for p, stored in zip(parts, self._stored, strict=True)])
+        starts = [part.take(weight)[stored] for part, weight, stored in zip(parts, initial, self._stored, strict=True)]
+        self._values = torch.cat(starts)
+        units = 2 * sum(layer.rows for layer in layers)
+        self._chunk = min(CHUNKS[1], max(CHUNKS[0], CHUNK_NUMBERS // max(1, units)))
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """All stored weights, as one vector."""
+        return [self._values]
+
+    def shuffle(self, order: Tensor | None) -> None:
+        """See :class:`TrainedNetwork`."""
+        if order is not None:
+            self._features, self._targets = self._base[:, order], self._y[:, order]
+
+    def backward(self, first: int, last: int) -> float:
+        """See :class:`TrainedNetwork`."""
+        values = self._values.numpy()
+        batch = Batch(self._features.numpy(), self._targets.numpy(), first, last - first, self._chunk)
+        panels = max(1, min(PANELS, -(-batch.size // batch.chunk)))
+        out = np.zeros((panels, len(values) + 1))
+        share(loss_gradient, panels, batch, self._network, (values, values[self._back]), out)
+        total = torch.from_numpy(out.sum(axis=0))
+        # The kernel leaves the scale to us: sums over samples, and half the slope of a square.
+        scale = 1 / batch.size if self._network.classes else 1 / (batch.size * len(self._y))
+        slope = total[:-1] * (scale if self._network.classes else 2 * scale)
+        self._values.grad = (slope * self._free).to(self._values.dtype)
+        return float(total[-1]) * scale
+
+    def weights(self) -> list[Tensor]:
+        """See :class:`TrainedNetwork`."""
+        parts = torch.split(self._values, [int(stored.sum()) for stored in self._stored])
+        out = [self._values.new_zeros(stored.shape) for stored in self._stored]
+        for full, stored, values in zip(out, self._stored, parts, strict=True):
+            full[stored] = values
+        return out
+
+
+def _layer(stored: Tensor, place: int, dense: bool) -> Layer:
+    """Layout of the stored entries of ``[rows, cols]``, row by row."""
+    rows, cols = stored.shape
+    row, col = (side.numpy() for side in torch.nonzero(stored, as_tuple=True))
+    return Layer(np.searchsorted(row, np.arange(rows + 1)), col, place, rows, cols, dense)
+
+
+def _transposes(stored: Sequence[Tensor], layers: Sequence[Layer]) -> tuple[np.ndarray, tuple[Layer, ...]]:
+    """Layouts of the layers' transposes, and where each of their values stands among those of the layers."""
+    order, backs, place = [], [], 0
+    for mask, layer in zip(stored, layers, strict=True):
+        position = torch.full(mask.shape, -1)
+        position[mask] = torch.arange(int(mask.sum())) + layer.place
+        order.append(position.T[mask.T].numpy())
+        backs.append(_layer(mask.T, place, layer.dense))
+        place += len(order[-1])
+    return np.concatenate(order), tuple(backs)
