@@ -91,7 +91,7 @@ CASES = [
     # A whole run of the yardstick takes half an hour here: --yardstick-seeds asks for it.
     Case("iht-1000x1000", 1000, 1000, yardstick_seeds=0),
     Case("inr", 50, 200, n=784, d=1500, passes=100, dtype="float64", image=True, timed=10, yardstick_seeds=1),
-    Case("vector", 50, 200, k=10, passes=3, batch=5000, timed=30),
+    Case("vector", 50, 200, k=10, passes=15, batch=5000, timed=50),
     # The shape of the task mnist_binary, which has 10,000 images of 784 pixels.
     Case("minibatch", 50, 50, n=10_000, d=784, passes=2, batch=1000, timed=20),
 ]

@@ -25,6 +25,8 @@ class Batches:
 
     def __init__(self, problem: Problem, size: int, order: torch.Generator) -> None:
         self._problem, self._size, self._order = problem, size, order
+        self._whole: Tensor | None = None
+        self._rooms: dict[int, tuple[Tensor, Tensor]] = {}  # by size: an epoch's last batch may be smaller
 
     @property
     def full(self) -> bool:
@@ -40,8 +42,26 @@ class Batches:
         return order, [(first, min(first + size, n)) for first in range(0, n, size)]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the next epoch's batches: inputs ``[b, d]`` and targets ``[b, k]``."""
+        """Yield the next epoch's batches: inputs *feature by feature*, ``[d, b]`` contiguous, and targets ``[b, k]``.
+
+        The next batch takes the memory of the last one's inputs; the full batch is the same tensor every time.
+        """
         x, y = self._problem.x, self._problem.y
         order, spans = self.next_epoch()
+        if order is None:
+            if self._whole is None:
+                self._whole = x.T.contiguous()
+            yield self._whole, y
+            return
         for first, last in spans:
-            yield (x, y) if order is None else (x[order[first:last]], y[order[first:last]])
+            batch = order[first:last]
+            rows, columns = self._room(last - first)
+            torch.index_select(x, 0, batch, out=rows)
+            yield columns.copy_(rows.T), y.index_select(0, batch)
+
+    def _room(self, size: int) -> tuple[Tensor, Tensor]:
+        """Memory for a batch, sample by sample and by feature; fresh memory would cost more than the copying."""
+        if size not in self._rooms:
+            x = self._problem.x
+            self._rooms[size] = x.new_empty(size, x.shape[1]), x.new_empty(x.shape[1], size)
+        return self._rooms[size]

@@ -10,18 +10,13 @@ import torch
 from torch import Tensor
 
 from mlpiht_cli.baselines.compact import Part
-from mlpiht_cli.linalg.backprop import Batch, Layer, Network, loss_gradient
-from mlpiht_cli.linalg.threads import share
+from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Layer, Network, gradient, layout
 from mlpiht_cli.problem import LOSSES, Problem
 
-DENSE_SHARE = 0.45
-"""Share of a layer's weights from which dense products are the faster ones."""
 CHUNK_NUMBERS = 2**17
 """Activations of a chunk of samples, which the second cache holds beside their gradients."""
 CHUNKS = 256, 512
 """Fewest and most samples of a chunk."""
-PANELS = 16
-"""Most shares that a sum over samples is split into, whatever the number of threads."""
 
 
 class TrainedNetwork(Protocol):
@@ -85,9 +80,9 @@ class CompiledNetwork:
         dense = [bool(part.mask.float().mean() >= DENSE_SHARE) if part.mask.numel() else True for part in parts]
         self._stored = [torch.ones_like(p.mask) if full else p.mask for p, full in zip(parts, dense, strict=True)]
         places = np.cumsum([0, *[int(stored.sum()) for stored in self._stored]])
-        layers = [_layer(s, int(p), full) for s, p, full in zip(self._stored, places[:-1], dense, strict=True)]
+        layers = [layout(s.numpy(), int(p), full) for s, p, full in zip(self._stored, places[:-1], dense, strict=True)]
         self._back, backs = _transposes(self._stored[1:], layers[1:])
-        self._network = Network(tuple(layers), backs, problem.loss == "cross_entropy")
+        self._network = Network(tuple(layers), backs, tuple(layers), problem.loss == "cross_entropy")
         self._free = torch.cat([p.mask[stored] for p, stored in zip(parts, self._stored, strict=True)])
         starts = [part.take(weight)[stored] for part, weight, stored in zip(parts, initial, self._stored, strict=True)]
         self._values = torch.cat(starts)
@@ -102,21 +97,15 @@ class CompiledNetwork:
     def shuffle(self, order: Tensor | None) -> None:
         """See :class:`TrainedNetwork`."""
         if order is not None:
-            self._features, self._targets = self._base[:, order], self._y[:, order]
+            self._features, self._targets = self._base.index_select(1, order), self._y[:, order]
 
     def backward(self, first: int, last: int) -> float:
         """See :class:`TrainedNetwork`."""
         values = self._values.numpy()
         batch = Batch(self._features.numpy(), self._targets.numpy(), first, last - first, self._chunk)
-        panels = max(1, min(PANELS, -(-batch.size // batch.chunk)))
-        out = np.zeros((panels, len(values) + 1))
-        share(loss_gradient, panels, batch, self._network, (values, values[self._back]), out)
-        total = torch.from_numpy(out.sum(axis=0))
-        # The kernel leaves the scale to us: sums over samples, and half the slope of a square.
-        scale = 1 / batch.size if self._network.classes else 1 / (batch.size * len(self._y))
-        slope = total[:-1] * (scale if self._network.classes else 2 * scale)
-        self._values.grad = (slope * self._free).to(self._values.dtype)
-        return float(total[-1]) * scale
+        slope, loss = gradient(batch, self._network, (values, values[self._back]))
+        self._values.grad = (torch.from_numpy(slope) * self._free).to(self._values.dtype)
+        return loss
 
     def weights(self) -> list[Tensor]:
         """See :class:`TrainedNetwork`."""
@@ -127,13 +116,6 @@ class CompiledNetwork:
         return out
 
 
-def _layer(stored: Tensor, place: int, dense: bool) -> Layer:
-    """Layout of the stored entries of ``[rows, cols]``, row by row."""
-    rows, cols = stored.shape
-    row, col = (side.numpy() for side in torch.nonzero(stored, as_tuple=True))
-    return Layer(np.searchsorted(row, np.arange(rows + 1)), col, place, rows, cols, dense)
-
-
 def _transposes(stored: Sequence[Tensor], layers: Sequence[Layer]) -> tuple[np.ndarray, tuple[Layer, ...]]:
     """Layouts of the layers' transposes, and where each of their values stands among those of the layers."""
     order, backs, place = [], [], 0
@@ -141,6 +123,6 @@ def _transposes(stored: Sequence[Tensor], layers: Sequence[Layer]) -> tuple[np.n
         position = torch.full(mask.shape, -1)
         position[mask] = torch.arange(int(mask.sum())) + layer.place
         order.append(position.T[mask.T].numpy())
-        backs.append(_layer(mask.T, place, layer.dense))
+        backs.append(layout(mask.T.numpy(), place, layer.dense))
         place += len(order[-1])
     return np.concatenate(order), tuple(backs)

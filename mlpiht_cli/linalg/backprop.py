@@ -12,7 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpiht_cli.linalg.kernels import combine, combine_four, correlate, correlate_four, kernel
+from mlpiht_cli.linalg.kernels import Floats, combine, combine_four, correlate, correlate_four, kernel
+from mlpiht_cli.linalg.threads import share
+
+PANELS = 16
+"""Most shares that a sum over samples is split into, whatever the number of threads."""
+DENSE_SHARE = 0.45
+"""Share of a layer's entries from which dense products are the faster ones."""
+
+
+_NONE = np.empty(0, dtype=np.int64)
 
 
 class Layer(NamedTuple):
@@ -30,10 +39,11 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Layers input side first; and, for all but the first, their transposes."""
+    """Layers input side first; for all but the first, their transposes; and the layouts of the layers' gradients."""
 
     layers: tuple[Layer, ...]
     backs: tuple[Layer, ...]
+    gradients: tuple[Layer, ...]
     classes: bool  # cross-entropy of classes rather than squared error
 
 
@@ -147,21 +157,21 @@ def _chunk(batch, net, values, a, out):  # type: ignore[no-untyped-def]
         low, high = high, top
     _product(active[low:high], 0, net.layers[depth], values[0], residual)
     out[-1] += _residual(batch.targets, a, residual, net.classes)
-    _gradient(active[low:high], 0, net.layers[depth], residual, out)
+    _gradient(active[low:high], 0, net.gradients[depth], residual, out)
     _product(residual, 0, net.backs[depth - 1], values[1], slopes[low:high])
     _masked(slopes[low:high], active[low:high])
     for i in range(depth - 1, 0, -1):
         base = low - net.layers[i - 1].rows
-        _gradient(active[base:low], 0, net.layers[i], slopes[low:high], out)
+        _gradient(active[base:low], 0, net.gradients[i], slopes[low:high], out)
         _product(slopes[low:high], 0, net.backs[i - 1], values[1], slopes[base:low])
         _masked(slopes[base:low], active[base:low])
         low, high = base, low
-    _gradient(batch.features, a, net.layers[0], slopes[:high], out)
+    _gradient(batch.features, a, net.gradients[0], slopes[:high], out)
 
 
 @kernel
 def loss_gradient(batch, net, values, out, span):  # type: ignore[no-untyped-def]
-    """Add gradient and loss to ``out`` ``[panels, values + 1]``, for the panels of ``span``.
+    """Add gradient and loss to ``out`` ``[panels, gradients + 1]``, for the panels of ``span``.
 
     ``values`` are those of the layers, and those of the transposes.
     """
@@ -169,3 +179,28 @@ def loss_gradient(batch, net, values, out, span):  # type: ignore[no-untyped-def
     for panel in range(span[0], span[1]):
         for chunk in range(panel * chunks // len(out), (panel + 1) * chunks // len(out)):
             _chunk(batch, net, values, batch.first + chunk * batch.chunk, out[panel])
+
+
+def layout(stored: NDArray[np.bool_], place: int, dense: bool) -> Layer:
+    """Layer that keeps the entries ``stored`` ``[rows, cols]``, row by row from ``place`` on; all, if dense."""
+    rows, cols = stored.shape
+    if dense:
+        return Layer(_NONE, _NONE, place, rows, cols, dense)
+    row, col = np.nonzero(stored)
+    return Layer(np.searchsorted(row, np.arange(rows + 1)), np.ascontiguousarray(col), place, rows, cols, dense)
+
+
+def gradient(batch: Batch, net: Network, values: tuple[Floats, Floats]) -> tuple[NDArray[np.float64], float]:
+    """Gradient of the mean loss in the layouts ``net.gradients``, float64, and that loss.
+
+    ``values`` are those of the layers and those of the transposes. The squared loss is a mean over outputs too.
+    """
+    last = net.gradients[-1]
+    size = last.place + (last.rows * last.cols if last.dense else len(last.col))
+    panels = max(1, min(PANELS, -(-batch.size // batch.chunk)))
+    out = np.zeros((panels, size + 1))
+    share(loss_gradient, panels, batch, net, values, out)
+    total = out.sum(axis=0)
+    # The kernel sums over samples, and leaves the 2 of the slope of a square to us.
+    terms = batch.size * (1 if net.classes else len(batch.targets))
+    return total[:-1] * ((1.0 if net.classes else 2.0) / terms), float(total[-1]) / terms

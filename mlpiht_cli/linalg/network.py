@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
+
+from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Network, gradient, layout
+
+CHUNK = 1024
+"""Samples that go through the network together."""
 
 
 class Pass(NamedTuple):
-    """A forward pass: live neurons (int64 ``[l]``), their masks and activations ``[b, l]``, predictions ``[b, k]``."""
+    """A forward pass: live neurons (int64 ``[l]``), masks and activations ``[l, b]``, predictions ``[b, k]``."""
 
     live: Tensor
     mask: Tensor
@@ -23,13 +30,22 @@ class Pass(NamedTuple):
 def forward(x: Tensor, hidden: Tensor, output: Tensor, gates: Tensor | None) -> Pass:
     """Predict from inputs ``[b, d]`` with hidden weights ``[m, d]`` and output weights ``[m, k]``.
 
-    ``gates`` are vectors ``[m, d]``, or None for gates that follow the hidden weights.
+    ``gates`` are vectors ``[m, d]``, or None for gates that follow the hidden weights. Products are taken neuron by
+    neuron: inputs that are stored feature by feature, as the solvers' are, make them fast.
     """
     live = (hidden if gates is None else gates).any(dim=1).nonzero().flatten()
-    linear = x @ hidden[live].T
-    mask = linear > 0 if gates is None else x @ gates[live].T > 0
-    activations = linear * mask
-    return Pass(live, mask, activations, activations @ output[live])
+    linear = hidden[live] @ x.T
+    mask = linear > 0 if gates is None else gates[live] @ x.T > 0
+    return _passed(live, mask, linear * mask, output)
+
+
+def with_weights(x: Tensor, made: Pass, hidden: Tensor, output: Tensor) -> Pass:
+    """Return the pass of other weights through the gates of a pass that was made; see :func:`forward`."""
+    return _passed(made.live, made.mask, (hidden[made.live] @ x.T) * made.mask, output)
+
+
+def _passed(live: Tensor, mask: Tensor, activations: Tensor, output: Tensor) -> Pass:
+    return Pass(live, mask, activations, (output[live].T @ activations).T)
 
 
 def along(x: Tensor, made: Pass, output: Tensor, direction: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -50,8 +66,8 @@ def along(x: Tensor, made: Pass, output: Tensor, direction: tuple[Tensor, Tensor
         ``a`` and ``b``, ``[b, k]`` each.
     """
     hidden, back = (part[made.live] for part in direction)
-    moved = (x @ hidden.T) * made.mask
-    return made.activations @ back + moved @ output[made.live], moved @ back
+    moved = (hidden @ x.T) * made.mask
+    return (back.T @ made.activations + output[made.live].T @ moved).T, (back.T @ moved).T
 
 
 def gradients(x: Tensor, made: Pass, output: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +88,43 @@ def gradients(x: Tensor, made: Pass, output: Tensor, residual: Tensor) -> tuple[
         Gradient of the loss with respect to the predictions, ``R``, ``[b, k]``.
     """
     hidden = x.new_zeros(len(output), x.shape[1])
-    hidden[made.live] = ((residual @ output[made.live].T) * made.mask).T @ x
+    hidden[made.live] = ((output[made.live] @ residual.T.contiguous()) * made.mask) @ x
     back = output.new_zeros(output.shape)
-    back[made.live] = made.activations.T @ residual
+    back[made.live] = made.activations @ residual
     return hidden, back
+
+
+def fused_gradients(
+    features: Tensor, targets: Tensor, hidden: Tensor, output: Tensor, classes: bool
+) -> tuple[float, tuple[Tensor, Tensor]]:
+    """Loss, and gradients of the hidden and output weights at all their entries, by the compiled kernels.
+
+    What :func:`forward` and :func:`gradients` give where the gates follow the weights, in one pass over a batch.
+
+    Parameters
+    ----------
+    features
+        Inputs feature by feature, ``[d, b]``.
+    targets
+        ``[b, k]``.
+    hidden, output
+        Weights ``[m, d]`` and ``[m, k]``; the hidden ones may be sparse or not.
+    classes
+        Cross-entropy rather than the mean squared error.
+    """
+    live = hidden.any(dim=1).nonzero().flatten()
+    first, last = hidden[live].numpy(), output[live].T.contiguous().numpy()
+    stored = first != 0
+    dense = bool(stored.size and stored.mean() >= DENSE_SHARE)
+    stored |= dense
+    every = np.ones(last.shape, dtype=bool)
+    layers = layout(stored, 0, dense), layout(every, int(stored.sum()), True)
+    gradients_ = layout(stored, 0, True), layout(every, stored.size, True)
+    net = Network(layers, (layout(every.T, 0, True),), gradients_, classes)
+    batch = Batch(features.numpy(), targets.T.contiguous().numpy(), 0, len(targets), CHUNK)
+    values = np.concatenate([first[stored], last.ravel()]), last.T.ravel()
+    slope, loss = gradient(batch, net, values)
+    made = torch.from_numpy(slope).to(hidden.dtype)
+    out = torch.zeros_like(hidden), torch.zeros_like(output)
+    out[0][live], out[1][live] = made[: stored.size].view(stored.shape), made[stored.size :].view(last.shape).T
+    return loss, out

@@ -115,12 +115,11 @@ class IHT(LayeredSolver):
         sequential = self.gates == "sequential"
         count = 0
         batches = Batches(problem, self.batch, streams.batch_order())
-        full = problem.x.T.contiguous() if batches.full else None
         for epoch in range(self.passes):
-            for x, y in batches.epoch():
+            for features, y in batches.epoch():
                 # Minibatch form: the random gates stay for the whole first epoch.
                 refresh = sequential and epoch > 0 and count % self.gate_period == 0
-                yield _Turn(x.T.contiguous() if full is None else full, y[:, 0], refresh)
+                yield _Turn(features, y[:, 0], refresh, batches.full)
                 count += 1
 
     def output_signs(self, m: int, like: Tensor) -> Tensor:
@@ -144,11 +143,12 @@ class IHT(LayeredSolver):
 
 @dataclass(frozen=True)
 class _Turn:
-    """One step's batch: features ``[d, b]``, targets ``[b]``, and whether gates are refreshed before it."""
+    """One step's batch: features ``[d, b]``, targets ``[b]``; whether gates are refreshed before it; is it all data."""
 
     features: Tensor
     y: Tensor
     refresh: bool
+    full: bool
 
 
 class _State:
@@ -161,7 +161,6 @@ class _State:
         self._gates: GateRule = random
         self._source: SparseMatrix | None = None  # the weights that the gates follow
         self._operator: GatedOperator | None = None
-        self._features: Tensor | None = None
         self._before: SparseMatrix | None = None
         self.weights = weights
 
@@ -170,7 +169,7 @@ class _State:
         source = self.weights if turn.refresh else self._source
         if source is not None and not source.nnz:
             return True  # all neurons are dead
-        if turn.features is not self._features or self._before is None or not self.weights.equals(self._before):
+        if not turn.full or self._before is None or not self.weights.equals(self._before):
             return False
         return not self._follows or (source is not None and self.weights.equals(source))
 
@@ -179,8 +178,7 @@ class _State:
         if turn.refresh:
             self._source = self.weights
             self._gates = WeightGates(self.weights, static=not compiled(turn.features.device))
-        if turn.refresh or turn.features is not self._features or self._operator is None:
-            self._features = turn.features
+        if turn.refresh or not turn.full or self._operator is None:
             self._operator = gated_operator(turn.features, self._gates, self.weights.rows, self._signs)
         self._before = self.weights
         self.weights, loss = iht_step(self._operator, turn.y, self.weights, self._s, self._refine)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mlpiht_cli.batches import Batches
 from mlpiht_cli.linalg import network
 from mlpiht_cli.linalg.countsketch import HASHES, CountSketch, sketch_width
+from mlpiht_cli.linalg.gated import compiled
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
 from mlpiht_cli.linalg.threshold import top_s
@@ -110,11 +111,16 @@ class _Selection:
 
 
 class _Batch(NamedTuple):
-    """One step's batch, and the gates ``[m, d]`` it is seen through (None: they follow the weights)."""
+    """One step's batch ``[d, b]``, ``[b, k]``, and the gates ``[m, d]`` it is seen through (None: they follow)."""
 
-    x: Tensor
+    features: Tensor
     y: Tensor
     gates: Tensor | None
+
+    @property
+    def x(self) -> Tensor:
+        """Inputs sample by sample, ``[b, d]``."""
+        return self.features.T
 
 
 class _Run:
@@ -125,6 +131,7 @@ class _Run:
         self._batches = Batches(problem, method.batch, streams.batch_order())
         self._random, self._revival = streams.gates(problem.d), streams.revival()
         self._step = paper_step(m, s, problem.loss)
+        self._fused = method.step == "paper" and compiled(problem.x.device)
         self.weights = problem.x.new_zeros(m, problem.d + problem.k)
         size, sketch = self.weights.numel(), None
         kind = method.selection
@@ -145,8 +152,8 @@ class _Run:
             # Random gates stay for the whole first epoch; then the gates follow the weights.
             gates = random if epoch == 0 else None
             revive = epoch == 0 or (self._method.reinit == "every_epoch" and not self._batches.full)
-            for x, y in self._batches.epoch():
-                batch = _Batch(x, y, gates)
+            for features, y in self._batches.epoch():
+                batch = _Batch(features, y, gates)
                 yield self._advance(batch, self._revived() if revive else self.weights)
                 revive = False
 
@@ -155,10 +162,11 @@ class _Run:
 
         Residual and gates are those of the network before blocks were revived, as in the reference code.
         """
+        if self._fused and start is self.weights and batch.gates is None:
+            return self._fused_advance(batch)
         here = made = self._forward(batch, self.weights)
         if start is not self.weights:
-            gates = self._parts(self.weights)[0] if batch.gates is None else batch.gates
-            made = network.forward(batch.x, *self._parts(start), gates)
+            made = network.with_weights(batch.x, here, *self._parts(start))
         residual = RESIDUALS[self._problem.loss](here.prediction, batch.y)
         slopes = network.gradients(batch.x, made, self._parts(start)[1], residual)
         step = self._step
@@ -167,6 +175,15 @@ class _Run:
             self._step = step or self._step
         self.weights = self._selection.keep(start, -step * torch.cat(slopes, dim=1))
         return self._loss(batch, here.prediction)
+
+    def _fused_advance(self, batch: _Batch) -> float:
+        """Take the fixed step of a network whose gates follow its weights, in one pass over the batch."""
+        classes = self._problem.loss == "cross_entropy"
+        loss, slopes = network.fused_gradients(batch.features, batch.y, *self._parts(self.weights), classes)
+        # The slope of the residual's definition (protocol, section 1) is that of half the square, summed over outputs.
+        scale = 1.0 if classes else batch.y.shape[1] / 2.0
+        self.weights = self._selection.keep(self.weights, -self._step * scale * torch.cat(slopes, dim=1))
+        return loss
 
     def _descent(self, batch: _Batch, start: Tensor, here: network.Pass, slopes: tuple[Tensor, Tensor]) -> float:
         """Size of a step down the gradient that does not increase the loss of the batch, its gates held fixed."""

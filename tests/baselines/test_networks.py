@@ -15,6 +15,7 @@ from mlpiht_cli.baselines import networks
 from mlpiht_cli.baselines.compact import compact
 from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.baselines.networks import CompiledNetwork, TorchNetwork
+from mlpiht_cli.linalg import backprop
 from mlpiht_cli.linalg.gated import BACKEND
 from mlpiht_cli.method import Fit, Shape
 from mlpiht_cli.metrics import evaluate
@@ -64,7 +65,7 @@ def test_loss_and_gradients_are_those_of_the_whole_network(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "CHUNKS", (int(rng.choice([1, 7, 512])), 512))
         patch.setattr(networks, "CHUNK_NUMBERS", 1)
-        patch.setattr(networks, "PANELS", int(rng.choice([1, 3, 16])))
+        patch.setattr(backprop, "PANELS", int(rng.choice([1, 3, 16])))
         features = problem.x.T.contiguous()
         made = [TorchNetwork(problem, parts, weights), CompiledNetwork(problem, parts, weights, features)]
         for network in made:

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mlpiht_cli.linalg.network import along, forward, gradients
+from mlpiht_cli.linalg import network
+from mlpiht_cli.linalg.network import along, forward, fused_gradients, gradients
+from mlpiht_cli.problem import LOSSES
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 sizes = st.tuples(*[st.integers(1, 7)] * 4)
@@ -64,6 +66,25 @@ def test_gradients_are_autograds(own: bool, loss: str, shape: tuple[int, int, in
         torch.testing.assert_close(ours, theirs, **EXACT)
         assert not ours[case.dead].any(), "a dead neuron has no gradient"
     assert made.live.tolist() == (~case.dead).nonzero().flatten().tolist()
+
+
+@pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
+@given(sizes, st.integers(0, 10**6), st.sampled_from([1, 3, 512]))
+def test_one_compiled_pass_gives_autograds_loss_and_gradients(
+    loss: str, shape: tuple[int, int, int, int], seed: int, chunk: int
+) -> None:
+    case = Case(shape, seed, own=True)
+    classes = loss == "cross_entropy"
+    targets = case.classes if classes else case.targets
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "CHUNK", chunk)
+        value, found = fused_gradients(case.x.T.contiguous(), targets, case.hidden, case.output, classes)
+    prediction = dense_twin(case.x, case.hidden, case.output, None)
+    assert value == pytest.approx(float(LOSSES[loss](prediction, targets)), rel=1e-10)
+    # The mean squared error is a mean over outputs too, and has no half.
+    scale = 1.0 if classes else 2.0 / targets.shape[1]
+    for ours, theirs in zip(found, case.autograd(loss), strict=True):
+        torch.testing.assert_close(ours, scale * theirs, **EXACT)
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["own gates", "random gates"])

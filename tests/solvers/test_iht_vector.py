@@ -203,7 +203,8 @@ def test_the_safeguarded_step_never_increases_its_batch_loss_with_the_gates_fixe
         return advance(self, batch, start)
 
     def watched_keep(self: object, weights: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
-        (x, y, gates), old = batches[-1]  # before blocks were revived: the gates are those of that network
+        (features, y, gates), old = batches[-1]  # before blocks were revived: the gates are those of that network
+        x = features.T
         plain.append(weights is old)
         mask = x @ (old[:, :d] if gates is None else gates).T > 0
         before, after = (
