@@ -9,12 +9,13 @@ MLPIHT := $(BIN)/mlpiht
 FIGURES := figure1 figure2 figure3 figure4 figure5 figure6 figure7 figure8 figure9 figure10
 TABLES := table1 table2 gaussian imp_protocol vector_steps
 
-.PHONY: setup demo test test-all lint format $(FIGURES) $(TABLES) all-figures tables clean help
+.PHONY: setup demo test test-all bench lint format $(FIGURES) $(TABLES) all-figures tables clean help
 
 help:
 	@echo "make demo      a panel of the paper's Figure 1, small: table and heat map in results/"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the long checks at the paper's size (some minutes)"
+	@echo "make bench     speed and memory, against the formulas written out and against IMP (an hour)"
 	@echo "make lint      ruff and mypy"
 	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper"
 	@echo "make tables    the same for the tables and our own comparisons: $(TABLES)"
@@ -37,6 +38,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -m ''
+
+# Single measurements: .venv/bin/python -m benchmarks speed --only 'iht-*'
+bench: setup
+	$(BIN)/python -m benchmarks all --readme README.md
 
 lint: setup
 	$(BIN)/ruff check .

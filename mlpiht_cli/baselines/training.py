@@ -14,7 +14,7 @@ from torch import Tensor
 from mlpiht_cli.baselines.compact import Part, compact
 from mlpiht_cli.baselines.networks import CompiledNetwork, TorchNetwork, TrainedNetwork
 from mlpiht_cli.batches import Batches
-from mlpiht_cli.linalg.gated import compiled
+from mlpiht_cli.linalg.gated import compiled, threads_for
 from mlpiht_cli.method import DTYPES, Callback, Method, Shape, finite
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -80,6 +80,10 @@ class Trainer:
         tuple
             The weights, and why the training diverged or an empty string.
         """
+        with threads_for(self._problem.x.device):
+            return self._train(masks, epochs, lr, callback)
+
+    def _train(self, masks: Sequence[Tensor], epochs: int, lr: float, callback: Callback) -> tuple[list[Tensor], str]:
         parts = compact(masks)
         network = self._network(parts)
         adam = torch.optim.Adam(network.parameters, lr=lr, fused=True)

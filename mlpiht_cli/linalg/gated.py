@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.operators import GatedOperator, MatrixColumns, Tile, by_neuron
+from mlpiht_cli.linalg.threads import kernel_threads
 
 BACKEND = "MLPIHT_BACKEND"
 """Environment variable: ``torch`` runs the torch operator on the processor too."""
@@ -67,6 +69,11 @@ def gated_operator(features: Tensor, gates: GateRule, m: int, signs: Tensor | No
 
         return CompiledOperator(features, gates, m, signs)
     return TorchOperator(features, gates, m, signs)
+
+
+def threads_for(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which the compiled kernels, where they are used, have the threads; see kernel_threads."""
+    return kernel_threads() if compiled(device) else nullcontext()
 
 
 def compiled(device: torch.device) -> bool:

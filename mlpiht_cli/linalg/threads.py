@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
 import torch
+
+_lent: ContextVar[int | None] = ContextVar("threads lent by torch", default=None)
 
 
 @lru_cache(maxsize=1)
@@ -21,12 +25,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+@contextmanager
+def kernel_threads() -> Iterator[None]:
+    """Give the kernels all of torch's threads, and torch one, for as long as the context lasts.
+
+    Torch's idle threads wait by spinning, and would take the processors from the kernels between two of its products.
+    """
+    count = torch.get_num_threads()
+    token = _lent.set(count if _lent.get() is None else _lent.get())
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
+        _lent.reset(token)
+
+
 def share(kernel: Callable[..., Any], count: int, *args: object) -> None:
     """Call ``kernel(*args, (first, last))`` on spans that cover ``range(count)``, one a thread.
 
     The kernel must release the GIL and write to places of its own for every item of its span.
     """
-    threads = max(1, min(torch.get_num_threads(), count))
+    threads = max(1, min(_lent.get() or torch.get_num_threads(), count))
     spans = [(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
     others = [_pool(threads - 1).submit(kernel, *args, span) for span in spans[1:]]
     kernel(*args, spans[0])

@@ -65,6 +65,11 @@ class IHTVector(LayeredSolver):
         "(paper) concerns the minibatch form",
     )
 
+    @property
+    def fused(self) -> bool:
+        """A searched step needs predictions along a ray, which torch computes."""
+        return self.step == "paper"
+
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """All hidden and output weights."""
         return shape.m * (d + (shape.depth - 1) * shape.m + k)
@@ -131,7 +136,7 @@ class _Run:
         self._batches = Batches(problem, method.batch, streams.batch_order())
         self._random, self._revival = streams.gates(problem.d), streams.revival()
         self._step = paper_step(m, s, problem.loss)
-        self._fused = method.step == "paper" and compiled(problem.x.device)
+        self._fused = method.fused and compiled(problem.x.device)
         self.weights = problem.x.new_zeros(m, problem.d + problem.k)
         size, sketch = self.weights.numel(), None
         kind = method.selection

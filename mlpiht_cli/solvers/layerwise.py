@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field, model_validator
 
+from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status
 from mlpiht_cli.model import SparseMLP
@@ -107,12 +109,18 @@ class LayeredSolver(MethodByBudget):
             merged[wanted] = merged.pop(other)
         return merged
 
+    @property
+    def fused(self) -> bool:
+        """Whether most of the work is in compiled kernels, where there are any."""
+        return True
+
     @abstractmethod
     def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Fit a network with one hidden layer of ``m`` neurons."""
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Fit one budget; see :meth:`MethodByBudget.fit_path`."""
-        if shape.depth == 1:
-            return self.fit_layer(problem, shape.m, budget, streams, callback)
-        return Layerwise(self).fit(problem, shape, budget, streams, callback)
+        with threads_for(problem.x.device) if self.fused else nullcontext():
+            if shape.depth == 1:
+                return self.fit_layer(problem, shape.m, budget, streams, callback)
+            return Layerwise(self).fit(problem, shape, budget, streams, callback)
