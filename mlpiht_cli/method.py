@@ -65,7 +65,11 @@ class Fit:
 
 
 Callback = Callable[[int, float], None]
-"""Called after each iteration with its number (from 1) and the training loss; may raise to stop the fit."""
+"""Called with each iteration's number (from 1) and training loss; may raise to stop the fit.
+
+At once on a processor; a baseline on a GPU calls it for a whole training run at its end, since a loss that is read
+makes the host wait.
+"""
 
 
 def ignore(iteration: int, loss: float) -> None:

@@ -97,7 +97,10 @@ class CompiledNetwork:
     def shuffle(self, order: Tensor | None) -> None:
         """See :class:`TrainedNetwork`."""
         if order is not None:
-            self._features, self._targets = self._base.index_select(1, order), self._y[:, order]
+            if self._features is self._base:
+                self._features = torch.empty_like(self._base)
+            torch.index_select(self._base, 1, order, out=self._features)
+            self._targets = self._y[:, order]
 
     def backward(self, first: int, last: int) -> float:
         """See :class:`TrainedNetwork`."""

@@ -89,24 +89,29 @@ class Trainer:
         adam = torch.optim.Adam(network.parameters, lr=lr, fused=True)
         reason = ""
         losses: list[Tensor | float] = []
-        for epoch in range(epochs):
+        for _ in range(epochs):
             order, spans = self._batches.next_epoch()
             network.shuffle(order)
             for first, last in spans:
                 losses.append(network.backward(first, last))
                 adam.step()
-            # A loss that is read makes the host wait for the GPU, so there they are read in one go.
-            if self._features is not None or epoch == epochs - 1:
-                reason = self._read(losses, callback)
-            if reason:
-                break
-        found = [
-            part.put(start * mask, trained)
-            for part, start, mask, trained in zip(parts, self.initial, masks, network.weights(), strict=True)
-        ]
+                # A loss that is read makes the host wait for a GPU, so there they are read in one go.
+                if self._features is not None:
+                    reason = self._read(losses, callback)
+                if reason:
+                    return self._weights(parts, masks, network), reason
+        reason = self._read(losses, callback)
+        found = self._weights(parts, masks, network)
         if not reason and not all(bool(torch.isfinite(weight).all()) for weight in found):
             reason = f"the weights left the finite numbers by step {len(self.history)}"
         return found, reason
+
+    def _weights(self, parts: list[Part], masks: Sequence[Tensor], network: TrainedNetwork) -> list[Tensor]:
+        """All weights of the layers: those of the network, and those that left it as they started."""
+        return [
+            part.put(start * mask, trained)
+            for part, start, mask, trained in zip(parts, self.initial, masks, network.weights(), strict=True)
+        ]
 
     def _network(self, parts: list[Part]) -> TrainedNetwork:
         if self._features is None:

@@ -1,8 +1,7 @@
 """Compiled loss and gradient of a ReLU network whose layers are sparse or dense, fused over chunks of samples.
 
 As in :mod:`~mlpiht_cli.linalg.kernels`, features and activations are stored unit by unit; a chunk goes through all
-layers and back while it is in the cache. After a change of the building blocks in ``kernels``, remove this module's
-cache (``make clean``): numba looks at one file at a time.
+layers and back while it is in the cache.
 """
 
 from __future__ import annotations
@@ -12,11 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpiht_cli.linalg.kernels import Floats, combine, combine_four, correlate, correlate_four, kernel
-from mlpiht_cli.linalg.threads import share
+from mlpiht_cli.linalg.jit import kernel
+from mlpiht_cli.linalg.kernels import Floats, combine, combine_four, correlate, correlate_four
+from mlpiht_cli.linalg.threads import PANELS, share
 
-PANELS = 16
-"""Most shares that a sum over samples is split into, whatever the number of threads."""
+BUILT_ON = "8aad51a6dd618246"
+"""Start of the SHA-256 of ``kernels.py``, whose loops are compiled into those here.
+
+Numba keeps machine code until the file of a function changes, and looks at that one file; so that a change there is one
+here too, a test compares.
+"""
+PANEL_NUMBERS = 2**19
+"""Most numbers of all panels of a sum together, so that a wide network's gradients do not multiply."""
 DENSE_SHARE = 0.45
 """Share of a layer's entries from which dense products are the faster ones."""
 
@@ -130,11 +136,9 @@ def _residual(targets, a, prediction, classes):  # type: ignore[no-untyped-def]
         return total
     for c in range(k):
         row, target = prediction[c], targets[c, a : a + n]
-        square = prediction.dtype.type(0)
         for i in range(n):
             row[i] -= target[i]
-            square += row[i] * row[i]
-        total += square
+            total += np.float64(row[i]) * np.float64(row[i])
     return total
 
 
@@ -197,7 +201,7 @@ def gradient(batch: Batch, net: Network, values: tuple[Floats, Floats]) -> tuple
     """
     last = net.gradients[-1]
     size = last.place + (last.rows * last.cols if last.dense else len(last.col))
-    panels = max(1, min(PANELS, -(-batch.size // batch.chunk)))
+    panels = max(1, min(PANELS, -(-batch.size // batch.chunk), PANEL_NUMBERS // (size + 1)))
     out = np.zeros((panels, size + 1))
     share(loss_gradient, panels, batch, net, values, out)
     total = out.sum(axis=0)

@@ -13,12 +13,10 @@ from mlpiht_cli.linalg import kernels
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.kernels import Masked, Support
 from mlpiht_cli.linalg.operators import GatedOperator, Tile, by_neuron
-from mlpiht_cli.linalg.threads import share
+from mlpiht_cli.linalg.threads import PANELS, share
 
 CHUNK_BYTES = 8192
 """A feature's share of a chunk of samples: 2048 samples in float32. A hundred features then fit the second cache."""
-PANELS = 16
-"""Most shares that a sum over samples is split into, whatever the number of threads."""
 HELD_SHARE = 0.5
 """Most memory that masks may take to be held, as a share of that of the features."""
 TILE = 64
@@ -28,8 +26,9 @@ TILE = 64
 class CompiledOperator(GatedOperator):
     """The gated ReLU operator of :class:`~mlpiht_cli.linalg.operators.GatedOperator` with compiled products.
 
-    Masks are bits. They are held where they take no more than ``HELD_SHARE`` of the memory of the features, and are
-    computed when they are needed, a tile of neurons at a time, where they would take more: of wide random networks.
+    Masks are bits, n / 8 bytes a neuron. Those of the support's neurons are held, of which there are at most s. Those
+    of all random gates are held where they take no more than ``HELD_SHARE`` of the memory of the features; those of
+    wider networks are computed when they are needed, a tile of neurons at a time.
     """
 
     def __init__(
@@ -70,8 +69,8 @@ class CompiledOperator(GatedOperator):
 
     def _bits(self, neurons: Tensor) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Masks, and for each of the neurons (ascending) its row among them."""
-        count = self._gates.count
-        if count * self._chunks * self._words * 4 > HELD_SHARE * self._x.nbytes:
+        size = self._gates.count * self._chunks * self._words * 4
+        if not self._gates.few and size > HELD_SHARE * self._x.nbytes:
             return self._computed(neurons), np.arange(len(neurons))
         if self._held is None:
             live = [self._computed(rows) for rows in self._gates.tiles(self._tile)]
@@ -92,7 +91,7 @@ class CompiledOperator(GatedOperator):
             else:
                 row, col = np.nonzero(directions)
                 start = np.searchsorted(row, np.arange(len(directions) + 1))
-                support = Support(start, col, np.arange(len(directions)))
+                support = Support(start, np.ascontiguousarray(col), np.arange(len(directions)))
                 share(kernels.gates, self._chunks, part, support, directions[row, col])
         return bits
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.operators import GatedOperator, MatrixColumns, Tile, by_neuron
 from mlpiht_cli.linalg.threads import kernel_threads
@@ -26,7 +27,8 @@ class TorchOperator(GatedOperator):
     """The gated ReLU operator as products of torch, without a wait of the host for the device.
 
     Nothing here looks at values to decide on shapes (once the masks of the random gates fit ``HELD_BYTES``), so that
-    the steps of a fit queue up on a GPU. The columns of a support are built: ``n x |S|`` numbers.
+    all products of a step queue up on a GPU; a fit reads the loss after each. The columns of a support are built:
+    ``n x |S|`` numbers.
     """
 
     static: ClassVar[bool] = True
@@ -59,7 +61,8 @@ class TorchOperator(GatedOperator):
         return self._computed(neurons) if self._held is None else self._held[self._gates.places(neurons)]
 
     def _computed(self, neurons: Tensor) -> Tensor:
-        return self._gates.directions(neurons) @ self._features > 0
+        # Neurons past the last one are there to fill up, and are dead.
+        return (self._gates.directions(neurons) @ self._features > 0) & (neurons < self._m)[:, None]
 
 
 def gated_operator(features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None) -> GatedOperator:
@@ -78,4 +81,7 @@ def threads_for(device: torch.device) -> AbstractContextManager[None]:
 
 def compiled(device: torch.device) -> bool:
     """Whether compiled kernels work on this device and are not declined."""
-    return device.type == "cpu" and os.environ.get(BACKEND) != "torch"
+    backend = os.environ.get(BACKEND, "compiled")
+    if backend not in ("compiled", "torch"):
+        raise InputError(f"{BACKEND}={backend}: use compiled (what processors run) or torch (what GPUs run)")
+    return device.type == "cpu" and backend == "compiled"

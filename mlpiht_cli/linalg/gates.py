@@ -14,7 +14,15 @@ from mlpiht_cli.rng import NormalRows
 
 
 class GateRule(Protocol):
-    """Where the gate vectors of the live neurons come from; all other neurons are dead."""
+    """Where the gate vectors of the live neurons come from; all other neurons are dead.
+
+    Attributes
+    ----------
+    few
+        Whether the live neurons are no more than the weights, so that something may be held for each.
+    """
+
+    few: bool
 
     @property
     def count(self) -> int:
@@ -32,6 +40,8 @@ class GateRule(Protocol):
 
 class RandomGates:
     """Random gates ``h_j ~ N(0, I_d)`` for every neuron, drawn when asked for (P1, Algorithm 1, first step)."""
+
+    few = False
 
     def __init__(self, stream: NormalRows, m: int, like: Tensor) -> None:
         self._stream, self.count, self._like = stream, m, like
@@ -66,6 +76,8 @@ class WeightGates:
         Whether shapes may not depend on the values, so that a GPU need not wait for the host: there are then as many
         live neurons as stored weights, at most m; those there are too many have numbers from m on and zero gates.
     """
+
+    few = True
 
     def __init__(self, weights: SparseMatrix, static: bool = False) -> None:
         self._weights = weights

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[Any]
+from mlpiht_cli.linalg.jit import kernel
 
-# Sums may be reordered and products fused; nan and inf keep their meaning, for divergence must stay visible.
-kernel = numba.njit(fastmath={"reassoc", "contract", "nsz"}, nogil=True, cache=True, error_model="numpy")
+Floats = NDArray[Any]
 
 
 class Masked(NamedTuple):
@@ -206,9 +204,9 @@ def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
             a, b = _samples(data, chunk)
             image = np.empty(b - a, data.features.dtype)
             _image(data, support, values, chunk, image)
-            square = data.features.dtype.type(0)
+            square = 0.0  # squares of large numbers leave float32
             for i in range(b - a):
-                square += image[i] * image[i]
+                square += np.float64(image[i]) * np.float64(image[i])
             out[panel, -1] += square
             _adjoint(data, support, image, chunk, out[panel])
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 
+PANELS = 16
+"""Most shares that a sum over samples is split into, whatever the number of threads."""
+
 _lent: ContextVar[int | None] = ContextVar("threads lent by torch", default=None)
 
 
@@ -30,11 +33,12 @@ def kernel_threads() -> Iterator[None]:
     """Give the kernels all of torch's threads, and torch one, for as long as the context lasts.
 
     Torch's idle threads wait by spinning, and would take the processors from the kernels between two of its products.
+    Torch's count belongs to the process, so one fit at a time.
     """
     count = torch.get_num_threads()
-    token = _lent.set(count if _lent.get() is None else _lent.get())
-    torch.set_num_threads(1)
+    token = _lent.set(_lent.get() or count)
     try:
+        torch.set_num_threads(1)
         yield
     finally:
         torch.set_num_threads(count)
@@ -46,9 +50,10 @@ def share(kernel: Callable[..., Any], count: int, *args: object) -> None:
 
     The kernel must release the GIL and write to places of its own for every item of its span.
     """
-    threads = max(1, min(_lent.get() or torch.get_num_threads(), count))
+    limit = _lent.get() or torch.get_num_threads()
+    threads = max(1, min(limit, count))
     spans = [(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
-    others = [_pool(threads - 1).submit(kernel, *args, span) for span in spans[1:]]
+    others = [_pool(limit - 1).submit(kernel, *args, span) for span in spans[1:]]
     kernel(*args, spans[0])
     for other in others:
         other.result()

@@ -15,7 +15,7 @@ from mlpiht_cli.linalg.gated import compiled, gated_operator
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, WeightGates
 from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
-from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
+from mlpiht_cli.linalg.stepsize import FIRST_STEP, Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
 from mlpiht_cli.method import DTYPES, Callback, Fit, Shape, Status, finite
 from mlpiht_cli.model import SparseMLP
@@ -40,6 +40,8 @@ def iht_step(
     support = operator.columns(weights.index)
     residual = support.matvec(weights.values) - y
     step = exact_step(support, support.rmatvec(residual))
+    # A support of static shape may hold zeros alone, and is empty then.
+    step = torch.where((weights.values != 0).any(), step, FIRST_STEP)
     del support  # its columns would stay beside the new ones
     top = StreamedTopS(s, weights.rows * weights.cols if operator.static else None)
     for tile in operator.rmatvec(residual):
@@ -58,7 +60,7 @@ class IHT(LayeredSolver):
     :mod:`mlpiht_cli.linalg.operators`.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     gates: Literal["sequential", "fixed"] = Field(
         "sequential", description="gates that follow the weights, or stay at their random start (convex)"
@@ -171,7 +173,8 @@ class _State:
             return True  # all neurons are dead
         if not turn.full or self._before is None or not self.weights.equals(self._before):
             return False
-        return not self._follows or (source is not None and self.weights.equals(source))
+        # The gates of the step that changed nothing, not those that a refresh would bring.
+        return not self._follows or (self._source is not None and self.weights.equals(self._source))
 
     def advance(self, turn: _Turn) -> float:
         """Take a step and return the loss before it."""

@@ -66,7 +66,7 @@ class IHTVector(LayeredSolver):
     )
 
     @property
-    def fused(self) -> bool:
+    def in_kernels(self) -> bool:
         """A searched step needs predictions along a ray, which torch computes."""
         return self.step == "paper"
 
@@ -136,7 +136,7 @@ class _Run:
         self._batches = Batches(problem, method.batch, streams.batch_order())
         self._random, self._revival = streams.gates(problem.d), streams.revival()
         self._step = paper_step(m, s, problem.loss)
-        self._fused = method.fused and compiled(problem.x.device)
+        self._fused = method.in_kernels and compiled(problem.x.device)
         self.weights = problem.x.new_zeros(m, problem.d + problem.k)
         size, sketch = self.weights.numel(), None
         kind = method.selection

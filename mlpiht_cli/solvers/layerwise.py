@@ -110,7 +110,7 @@ class LayeredSolver(MethodByBudget):
         return merged
 
     @property
-    def fused(self) -> bool:
+    def in_kernels(self) -> bool:
         """Whether most of the work is in compiled kernels, where there are any."""
         return True
 
@@ -120,7 +120,7 @@ class LayeredSolver(MethodByBudget):
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Fit one budget; see :meth:`MethodByBudget.fit_path`."""
-        with threads_for(problem.x.device) if self.fused else nullcontext():
+        with threads_for(problem.x.device) if self.in_kernels else nullcontext():
             if shape.depth == 1:
                 return self.fit_layer(problem, shape.m, budget, streams, callback)
             return Layerwise(self).fit(problem, shape, budget, streams, callback)

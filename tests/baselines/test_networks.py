@@ -79,6 +79,38 @@ def test_loss_and_gradients_are_those_of_the_whole_network(
                 torch.testing.assert_close(part.put(w * mask, moved * part.mask), want, rtol=1e-9, atol=1e-11)
 
 
+def test_the_number_of_threads_changes_no_gradient() -> None:
+    rng = np.random.RandomState(0)
+    problem = random_problem(rng, 9000, 5, 1, "squared").to(torch.device("cpu"), torch.float32)
+    weights = [torch.from_numpy(rng.normal(size=size)).float() for size in [(6, 5), (1, 6)]]
+    masks = [torch.from_numpy(rng.uniform(size=w.shape) < 0.6) for w in weights]
+    before, slopes = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            network = CompiledNetwork(problem, compact(masks), weights, problem.x.T.contiguous())
+            network.shuffle(None)
+            network.backward(0, 9000)
+            slopes.append(network.parameters[0].grad)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(slopes[0], slopes[1])
+    assert torch.equal(slopes[0], slopes[2])
+
+
+def test_a_callback_that_raises_stops_at_once() -> None:
+    problem, steps = Planted(n=60, d=4).build(Axes(3, 6), Streams(0)), []
+
+    def stop(step: int, loss: float) -> None:
+        steps.append(step)
+        if step == 3:
+            raise StopIteration
+
+    with pytest.raises(RuntimeError):  # what a generator makes of StopIteration
+        list(IMP(epochs=10, batch=10).fit_path(problem, Shape(3), [4], Streams(0), stop))
+    assert steps == [1, 2, 3]
+
+
 @pytest.mark.parametrize("kind", ["torch", "compiled"])
 def test_batches_are_spans_of_the_order(kind: str) -> None:
     rng = np.random.RandomState(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.linalg import compiled, gated
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.linalg import backprop, compiled, gated, kernels
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
@@ -181,20 +184,59 @@ def test_masks_that_are_not_held_are_the_same(backend: str, monkeypatch: pytest.
     np.testing.assert_array_equal(short[3].numpy(), Streams(0).gates(2).rows(0, m) @ x.numpy().T > 0)
 
 
-def test_the_number_of_threads_changes_nothing() -> None:
+@pytest.mark.parametrize("kind", ["random", "weights"])
+def test_the_number_of_threads_changes_nothing(kind: str) -> None:
     x = inputs(torch.float32, 50_000, 7)
-    operator = CompiledOperator(x.T.contiguous(), RandomGates(Streams(0).gates(7), M, x), M)
-    support, r = operator.columns(torch.tensor([0, 1, 9, 30, 41])), x[:, 3].contiguous()
+    gates, _ = gate_matrix(kind, x, M)
+    r = x[:, 3].contiguous()
     before, results = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
+            operator = CompiledOperator(x.T.contiguous(), gates, M)
+            support = operator.columns(torch.tensor([0, 1, 9, 30, 41]))
             products = support.matvec(torch.arange(5.0)), support.rmatvec(r), support.normal(torch.arange(5.0))[0]
             results.append((*products, torch.from_numpy(dense_rmatvec(operator, r))))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_squares_beyond_float32_are_not_infinite() -> None:
+    """|A_S v|^2 decides on the refinement's steps; data need not be standardised."""
+    x = 1e20 * inputs(torch.float32, 3000)
+    supports = [
+        kind(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M).columns(torch.tensor([0, 7, 29]))
+        for kind in BACKENDS.values()
+    ]
+    (_, ours), (_, theirs) = (support.normal(torch.tensor([1.0, -2.0, 3.0])) for support in supports)
+    assert float(ours) > torch.finfo(torch.float32).max
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_coordinates_that_fill_up_are_zero_columns(held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not held:
+        monkeypatch.setattr(gated, "HELD_BYTES", 0)
+    x = inputs(torch.float64)
+    operator = TorchOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
+    support = operator.columns(torch.tensor([1, M * D, M * D]))
+    back = support.rmatvec(x[:, 0].contiguous())
+    assert back[0] != 0.0
+    assert back[1:].tolist() == [0.0, 0.0]
+
+
+def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BACKEND, "Torch")
+    x = inputs(torch.float32)
+    with pytest.raises(InputError, match="MLPIHT_BACKEND=Torch: use compiled"):
+        gated_operator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
+
+
+def test_a_change_of_the_shared_loops_is_a_change_of_what_is_built_on_them() -> None:
+    """Numba would go on with old machine code otherwise: put the new start of the hash into backprop.py."""
+    assert hashlib.sha256(Path(kernels.__file__).read_bytes()).hexdigest().startswith(backprop.BUILT_ON)
 
 
 def test_processors_run_the_compiled_operator_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

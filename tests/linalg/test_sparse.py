@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,3 +24,23 @@ def test_a_stored_zero_is_no_nonzero() -> None:
     matrix = SparseMatrix(torch.tensor([0, 3]), torch.tensor([0.0, 2.0]), 2, 2)
     assert matrix.nnz == 1
     assert matrix.live_rows().tolist() == [1]
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 10**6))
+def test_slots_hold_the_live_rows_and_then_count_on(rows: int, cols: int, seed: int) -> None:
+    rng = np.random.RandomState(seed)
+    dense = torch.from_numpy(rng.normal(size=(rows, cols)) * (rng.uniform(size=(rows, cols)) < 0.4))
+    matrix = SparseMatrix.from_dense(dense)
+    slots = matrix.row_slots()
+    live = matrix.live_rows()
+    assert len(slots) == min(matrix.nnz, rows)
+    assert slots[: len(live)].tolist() == live.tolist()
+    assert bool((slots[len(live) :] >= rows).all())
+    assert slots.tolist() == sorted(set(slots.tolist()))
+    assert not matrix.dense_rows(slots)[len(live) :].any()
+
+
+def test_compact_drops_zeros_and_what_stands_for_none() -> None:
+    matrix = SparseMatrix(torch.tensor([1, 3, 6, 6]), torch.tensor([2.0, 0.0, 0.0, 5.0]), 2, 3)
+    assert matrix.compact().index.tolist() == [1]
+    assert matrix.compact().values.tolist() == [2.0]

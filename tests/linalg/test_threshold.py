@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.linalg.threshold import StreamedTopS, top_s
+from mlpiht_cli.linalg.threshold import StreamedTopS, top_s, top_s_padded
 
 # Few distinct magnitudes, so that ties are the rule.
 vectors = st.lists(st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=40)
@@ -44,3 +47,29 @@ def test_nan_is_kept_so_that_divergence_stays_visible() -> None:
 def test_a_budget_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         top_s(torch.ones(3), 0)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, -1.0, 2.0, -3.0, math.nan]), min_size=1, max_size=30), st.integers(1, 12))
+def test_the_padded_form_is_the_same_and_as_long_as_told(entries: list[float], s: int) -> None:
+    values = torch.tensor(entries)
+    padded = top_s_padded(values, s)
+    assert len(padded) == min(s, len(values))
+    assert padded[padded < len(values)].tolist() == top_s(values, s).tolist()
+    assert set(padded[padded >= len(values)].tolist()) <= {len(values)}
+
+
+@given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 5))
+def test_a_padded_stream_keeps_what_the_plain_one_keeps(seed: int, s: int, tile: int) -> None:
+    rng = np.random.RandomState(seed)
+    values = torch.from_numpy(rng.normal(size=17) * (rng.uniform(size=17) < 0.4))
+    plain, padded = StreamedTopS(s), StreamedTopS(s, padding=17)
+    for start in range(0, 17, tile):
+        part = torch.arange(start, min(start + tile, 17))
+        plain.push(part, values[part])
+        padded.push(part, values[part])
+    index, kept = padded.result()
+    real = kept != 0
+    assert len(index) == min(s, 17)
+    assert index[real].tolist() == plain.result()[0].tolist()
+    assert kept[real].tolist() == plain.result()[1].tolist()
+    assert set(index[~real].tolist()) <= {17}

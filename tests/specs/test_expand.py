@@ -44,7 +44,7 @@ def test_keys_are_distinct_and_pinned() -> None:
     chosen = {
         c.point.method: c.key for c in cells if (c.point.m, c.point.s, c.point.seed, c.point.depth) == (10, 20, 0, 1)
     }
-    assert chosen == {"iht": "d91d7888db9619ca3290", "imp": "0b336ae169c43246b5b0"}
+    assert chosen == {"iht": "57c5900e7ed77f09865a", "imp": "0b336ae169c43246b5b0"}
 
 
 def test_defaults_written_out_do_not_change_the_key() -> None:
