@@ -113,7 +113,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             **{"name": "measurement", "n": "n", "d": "d", "k": "k", "m": "m", "s": "s", "steps": "steps"},
             **{"ours_s": "mlpiht (s)", "yardstick_s": "yardstick (s)", "ratio": "ratio"},
             **{"ratio_skip_dead": "ratio, dead blocks skipped", "two_threads_gain": "gain of 2 threads"},
-            **{"step_over_floor": "step / floor", "psnr_ours": "PSNR (dB)", "psnr_yardstick": "yardstick's PSNR"},
+            **{"step_over_floor": "step / floor", "psnr_ours": "PSNR (dB)"},
+            **{"psnr_ours_same_seeds": "PSNR, yardstick's seeds", "psnr_yardstick": "yardstick's PSNR"},
         },
     ),
     "imp": (
