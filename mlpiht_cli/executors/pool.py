@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mlpiht_cli.executors.seats import Seat, Seats
-from mlpiht_cli.executors.work import Executor, Site, Work, recorded_of
+from mlpiht_cli.executors.work import Executor, Site, Work, fresh_log, recorded_of
 from mlpiht_cli.executors.worker import CRASHED, HUNG, attend
 from mlpiht_cli.provenance import environment
 from mlpiht_cli.rows import Row
@@ -75,7 +75,7 @@ class Pool(Executor):
             if seat.name in taken or not waiting:
                 continue
             work = waiting.popleft()
-            self._log(work).unlink(missing_ok=True)
+            fresh_log(work, self._store)
             future = self._seats.submit(seat, attend, work, replace(self._site, device=seat.device))
             flying[future] = work, seat
             future.add_done_callback(landed.put)

@@ -74,6 +74,13 @@ class Bench:
             yield row
 
 
+def fresh_log(work: Work, store: Store) -> Path:
+    """Where a job's log is kept, under its first cell's name, after removing what a killed sweep left there."""
+    path = store.log(work.job.first.key, work.attempts[work.job.first.key])
+    path.unlink(missing_ok=True)
+    return path
+
+
 def recorded_of(work: Work, store: Store) -> dict[str, Row]:
     """Rows of the work's own attempt that are in the store, by cell."""
     return {key: row for key, row in store.records(work.attempts).items() if row.attempt == work.attempts[key]}

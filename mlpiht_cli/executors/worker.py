@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from mlpiht_cli.executors.work import Bench, Site, Work
+from mlpiht_cli.executors.work import Bench, Site, Work, fresh_log
 from mlpiht_cli.rows import Row
 
 HUNG, CRASHED = "Timeout (", "Fatal Python error: "
@@ -29,7 +29,7 @@ def attend(work: Work, site: Site) -> list[Row]:
     The job's log, named after its first cell, exists from now on until it ends well: a worker that dies leaves it.
     """
     bench, lock = _bench(site)
-    with lock, _watched(bench.store.log(work.job.first.key, work.attempts[work.job.first.key]), site) as heartbeat:
+    with lock, _watched(fresh_log(work, bench.store), site) as heartbeat:
         rows = []
         for row in bench.perform(work):
             heartbeat()

@@ -9,10 +9,14 @@ import os
 import signal
 import sys
 import time
-from typing import ClassVar
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
 
 from mlpiht_cli import registry
+from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.cli import main
+from mlpiht_cli.method import Fit
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis
@@ -30,21 +34,34 @@ class Faulty(Planted):
     crashes: int = 0
     hangs: int = 0
     slow: float = 0.0
-    until: str = ""
-    """File that ends the faults once it is there, so that a cell may be tried again with success."""
+    once: str = ""
+    """File that the first fault makes, and whose being there ends the faults."""
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
-        if not self.until or not os.path.exists(self.until):
-            if axes.m == self.raises:
-                raise RuntimeError("out of luck")
-            if axes.m == self.dies:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if axes.m == self.crashes:
-                os.kill(os.getpid(), signal.SIGSEGV)
-            if axes.m == self.hangs:
-                time.sleep(1000)
         time.sleep(self.slow)
+        if axes.m in (self.raises, self.dies, self.crashes, self.hangs) and not (
+            self.once and Path(self.once).exists()
+        ):
+            if self.once:
+                Path(self.once).touch()
+            self.fail(axes.m)
         return super().build(axes, streams)
+
+    def fail(self, m: int) -> None:
+        if m == self.raises:
+            raise RuntimeError("out of luck")
+        if m == self.hangs:
+            time.sleep(1000)
+        signal.raise_signal(signal.SIGKILL if m == self.dies else signal.SIGSEGV)
+
+
+class Dying(IMP):
+    """IMP whose process dies after the first budget."""
+
+    def fit_path(self, *args: Any) -> Iterator[Fit]:
+        fits = super().fit_path(*args)
+        yield next(fits)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
