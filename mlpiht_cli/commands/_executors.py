@@ -43,10 +43,10 @@ def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
 
 
 executor_options = options(
-    click.option("--jobs", "-j", callback=_jobs, metavar="N|auto", help="Worker processes (default 1: none)."),
+    click.option("--jobs", "-j", callback=_jobs, metavar="N|auto", help="Worker processes, one thread each."),
     click.option("--devices", metavar="LIST", help="One worker for each, e.g. cuda:0,cuda:1."),
     click.option("--scheduler", metavar="ADDR", help="Use the workers of a Dask cluster, e.g. tcp://host:8786."),
-    click.option("--retries", type=click.IntRange(0), default=0, help="Try failed cells again, up to N times."),
+    click.option("--retries", type=click.IntRange(0), default=0, metavar="N", help="Try failed cells again N times."),
     click.option("--cell-timeout", callback=_duration, metavar="T", help="Give a cell up after 90, 90s, 5m or 2h."),
     click.option("--max-time", callback=_duration, metavar="T", help="Begin nothing new after T; exit code 75."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges."),

@@ -35,15 +35,16 @@ class Pool(Executor):
 
     def __init__(self, site: Site, seats: Seats) -> None:
         self._site, self._seats, self._store = site, seats, Store(site.root)
+        self._flying: dict[Future[Any], tuple[Work, Seat]] = {}
 
     def run(self, works: Iterable[Work], stopped: Callable[[], bool]) -> Iterator[Row]:
         """See :meth:`Executor.run`; jobs under way are finished."""
         waiting = deque(works)
         unbegun: dict[str, int] = {}
-        flying: dict[Future[Any], tuple[Work, Seat]] = {}
+        flying = self._flying
         landed: SimpleQueue[Future[Any]] = SimpleQueue()
         while True:
-            self._launch(waiting, flying, landed, stopped)
+            self._launch(waiting, landed, stopped)
             if not flying and (stopped() or not waiting):
                 return
             try:
@@ -62,22 +63,16 @@ class Pool(Executor):
                 rows = self._lost(work, seat, "failed", "its worker died before beginning it, several times")
             yield from rows
 
-    def _launch(
-        self,
-        waiting: deque[Work],
-        flying: dict[Future[Any], tuple[Work, Seat]],
-        landed: SimpleQueue[Future[Any]],
-        stopped: Callable[[], bool],
-    ) -> None:
+    def _launch(self, waiting: deque[Work], landed: SimpleQueue[Future[Any]], stopped: Callable[[], bool]) -> None:
         """Give each free seat a job."""
-        taken = {seat.name for _, seat in flying.values()}
+        taken = {seat.name for _, seat in self._flying.values()}
         for seat in self._seats.all() if waiting and not stopped() else ():
             if seat.name in taken or not waiting:
                 continue
             work = waiting.popleft()
             fresh_log(work, self._store)
             future = self._seats.submit(seat, attend, work, replace(self._site, device=seat.device))
-            flying[future] = work, seat
+            self._flying[future] = work, seat
             future.add_done_callback(landed.put)
 
     def _rows(self, future: Future[Any], work: Work, seat: Seat) -> list[Row] | None:
@@ -130,3 +125,7 @@ class Pool(Executor):
     ) -> None:
         """End the workers that are ours."""
         self._seats.close()
+        for work, _ in self._flying.values() if self._seats.here else ():
+            log = self._log(work)
+            if log.exists() and not log.stat().st_size:
+                log.unlink()

@@ -15,7 +15,7 @@ from typing import Any
 import faulty
 import psutil
 import pytest
-from sweeping import records, sets, table, wait_until, workers
+from sweeping import family, records, sets, table, wait_until, workers
 
 from mlpiht_cli import registry
 
@@ -129,10 +129,11 @@ def cluster(count: int) -> Iterator[str]:
         processes += [subprocess.Popen([*worker, "--host", "127.0.0.1"], **pipes) for _ in range(count)]
         yield address
     finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=30)
+        for process in reversed(processes):  # by force: a worker that is being replaced does not listen
+            for one in family(process.pid):
+                one.kill()
+            process.kill()
+            process.wait()
 
 
 def test_two_workers_of_a_cluster_over_tcp(mlpiht: Run, spec: Path, faulty_spec: Path) -> None:

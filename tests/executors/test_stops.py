@@ -91,10 +91,18 @@ def test_ctrl_c_twice_stops_at_once(start: Run, faulty_spec: Path) -> None:
     assert len(table(Path("results/faulty.csv"))) == 7
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_polite_signals_stop_a_sweep_with_work_left(start: Run, faulty_spec: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "jobs"),
+    [
+        (signal.SIGTERM, 1),
+        pytest.param(signal.SIGUSR1, 1, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_polite_signals_stop_a_sweep_with_work_left(
+    start: Run, faulty_spec: Path, number: signal.Signals, jobs: int
+) -> None:
     """A batch system may send it to every process: the workers finish their cells all the same."""
-    jobs = 2 if number == signal.SIGTERM else 1
     process = start("sweep", faulty_spec, "--json", "--jobs", jobs, *sets(slow=0.3), start_new_session=True)
     wait_until(lambda: records("results") or process.poll() is not None, "the first record")
     os.killpg(process.pid, number)
@@ -127,6 +135,31 @@ def test_failed_cells_are_tried_again_in_this_process_too(mlpiht: Run, faulty_sp
     assert "to be tried again" in result.err
     assert [row["attempt"] for row in table(Path("results/faulty.csv"))] == ["1", "2", *"111111"]
     assert [path.read_text().count("out of luck") for path in logs("results")] == [2]
+
+
+@pytest.mark.slow
+def test_fail_fast_stops_the_workers_too(mlpiht: Run, faulty_spec: Path) -> None:
+    wrong = sets(raises=2, hangs=3)
+    result = mlpiht("sweep", faulty_spec, "--jobs", 2, "--fail-fast", *wrong, "--json")
+    assert result.code == 1
+    assert result.json["counts"] == {"failed": 1, "todo": 7}
+    assert not workers(os.getpid())
+    assert len(logs("results")) == 1, "that of the cell that raised"
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_while_it_is_replaced_is_replaced_again(start: Run, faulty_spec: Path) -> None:
+    process = start("sweep", faulty_spec, "--devices", "cpu", *sets(slow=1))
+    wait_until(lambda: records("results"), "the first record")
+    for _ in range(3):  # one worker: nothing goes on until there is another
+        (old,) = workers(process.pid)
+        old.kill()
+        wait_until(lambda old=old: old not in workers(process.pid) and workers(process.pid), "a new worker")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode in (0, 1), err
+    statuses = Counter(row["status"] for row in table(Path("results/faulty.csv")))
+    assert statuses.total() == 8, out
+    assert statuses["failed"] <= 1, "only the first death can have been in a cell"
 
 
 class Round:
@@ -187,7 +220,8 @@ def test_a_killed_sweep_loses_nothing(start: Run, mlpiht: Run, spec: Path, undis
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_100_killed_sweeps_lose_nothing(start: Run, mlpiht: Run, spec: Path, undisturbed: Table) -> None:
-    for seed in range(100, 200):
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("tens", range(10, 20))
+def test_100_killed_sweeps_lose_nothing(start: Run, mlpiht: Run, spec: Path, undisturbed: Table, tens: int) -> None:
+    for seed in range(10 * tens, 10 * tens + 10):
         assert Round(start, mlpiht, seed).run(spec) == undisturbed, f"round {seed}"
