@@ -72,10 +72,12 @@ def test_ctrl_c_lets_running_cells_finish(mlpiht: Run, start: Run, faulty_spec: 
     assert f"{len(rows)} done, {8 - len(rows)} to run" in resumed.err
 
 
-def test_ctrl_c_twice_stops_at_once(start: Run, faulty_spec: Path) -> None:
-    process, ours = in_terminal(start, "sweep", faulty_spec, "--jobs", 2, *sets(hangs=2))
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_ctrl_c_twice_stops_at_once(start: Run, faulty_spec: Path, jobs: int) -> None:
+    process, ours = in_terminal(start, "sweep", faulty_spec, "--jobs", jobs, *sets(hangs=9, once="hung"))
     shown: list[bytes] = []
-    wait_until(lambda: read(ours, shown) and len(records("results")) == 7, "all cells but the one that hangs")
+    wait_until(lambda: read(ours, shown) and Path("hung").exists(), "the cell that hangs")
+    wait_until(lambda: read(ours, shown) and len(records("results")) == 7, "all cells but that one")
     ours_too = family(process.pid)
     os.write(ours, b"\x03")
     wait_until(lambda: "Ctrl-C again stops at once" in read(ours, shown), "the answer to Ctrl-C")
@@ -88,7 +90,7 @@ def test_ctrl_c_twice_stops_at_once(start: Run, faulty_spec: Path) -> None:
     assert "To go on: mlpiht sweep" in text
     assert "Traceback" not in text
     wait_until(lambda: gone(ours_too), "the workers' end")
-    assert len(table(Path("results/faulty.csv"))) == 7
+    assert len(table(Path("results/faulty.csv"))) == 7, text
 
 
 @pytest.mark.parametrize(
@@ -163,17 +165,20 @@ def test_a_worker_that_dies_while_it_is_replaced_is_replaced_again(start: Run, f
 
 
 class Round:
-    """A sweep of two workers that is killed at a random moment, then run again until it is done."""
+    """A sweep that is killed, or a worker of it, at a random moment, then run again until it is done."""
 
     def __init__(self, start: Run, mlpiht: Run, seed: int) -> None:
         self.start, self.mlpiht, self.random = start, mlpiht, random.Random(seed)
-        self.out, self.victim = f"round{seed}", ("parent", "worker")[seed % 2]
+        self.out = f"round{seed}"
+        self.victim, self.jobs = (("parent", 2), ("worker", 2), ("parent", 1))[seed % 3]
 
     def command(self, spec: Path) -> list[object]:
         return ["sweep", spec, "--set", "method.imp.epochs=20", "--out", self.out]
 
     def run(self, spec: Path) -> Table:
-        process = self.start(*self.command(spec), "--jobs", 2, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = self.start(
+            *self.command(spec), "--jobs", self.jobs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self.kill(process)
         before = {path: path.read_bytes() for path in records(self.out)}
         for _ in range(5):
