@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= laptop
+JOBS ?= 1
 # Commands from the checkout, so that bare spec names and results/ are those of this folder.
 MLPIHT := $(BIN)/mlpiht
 
@@ -17,7 +18,7 @@ help:
 	@echo "make test-all  the tests and the long checks at the paper's size (some minutes)"
 	@echo "make bench     speed and memory, against the formulas written out and against IMP (an hour)"
 	@echo "make lint      ruff and mypy"
-	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper"
+	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper JOBS=N|auto"
 	@echo "make tables    the same for the tables and our own comparisons: $(TABLES)"
 	@echo "make all-figures  all ten figures, to the end even if a claim does not hold"
 
@@ -30,7 +31,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(MLPIHT) sweep figure1 --profile smoke
+	$(MLPIHT) sweep figure1 --profile smoke --jobs $(JOBS)
 	$(MLPIHT) plot figure1 --profile smoke
 
 test: setup
@@ -54,7 +55,7 @@ format: setup
 
 # Exit code 1 of a sweep says that some cells failed or diverged: the figure marks them, and the claims judge them.
 $(FIGURES) $(TABLES): setup
-	$(MLPIHT) sweep $@ --profile $(PROFILE) || [ $$? -eq 1 ]
+	$(MLPIHT) sweep $@ --profile $(PROFILE) --jobs $(JOBS) || [ $$? -eq 1 ]
 	$(MLPIHT) plot $@ --profile $(PROFILE)
 	$(MLPIHT) pictures $@ --profile $(PROFILE)
 	$(MLPIHT) check $@ --profile $(PROFILE)

@@ -96,7 +96,7 @@ class _Stderr(logging.Handler):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 some cells failed, 2 nothing ran, 130 Ctrl-C."""
+    """Run the command line and return its exit code: 0 done, 1 cells failed, 2 nothing ran, 75 stopped, 130 Ctrl-C."""
     words = list(sys.argv[1:] if args is None else args)
     try:
         result: Any = group.main(words, prog_name="mlpiht", standalone_mode=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -48,12 +49,20 @@ SMALL_PRODUCT = 2**25
 
 
 class Runner:
-    """Runs jobs one after the other on one device, keeping the last problem for jobs that share its data."""
+    """Runs jobs one after the other on one device, keeping the last problem for jobs that share its data.
 
-    def __init__(self, device: torch.device) -> None:
+    Parameters
+    ----------
+    threads
+        Threads of one cell; as many as torch has if None.
+    """
+
+    def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device
+        self.traceback = ""
+        """Traceback of the last cell that failed."""
         self._problem: tuple[str, Problem] | None = None
-        self._threads = torch.get_num_threads()
+        self._threads = threads or torch.get_num_threads()
 
     def run(self, job: Job, callback: Callback = ignore) -> Iterator[tuple[Row, Fit | None]]:
         """Yield each cell's row as soon as it is known, and its fit unless it was skipped or failed.
@@ -74,8 +83,7 @@ class Runner:
             for cell in todo.values():
                 yield self._row(cell, {"status": "skipped", "reason": str(skip)}), None
         except Exception as error:
-            log.debug("cell failed", exc_info=True)
-            reason = f"{type(error).__name__}: {error}"
+            reason = self._failed(error)
             for cell in todo.values():
                 yield self._row(cell, {"status": "failed", "reason": reason}), None
 
@@ -112,9 +120,14 @@ class Runner:
         try:
             columns |= self._scores(cell, problem, fit)
         except Exception as error:
-            log.debug("scoring failed", exc_info=True)
-            columns |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            columns |= {"status": "failed", "reason": self._failed(error)}
         return self._row(cell, columns, problem.notes)
+
+    def _failed(self, error: Exception) -> str:
+        """Keep the traceback of an error that is being handled, and put it in one line."""
+        self.traceback = traceback.format_exc()
+        log.debug("cell failed", exc_info=True)
+        return f"{type(error).__name__}: {error}"
 
     def _scores(self, cell: Cell, problem: Problem, fit: Fit) -> dict[str, Any]:
         if fit.status is not Status.OK:
@@ -134,9 +147,14 @@ class Runner:
         }
 
     def _row(self, cell: Cell, columns: dict[str, Any], notes: Mapping[str, object] | None = None) -> Row:
-        p = cell.point
-        place = {"spec": cell.spec, "figure": cell.figure, "panel": p.panel, "profile": cell.profile}
-        axes = {"depth": p.depth, "m": p.m, "s": p.s, "seed": p.seed}
-        params = {**cell.params, **({"data": dict(notes)} if notes else {})}
-        names = {"cell": cell.key, "task": p.task, "method": p.method, "dtype": cell.method.dtype}
-        return Row(**place, **names, **axes, params=params, **environment(self.device), **columns)
+        return row_of(cell, {**environment(self.device), **columns}, notes)
+
+
+def row_of(cell: Cell, columns: dict[str, Any], notes: Mapping[str, object] | None = None) -> Row:
+    """Row of a cell: its names and settings, and the columns that say how it went."""
+    p = cell.point
+    place = {"spec": cell.spec, "figure": cell.figure, "panel": p.panel, "profile": cell.profile}
+    axes = {"depth": p.depth, "m": p.m, "s": p.s, "seed": p.seed}
+    params = {**cell.params, **({"data": dict(notes)} if notes else {})}
+    names = {"cell": cell.key, "task": p.task, "method": p.method, "dtype": cell.method.dtype}
+    return Row(**place, **names, **axes, params=params, **columns)

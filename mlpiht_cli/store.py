@@ -44,6 +44,14 @@ class Store:
         for path in self._damaged.pop(row.cell, ()):
             path.unlink(missing_ok=True)  # its cell has been computed anew
 
+    def log(self, cell: str, attempt: int) -> Path:
+        """Where the log of an attempt at a cell is, if there is one."""
+        return self.root / ".records" / "logs" / f"{cell}.{attempt:04d}.log"
+
+    def write_log(self, row: Row, text: str) -> None:
+        """Keep what is known of a failure beyond its reason."""
+        write_atomic(self.log(row.cell, row.attempt), text.encode())
+
     def records(self, keys: Iterable[str]) -> dict[str, Row]:
         """Newest readable record of each key that has one; damaged records are named and passed over."""
         wanted = set(keys)

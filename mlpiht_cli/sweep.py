@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.cells import Cell, Job, jobs
+from mlpiht_cli.cells import Cell, jobs
+from mlpiht_cli.executors.work import Executor, Work
 from mlpiht_cli.rows import DONE, Row
-from mlpiht_cli.runner import Runner
 from mlpiht_cli.store import Store
+
+log = logging.getLogger("mlpiht")
 
 OnRow = Callable[[Row], None]
 
@@ -29,9 +32,24 @@ class Ledger:
         waiting = {cell.key for cell in self.todo}
         return Counter("todo" if cell.key in waiting else self.rows[cell.key].status for cell in self.cells)
 
+    def check_data(self) -> None:
+        """Make sure that the data of the cells to run are at hand.
+
+        Raises
+        ------
+        InputError
+            Some are missing; the message says what to do.
+        """
+        for task in {cell.task for cell in self.todo}:
+            task.check_data()
+
     def after(self, rows: dict[str, Row]) -> Counter[str]:
         """Number of cells by status after a run that gave ``rows``."""
         return Counter(rows[cell.key].status if cell.key in rows else "todo" for cell in self.cells)
+
+    def left(self, rows: Mapping[str, Row]) -> int:
+        """Number of the cells to run that a run which gave ``rows`` did not come to."""
+        return sum(rows.get(cell.key) is self.rows.get(cell.key) for cell in self.todo)
 
 
 def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
@@ -57,6 +75,15 @@ def summary(total: int, counts: Counter[str]) -> str:
     return f"{total} cells: {', '.join(parts)}"
 
 
+@dataclass(frozen=True)
+class Policy:
+    """When to stop, asked before each job; and what to do about a cell that fails."""
+
+    stopped: Callable[[], bool] = lambda: False
+    fail_fast: bool = False
+    retries: int = 0
+
+
 class Sweep:
     """One run over the cells of a spec and profile.
 
@@ -71,20 +98,27 @@ class Sweep:
     def __init__(self, every: Sequence[Cell], ledger: Ledger, store: Store, table: Path) -> None:
         self._every, self._ledger, self._store, self._table = every, ledger, store, table
 
-    def run(self, runner: Runner, on_row: OnRow, fail_fast: bool = False) -> dict[str, Row]:
+    def run(self, executor: Executor, on_row: OnRow, policy: Policy) -> dict[str, Row]:
         """Run what is to do, and return the rows of the selected cells.
 
         The table is written at the end, also when the run is interrupted; the records hold each cell as soon
         as it is known. A job that is run for some of its budgets spends no time on the others.
         """
         rows = dict(self._ledger.rows)
+        todo = self._ledger.todo
         try:
-            for job in jobs(self._ledger.todo):
-                for row in self._run_job(job, runner):
+            for tries_left in range(policy.retries, -1, -1):
+                again = set()
+                for row in executor.run(_works(todo, rows), policy.stopped):
                     rows[row.cell] = row
+                    if tries_left and row.status in ("failed", "timeout"):
+                        again.add(row.cell)
+                        log.warning("%s m=%d s=%d: %s; to be tried again", row.method, row.m, row.s, row.reason)
+                        continue
                     on_row(row)
-                    if fail_fast and row.status not in ("ok", "skipped"):
+                    if policy.fail_fast and row.status not in ("ok", "skipped"):
                         return rows
+                todo = [cell for cell in todo if cell.key in again]
         finally:
             self.write_table()
         return rows
@@ -100,12 +134,13 @@ class Sweep:
             self._store.write_table(self._table, rows)
             written = known
 
-    def _run_job(self, job: Job, runner: Runner) -> Iterator[Row]:
-        for made, _ in runner.run(job):
-            before = self._ledger.rows.get(made.cell)
-            row = made if before is None else made.model_copy(update={"attempt": before.attempt + 1})
-            self._store.write(row)
-            yield row
+
+def _works(cells: list[Cell], rows: Mapping[str, Row]) -> list[Work]:
+    """The jobs of the cells; each attempt is counted."""
+    return [
+        Work(job, {cell.key: rows[cell.key].attempt + 1 if cell.key in rows else 1 for cell in job.cells})
+        for job in jobs(cells)
+    ]
 
 
 def _placed(row: Row, cell: Cell) -> Row:

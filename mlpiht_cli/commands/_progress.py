@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections import Counter
@@ -10,6 +9,7 @@ from types import TracebackType
 
 import click
 
+from mlpiht_cli.commands._stop import say_how_to_go_on
 from mlpiht_cli.rows import Row
 
 SECONDS_PER_LINE = 60.0
@@ -36,9 +36,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         if kind is not None and issubclass(kind, KeyboardInterrupt | OSError):
-            # Without --force: what it has done so far need not be done once more.
-            again = shlex.join(["mlpiht", *(word for word in sys.argv[1:] if word != "--force")])
-            click.echo(f"stopped; every finished cell is recorded. To go on: {again}", err=True)
+            say_how_to_go_on("Ctrl-C" if issubclass(kind, KeyboardInterrupt) else "an error")
 
     def __call__(self, row: Row) -> None:
         """Count one row; anything that is not well is said at once."""

@@ -25,19 +25,25 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
     from mlpiht_cli.sweep import survey
 
     loaded, _ = plan.validate(find_spec(spec), sets)
-    ledger = survey(plan.cells(loaded, profile, sets), Store(out))
+    store = Store(out)
+    ledger = survey(plan.cells(loaded, profile, sets), store)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     troubles: Counter[tuple[str, str, str, str, str]] = Counter()
+    logs: dict[tuple[str, str, str, str, str], list[str]] = {}
     for cell in ledger.cells:
         point, row = cell.point, ledger.rows.get(cell.key)
         status: str = row.status if row else "todo"
         counts.setdefault((point.panel, point.method, point.label), Counter())[status] += 1
         if row and row.reason:
-            troubles[point.panel, point.method, point.label, status, row.reason] += 1
+            trouble = point.panel, point.method, point.label, status, row.reason
+            troubles[trouble] += 1
+            path = store.log(row.cell, row.attempt)
+            logs.setdefault(trouble, []).extend([str(path)] if path.exists() else [])
     if as_json:
         groups = [{"panel": p, "method": m, "label": name, **count} for (p, m, name), count in counts.items()]
         reasons = [
             {"panel": p, "method": m, "label": name, "status": status, "reason": reason, "cells": number}
+            | {"logs": logs[p, m, name, status, reason]}
             for (p, m, name, status, reason), number in troubles.items()
         ]
         common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons})
@@ -46,5 +52,7 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
     for (panel, _, label), count in counts.items():
         told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
         click.echo(f"  {panel:<20} {label:<8} {told}")
-    for (panel, _, label, status, reason), number in troubles.items():
-        click.echo(f"  {status} x{number} ({panel}, {label}): {reason}")
+    for trouble, number in troubles.items():
+        panel, _, label, status, reason = trouble
+        more = f"; log: {logs[trouble][0]}" if logs[trouble] else ""
+        click.echo(f"  {status} x{number} ({panel}, {label}): {reason}{more}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mlpiht_cli.commands import _common as common
+from mlpiht_cli.commands import _executors as executors
 from mlpiht_cli.errors import InputError
 
 
@@ -18,8 +19,8 @@ from mlpiht_cli.errors import InputError
 @common.set_option
 @click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
 @click.option("--force", is_flag=True, help="Run done cells again; earlier records are kept.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges.")
 @common.device_option
+@executors.executor_options
 @common.out_option
 @common.offline_option
 @common.json_option
@@ -28,18 +29,20 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     """Run all cells of SPEC that are not done, record each at once, and fill the table.
 
     SPEC is a path or a bare name such as figure1. The same command again resumes. Exit code 1 says that some cells
-    failed or diverged.
+    failed or diverged, 75 that --max-time, SIGTERM or SIGUSR1 stopped it, 130 that Ctrl-C did. With several workers,
+    a cell that dies, hangs (--cell-timeout) or raises is one failed row, and the others go on.
     """
     from mlpiht_cli import plan
+    from mlpiht_cli.cells import jobs
     from mlpiht_cli.commands._progress import Progress
+    from mlpiht_cli.commands._stop import Stop
     from mlpiht_cli.files import check_writable
-    from mlpiht_cli.runner import Runner, pick_device
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.store import Store
-    from mlpiht_cli.sweep import Sweep, summary, survey
+    from mlpiht_cli.sweep import Policy, Sweep, summary, survey
 
-    runner = Runner(pick_device(options["device"]))
+    executors.check(options)
     loaded, _ = plan.validate(find_spec(spec), options["sets"])
     every = plan.cells(loaded, profile, options["sets"])
     wanted = parse_only(options["only"])
@@ -51,19 +54,21 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     quiet = settings["quiet"] or options["as_json"]
     if not quiet:
         click.echo(f"{loaded.name} ({profile}): {summary(len(chosen), ledger.counts)}", err=True)
-    counts, table = ledger.counts, store.table(loaded.name, profile)
+    counts, table, stop = ledger.counts, store.table(loaded.name, profile), Stop(options["max_time"])
     if not options["dry_run"]:
-        for task in {cell.task for cell in ledger.todo}:
-            task.check_data()
+        ledger.check_data()
         check_writable(out / ".records")
-        with Progress(len(ledger.todo), settings["quiet"] or not ledger.todo) as progress:
-            rows = Sweep(every, ledger, store, table).run(runner, progress, options["fail_fast"])
+        policy = Policy(stop, options["fail_fast"], options["retries"])
+        bar = Progress(len(ledger.todo), settings["quiet"] or not ledger.todo)
+        with stop, bar as progress, executors.make(options, out, len(jobs(ledger.todo))) as executor:
+            rows = Sweep(every, ledger, store, table).run(executor, progress, policy)
         counts = ledger.after(rows)
+        stop.settle(ledger.left(rows))
     if options["as_json"]:
         ran = ledger.counts["todo"] - counts["todo"]
         facts = {"cells": len(chosen), "counts": counts, "ran": ran, "table": str(table)}
-        common.echo_json({**facts, "dry_run": options["dry_run"]})
+        common.echo_json({**facts, "dry_run": options["dry_run"], "stopped": stop.why})
     else:
         click.echo(summary(len(chosen), counts) + ("" if options["dry_run"] else f"; {table}"))
     bad = sum(counts[status] for status in ("failed", "diverged", "timeout"))
-    return 1 if bad and not options["dry_run"] else 0
+    return stop.code or (1 if bad and not options["dry_run"] else 0)

@@ -22,6 +22,7 @@ LEVELS = [
     {"registry"},
     {"cells", "plan"},
     {"provenance", "runner", "dataset_file"},
+    {"executors"},
     {"sweep", "pictures"},
     {"commands"},
     {"cli"},
@@ -37,8 +38,8 @@ LEAVES = {
 }
 USERS = {
     "specs": {"cells", "plan", "figures", "checks", "pictures", "commands"},
-    "rows": {"metrics", "specs", "store", "figures", "checks", "runner", "sweep", "pictures", "commands"},
-    "store": {"sweep", "commands"},
+    "rows": {"metrics", "specs", "store", "figures", "checks", "runner", "executors", "sweep", "pictures", "commands"},
+    "store": {"executors", "sweep", "commands"},
     "figures": {"plan", "pictures", "commands"},
     "checks": {"plan", "commands"},
 }

@@ -1,0 +1,112 @@
+"""Options that say where and how long a sweep's cells are run, and the executor they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlpiht_cli.commands._common import options
+from mlpiht_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from mlpiht_cli.executors.work import Executor
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 365 * 86400
+"""A timer in C takes no more than some hundred years; a year will do."""
+
+
+def _duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Seconds, from 90, 90s, 5m or 2h."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip())
+    seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= LONGEST:
+        raise click.BadParameter(f"'{value}' is no duration; write 90, 90s, 5m or 2h")
+    return seconds
+
+
+def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """A number; ``auto`` is one for each processor that this process may use."""
+    if value == "auto":
+        from dask.system import CPU_COUNT
+
+        return int(CPU_COUNT)
+    if value is not None and not (value.isdecimal() and int(value)):
+        raise click.BadParameter(f"'{value}' is neither a number of processes nor auto")
+    return None if value is None else int(value)
+
+
+executor_options = options(
+    click.option("--jobs", "-j", callback=_jobs, metavar="N|auto", help="Worker processes, one thread each."),
+    click.option("--devices", metavar="LIST", help="One worker for each, e.g. cuda:0,cuda:1."),
+    click.option("--scheduler", metavar="ADDR", help="Use the workers of a Dask cluster, e.g. tcp://host:8786."),
+    click.option("--retries", type=click.IntRange(0), default=0, metavar="N", help="Try failed cells again N times."),
+    click.option("--cell-timeout", callback=_duration, metavar="T", help="Give a cell up after 90, 90s, 5m or 2h."),
+    click.option("--max-time", callback=_duration, metavar="T", help="Begin nothing new after T; exit code 75."),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges."),
+)
+
+
+def check(chosen: Mapping[str, Any]) -> None:
+    """Refuse options that contradict each other, and devices that are not there.
+
+    Raises
+    ------
+    InputError
+        What is wrong.
+    """
+    from mlpiht_cli.runner import pick_device
+
+    given = [name for name in ("jobs", "devices", "scheduler") if chosen[name] is not None]
+    if len(given) > 1:
+        raise InputError(f"--{given[0]} and --{given[1]}: give one of them; each says how many workers there are")
+    if chosen["devices"] is not None and chosen["device"] != "auto":
+        raise InputError("--device and --devices: give one of them")
+    if chosen["scheduler"] is None:
+        for name in _devices(chosen):
+            pick_device(name)
+
+
+def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
+    """Start what the options ask for, for a number of jobs.
+
+    Raises
+    ------
+    InputError
+        No scheduler answers.
+    """
+    import torch
+
+    from mlpiht_cli.executors.serial import Serial
+    from mlpiht_cli.executors.work import Site
+
+    devices, remote = _devices(chosen), chosen["scheduler"] is not None
+    threads = torch.get_num_threads() if len(devices) == 1 and not remote else 1
+    site = Site(root.resolve(), chosen["device"], threads, chosen["cell_timeout"])
+    if not jobs or not (remote or len(devices) > 1 or chosen["devices"] or chosen["cell_timeout"]):
+        return Serial(site)
+    from mlpiht_cli.executors.pool import Pool
+    from mlpiht_cli.executors.seats import ClusterSeats, LocalSeats
+
+    if not remote:
+        return Pool(site, LocalSeats(devices[:jobs], threads))
+    try:
+        return Pool(site, ClusterSeats(chosen["scheduler"], chosen["device"]))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there ({error})") from error
+
+
+def _devices(chosen: Mapping[str, Any]) -> list[str]:
+    """Device of each local worker."""
+    if chosen["devices"] is not None:
+        names = [name.strip() for name in chosen["devices"].split(",")]
+        if "" in names:
+            raise InputError(f"--devices {chosen['devices']}: write a list such as cuda:0,cuda:1")
+        return names
+    return [chosen["device"]] * (chosen["jobs"] or 1)

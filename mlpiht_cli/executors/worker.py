@@ -1,0 +1,62 @@
+"""What a worker process of a pool does: one job at a time, watched, on a bench that it keeps."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from mlpiht_cli.executors.work import Bench, Site, Work, fresh_log
+from mlpiht_cli.rows import Row
+
+HUNG, CRASHED = "Timeout (", "Fatal Python error: "
+"""What the log of a hung and of a crashed job begins with: faulthandler's words."""
+
+
+@lru_cache(maxsize=1)
+def _bench(site: Site) -> tuple[Bench, threading.Lock]:
+    logging.getLogger("mlpiht").setLevel(logging.ERROR)  # the sweep itself has given the warnings about data
+    return Bench(site), threading.Lock()
+
+
+def attend(work: Work, site: Site) -> list[Row]:
+    """Do the work in a worker process and return its rows, which are recorded as far as the folder can be written.
+
+    The job's log, named after its first cell, exists from now on until it ends well: a worker that dies leaves it.
+    """
+    bench, lock = _bench(site)
+    with lock, _watched(fresh_log(work, bench.store), site) as heartbeat:
+        rows = []
+        for row in bench.perform(work):
+            heartbeat()
+            rows.append(row)
+        return rows
+
+
+@contextmanager
+def _watched(path: Path, site: Site) -> Iterator[Callable[[], None]]:
+    """Keep a log while a job runs, and end this process when a cell takes too long.
+
+    The watch is a thread in C that needs no lock of Python's, so nothing that a cell does can hold it up; it writes
+    where the cell hangs, and the process ends at once.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w+", encoding="utf-8") as log:
+
+        def heartbeat() -> None:
+            if site.cell_timeout is not None:
+                faulthandler.dump_traceback_later(site.cell_timeout, exit=True, file=log)
+
+        faulthandler.enable(file=log)
+        heartbeat()
+        try:
+            yield heartbeat
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            faulthandler.disable()
+    if not path.stat().st_size:  # it holds the traceback of a cell that failed, if one did
+        path.unlink()
