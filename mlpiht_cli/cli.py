@@ -24,6 +24,7 @@ COMMANDS = {
     "fit": "Fit one network and print its result row.",
     "predict": "Predict a table's rows with a saved model.",
     "sweep": "Run all cells of a spec; run again to resume.",
+    "submit": "Write the script of an array job that runs a sweep.",
     "plot": "Draw the figure of a spec or table.",
     "check": "Judge the claims of a spec, or compare a table with a reference.",
     "pictures": "Draw what fitted networks look like.",

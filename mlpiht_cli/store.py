@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -63,8 +63,7 @@ class Store:
         damaged is not known, whatever a table says: it is computed anew, which replaces the record.
         """
         wanted = set(keys)
-        tables = [self.root / table_name(spec, profile) for spec in sorted(set(specs)) for profile in PROFILES]
-        rows = [row for path in tables if path.exists() for row in read_csv(path)]
+        rows = self.tabled(specs)
         records = self.records(wanted)
         usable = wanted - (set(self._damaged) - set(records))
         best: dict[str, Row] = {}
@@ -73,8 +72,17 @@ class Store:
                 best[row.cell] = row
         return best
 
-    def write_table(self, path: Path, rows: Iterable[Row]) -> None:
-        """Derive a table; rows of other cells that it loses are made records first, so nothing is lost."""
+    def tabled(self, specs: Iterable[str]) -> list[Row]:
+        """Rows of the tables of ``specs``, of all their profiles."""
+        tables = [self.root / table_name(spec, profile) for spec in sorted(set(specs)) for profile in PROFILES]
+        return [row for path in tables if path.exists() for row in read_csv(path)]
+
+    def write_table(self, path: Path, rows: Iterable[Row], current: Collection[str] = ()) -> None:
+        """Derive a table; rows of other cells that it loses are made records first, so nothing is lost.
+
+        A row of a ``current`` cell that is lost came from a sweep that runs beside this one: its record is there, and
+        the caller looks again.
+        """
         kept = list(rows)
         if path.exists():
             keys = {row.cell for row in kept}
@@ -83,11 +91,12 @@ class Store:
             for row in dropped:
                 if row.cell not in recorded:
                     self.write(row)
-            if dropped:
+            foreign = sum(row.cell not in current for row in dropped)
+            if foreign:
                 log.warning(
                     "%s: %d row(s) made with other settings left the table; their records are kept in %s",
                     path,
-                    len(dropped),
+                    foreign,
                     self.root / ".records",
                 )
         write_atomic(path, to_csv(kept).encode())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpiht_cli.cells import Cell, Job, jobs
+from mlpiht_cli.cost import CostModel, told
 from mlpiht_cli.rows import DONE, Row
 from mlpiht_cli.runner import Runner
 from mlpiht_cli.store import Store
@@ -22,6 +23,17 @@ class Ledger:
     cells: Sequence[Cell]
     rows: dict[str, Row]
     todo: list[Cell]
+    costs: CostModel
+
+    @property
+    def parts(self) -> list[Job]:
+        """What is to run, longest first."""
+        return self.costs.longest_first(jobs(self.todo))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Expected seconds of each cell to run; empty where unknown."""
+        return self.costs.shares(jobs(self.todo))
 
     @property
     def counts(self) -> Counter[str]:
@@ -34,15 +46,17 @@ class Ledger:
         return Counter(rows[cell.key].status if cell.key in rows else "todo" for cell in self.cells)
 
 
-def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
+def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str = "cpu") -> Ledger:
     """Compare cells with the records and tables; failed cells count as still to run.
 
-    ``force`` runs every cell again, whatever is known of it.
+    ``force`` runs every cell again, whatever is known of it. Costs are those of a kind of ``device``, learned from all
+    profiles of the spec.
     """
     rows = store.known((cell.key for cell in cells), tables_of(cells))
     unique = {cell.key: cell for cell in cells}  # panels may share a cell
     todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
-    return Ledger(cells, rows, todo)
+    evidence = store.tabled(tables_of(cells)) if todo else []
+    return Ledger(cells, rows, todo, CostModel([*evidence, *rows.values()], device))
 
 
 def tables_of(cells: Sequence[Cell]) -> set[str]:
@@ -55,6 +69,11 @@ def summary(total: int, counts: Counter[str]) -> str:
     words = [("ok", "done"), *((status, status) for status in ("skipped", "diverged", "failed", "timeout"))]
     parts = [f"{counts[status]} {word}" for status, word in [*words, ("todo", "to run")] if counts[status]]
     return f"{total} cells: {', '.join(parts)}"
+
+
+def outlook(ledger: Ledger, workers: int = 1) -> str:
+    """How long the rest will take, as the end of a :func:`summary`; nothing where nothing is left."""
+    return f", {told(ledger.costs.total(ledger.parts, workers), workers)}" if ledger.todo else ""
 
 
 class Sweep:
@@ -79,7 +98,7 @@ class Sweep:
         """
         rows = dict(self._ledger.rows)
         try:
-            for job in jobs(self._ledger.todo):
+            for job in self._ledger.parts:
                 for row in self._run_job(job, runner):
                     rows[row.cell] = row
                     on_row(row)
@@ -97,7 +116,7 @@ class Sweep:
             if known == written:  # nothing came in between reading and writing
                 return
             rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
-            self._store.write_table(self._table, rows)
+            self._store.write_table(self._table, rows, {cell.key for cell in self._every})
             written = known
 
     def _run_job(self, job: Job, runner: Runner) -> Iterator[Row]:

@@ -80,7 +80,7 @@ def test_parts_add_up(mlpiht: Run, spec: Path) -> None:
 def test_a_dry_run_writes_nothing(mlpiht: Run, spec: Path) -> None:
     result = mlpiht("sweep", spec, "--dry-run")
     assert result.code == 0
-    assert result.out == "16 cells: 16 to run\n"
+    assert result.out == "16 cells: 16 to run, time unknown\n"
     assert not Path("results").exists()
 
 

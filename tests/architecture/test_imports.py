@@ -20,7 +20,7 @@ LEVELS = [
     {"method", "task", "metrics"},
     {"tasks", "solvers", "baselines"},
     {"registry"},
-    {"cells", "plan"},
+    {"cells", "plan", "cost", "shards"},
     {"provenance", "runner", "dataset_file"},
     {"sweep", "pictures"},
     {"commands"},
@@ -37,7 +37,7 @@ LEAVES = {
 }
 USERS = {
     "specs": {"cells", "plan", "figures", "checks", "pictures", "commands"},
-    "rows": {"metrics", "specs", "store", "figures", "checks", "runner", "sweep", "pictures", "commands"},
+    "rows": {"metrics", "specs", "store", "figures", "checks", "runner", "sweep", "pictures", "cost", "commands"},
     "store": {"sweep", "commands"},
     "figures": {"plan", "pictures", "commands"},
     "checks": {"plan", "commands"},
