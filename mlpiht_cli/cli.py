@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "Judge the claims of a spec, or compare a table with a reference.",
     "pictures": "Draw what fitted networks look like.",
     "status": "Say what is done and what is left of a spec.",
+    "clean": "Remove failed or stale records, and what killed writers left.",
     "validate": "Check specs without running them.",
     "specs": "List, show or copy the specs that come with mlpiht.",
     "data": "List, fetch or verify the data sets.",

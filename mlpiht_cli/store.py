@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -55,6 +55,17 @@ class Store:
                     found.setdefault(key, []).append(path)
         newest = {key: self._newest(sorted(paths, reverse=True)) for key, paths in found.items()}
         return {key: row for key, row in newest.items() if row is not None}
+
+    def every(self) -> Iterator[tuple[Path, Row | None]]:
+        """Each record file there is, with its row, or None if it is damaged."""
+        for path in sorted((self.root / ".records").glob("*/*.json")):
+            try:
+                row = Row.model_validate_json(path.read_bytes())
+                yield path, row if row.cell == path.name.partition(".")[0] else None
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except (ValidationError, OSError):
+                yield path, None
 
     def known(self, keys: Iterable[str], specs: Iterable[str]) -> dict[str, Row]:
         """Best row of each key, from the records and the tables of ``specs`` (a committed CSV counts).

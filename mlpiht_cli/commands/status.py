@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlpiht_cli.commands import _common as common
+
+if TYPE_CHECKING:
+    from mlpiht_cli.stale import Reason
+    from mlpiht_cli.store import Store
+    from mlpiht_cli.sweep import Ledger
 
 
 @click.command("status")
@@ -16,8 +21,9 @@ from mlpiht_cli.commands import _common as common
 @common.profile_option
 @common.set_option
 @common.out_option
+@click.option("--why", is_flag=True, help="Say which setting or version makes the rows at hand stale.")
 @common.json_option
-def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: bool) -> None:
+def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool, as_json: bool) -> None:
     """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
     from mlpiht_cli import plan
     from mlpiht_cli.specs.find import find_spec
@@ -34,13 +40,15 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
         counts.setdefault((point.panel, point.method, point.label), Counter())[status] += 1
         if row and row.reason:
             troubles[point.panel, point.method, point.label, status, row.reason] += 1
+    stale = _stale(ledger, Store(out)) if why else []
     if as_json:
         groups = [{"panel": p, "method": m, "label": name, **count} for (p, m, name), count in counts.items()]
         reasons = [
             {"panel": p, "method": m, "label": name, "status": status, "reason": reason, "cells": number}
             for (p, m, name, status, reason), number in troubles.items()
         ]
-        common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons})
+        told_why = {"why": [one.json for one in stale]} if why else {}
+        common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
         return
     click.echo(f"{loaded.name} ({profile}): {len(ledger.cells)} cells")
     for (panel, _, label), count in counts.items():
@@ -48,3 +56,14 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
         click.echo(f"  {panel:<20} {label:<8} {told}")
     for (panel, _, label, status, reason), number in troubles.items():
         click.echo(f"  {status} x{number} ({panel}, {label}): {reason}")
+    for one in stale:
+        click.echo(f"  todo {one.text}")
+
+
+def _stale(ledger: Ledger, store: Store) -> list[Reason]:
+    from mlpiht_cli.stale import reasons
+    from mlpiht_cli.sweep import tables_of
+
+    specs = tables_of(ledger.cells)
+    rows = [*store.tabled(specs), *(row for _, row in store.every() if row is not None and row.spec in specs)]
+    return reasons(ledger.cells, ledger.rows, rows)
