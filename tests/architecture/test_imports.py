@@ -15,7 +15,7 @@ PACKAGE = ROOT / "mlpiht_cli"
 
 # A module may import from its own level or below. Leaves beside the chain: see LEAVES.
 LEVELS = [
-    {"errors", "files", "npz", "rng", "linalg"},
+    {"errors", "files", "memory", "npz", "rng", "linalg"},
     {"problem", "model", "batches"},
     {"method", "task", "metrics"},
     {"tasks", "solvers", "baselines"},
@@ -30,10 +30,10 @@ LEVELS = [
 # Torch-free leaves beside the chain: what they may import, and who may import them.
 LEAVES = {
     "specs": {"errors", "specs", "rows"},
-    "rows": {"errors", "rows"},
+    "rows": {"errors", "files", "memory", "rows"},
     "store": {"errors", "files", "rows", "store"},
     "figures": {"errors", "files", "rows", "specs", "figures"},
-    "checks": {"errors", "rows", "specs", "checks"},
+    "checks": {"errors", "files", "rows", "specs", "checks"},
 }
 USERS = {
     "specs": {"cells", "plan", "stale", "clean", "figures", "checks", "pictures", "commands"},

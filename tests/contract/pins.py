@@ -18,7 +18,7 @@ from mlpiht_cli.registry import METHODS, TASKS
 ROOT = Path(__file__).resolve().parents[2]
 PINS = Path(__file__).with_name("source_pins.json")
 # What files look like and where they come from does not decide what is in them; checksums do that.
-NEUTRAL = {"mlpiht_cli.errors", "mlpiht_cli.files", "mlpiht_cli.linalg.threads"}
+NEUTRAL = {f"mlpiht_cli.{name}" for name in ("errors", "files", "memory", "npz", "linalg.threads")}
 
 Pins = dict[str, dict[str, Any]]
 
@@ -104,7 +104,7 @@ def main() -> None:
     """Write the pins, and say what they settle."""
     settled = faults(json.loads(PINS.read_text()), current()) if PINS.exists() else []
     PINS.write_text(json.dumps(current(), indent=1) + "\n")
-    sys.stdout.write("".join(f"settled: {fault.partition('.')[0]}\n" for fault in settled) + f"{PINS} written\n")
+    sys.stdout.write("".join(f"settled: {fault.partition('. ')[0]}\n" for fault in settled) + f"{PINS} written\n")
 
 
 if __name__ == "__main__":
