@@ -22,6 +22,9 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk is met where no name is at hand
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from mlpiht_cli.cost import CostModel, told
 from mlpiht_cli.rows import DONE, Row
 from mlpiht_cli.runner import Runner
 from mlpiht_cli.store import Store
+
+log = logging.getLogger("mlpiht")
 
 OnRow = Callable[[Row], None]
 
@@ -52,11 +55,26 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str
     ``force`` runs every cell again, whatever is known of it. Costs are those of a kind of ``device``, learned from all
     profiles of the spec.
     """
-    rows = store.known((cell.key for cell in cells), tables_of(cells))
+    rows = known_rows(cells, store)
     unique = {cell.key: cell for cell in cells}  # panels may share a cell
     todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
     evidence = store.tabled(tables_of(cells)) if todo else []
     return Ledger(cells, rows, todo, CostModel([*evidence, *rows.values()], device))
+
+
+def known_rows(cells: Sequence[Cell], store: Store) -> dict[str, Row]:
+    """What is known of cells, without rows that somebody has given another cell's name: those are computed anew."""
+    by_key = {cell.key: cell for cell in cells}
+    rows = store.known(by_key, tables_of(cells))
+    for key, row in list(rows.items()):
+        if not by_key[key].fits(row.task, row.method, (row.depth, row.m, row.s, row.seed)):
+            log.warning("a row of m=%d s=%d seed=%d says it is cell %s, which is another; left out", *_axes(row), key)
+            del rows[key]
+    return rows
+
+
+def _axes(row: Row) -> tuple[int, int, int]:
+    return row.m, row.s, row.seed
 
 
 def tables_of(cells: Sequence[Cell]) -> set[str]:
@@ -112,7 +130,7 @@ class Sweep:
         """Derive the table from all that is known of the spec's cells, other sweeps' records included."""
         written: dict[str, Row] | None = None
         while True:
-            known = self._store.known((cell.key for cell in self._every), tables_of(self._every))
+            known = known_rows(self._every, self._store)
             if known == written:  # nothing came in between reading and writing
                 return
             rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
