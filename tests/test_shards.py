@@ -160,7 +160,7 @@ def test_scripts_that_cannot_be_written(mlpiht: Run, tiny_spec: str) -> None:
     assert "\n#SBATCH --array=1-3\n" in script("slurm", 3, "1:00:00", "x", ["mlpiht"])
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_processes_share_one_folder(mlpiht: Run, tiny_spec: str, count: int) -> None:
     Path("tiny.yaml").write_text(tiny_spec.replace("seeds: [0, 1]", "seeds: [0, 1, 2, 3, 4]"))
     base = [sys.executable, "-m", "mlpiht_cli", "sweep", "tiny", "--out", "shared", "--shard"]
@@ -169,7 +169,7 @@ def test_processes_share_one_folder(mlpiht: Run, tiny_spec: str, count: int) -> 
     for i, path in enumerate(errors, start=1):
         with path.open("w") as file:
             processes.append(subprocess.Popen([*base, f"{i}/{count}"], stderr=file, stdout=subprocess.DEVNULL))
-    deadline = time.monotonic() + 280
+    deadline = time.monotonic() + 850
     assert [process.wait(timeout=deadline - time.monotonic()) for process in processes] == [0] * count
     assert not any("left the table" in path.read_text() for path in errors), "sweeps side by side are no strangers"
     mlpiht("sweep", "tiny", "--out", "alone")
