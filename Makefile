@@ -10,7 +10,7 @@ MLPIHT := $(BIN)/mlpiht
 FIGURES := figure1 figure2 figure3 figure4 figure5 figure6 figure7 figure8 figure9 figure10
 TABLES := table1 table2 gaussian imp_protocol vector_steps
 
-.PHONY: setup demo test test-all bench lint format $(FIGURES) $(TABLES) all-figures tables clean help
+.PHONY: setup demo test test-all bench lint format pins $(FIGURES) $(TABLES) all-figures tables clean help
 
 help:
 	@echo "make demo      a panel of the paper's Figure 1, small: table and heat map in results/"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-all  the tests and the long checks at the paper's size (some minutes)"
 	@echo "make bench     speed and memory, against the formulas written out and against IMP (an hour)"
 	@echo "make lint      ruff and mypy"
+	@echo "make pins      after a version was raised, or to say that changed sources give the same results"
 	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper JOBS=N|auto"
 	@echo "make tables    the same for the tables and our own comparisons: $(TABLES)"
 	@echo "make all-figures  all ten figures, to the end even if a claim does not hold"
@@ -52,6 +53,9 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pins: setup
+	$(BIN)/python -m tests.contract.pins
 
 # Exit code 1 of a sweep says that some cells failed or diverged: the figure marks them, and the claims judge them.
 $(FIGURES) $(TABLES): setup

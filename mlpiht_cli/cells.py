@@ -49,6 +49,11 @@ class Cell:
         method = [p.method, self.method.version, self.method.model_dump(mode="json")]
         return _digest([self.data_key, method, p.m, p.s, p.depth, p.seed])
 
+    def fits(self, task: str, method: str, axes: tuple[int, int, int, int]) -> bool:
+        """Whether a row that says it is of this cell has its task, method and (depth, m, s, seed)."""
+        p = self.point
+        return (task, method, axes) == (p.task, p.method, (p.depth, p.m, p.s, p.seed))
+
     @property
     def params(self) -> dict[str, Any]:
         """Resolved settings, for the row."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHOWN = 40
+"""Names that a message lists at most."""
+COMPARED = 1000
+"""Names that a word is compared with at most."""
+
 
 class InputError(Exception):
     """A usage, spec or data problem; nothing has run. The command exits with code 2."""
@@ -17,7 +22,8 @@ class CellSkipped(Exception):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"``, or the list of what is known when nothing is close."""
     options = sorted(known)
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:80], options[:COMPARED], n=1, cutoff=0.6)
     if close:
         return f", did you mean '{close[0]}'?"
-    return f" (known: {', '.join(options)})" if options else ""
+    more = f" and {len(options) - SHOWN} more" if len(options) > SHOWN else ""
+    return f" (known: {', '.join(option[:80] for option in options[:SHOWN])}{more})" if options else ""

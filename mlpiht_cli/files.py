@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import uuid
 from pathlib import Path
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.memory import check_room
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -20,8 +22,45 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk is met where no name is at hand
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def regular_size(path: Path) -> int:
+    """Size of a file in bytes.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is no regular file: a device or a pipe may never end.
+    """
+    try:
+        facts = path.stat()
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: cannot be read ({reason}); check the path") from error
+    if not stat.S_ISREG(facts.st_mode):
+        kind = "Is a directory" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
+        raise InputError(f"{path}: cannot be read ({kind}); check the path")
+    return facts.st_size
+
+
+def file_bytes(path: Path) -> bytes:
+    """Content of a file.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is no regular file or larger than the free memory.
+    """
+    check_room(2 * regular_size(path), f"{path}: reading it")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def check_writable(folder: Path, option: str = "--out DIR") -> None:

@@ -15,9 +15,11 @@ from torch import Tensor
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.files import write_atomic
 from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.memory import check_room
 from mlpiht_cli.npz import Arrays, pack, unpack
 
 FORMAT = "mlpiht-model-1"
+MAX_SIDE = 2**31  # rows or columns of a layer in a file
 _CHUNK = 2**24  # activations computed at a time, in numbers; bounds the working memory of `forward`
 
 
@@ -141,7 +143,7 @@ class SparseMLP:
                 raise TypeError("its meta data are no mapping")
             model = cls(layers, readout, gates)
             _check_shapes(model)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"{path}: not a model file of mlpiht ({error}); make one with `mlpiht fit ... --save {path.name}`"
             ) from error
@@ -151,6 +153,8 @@ class SparseMLP:
 def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
     index, values = data[f"{name}_index"], data[f"{name}_values"]
     rows, cols = (int(side) for side in data[f"{name}_shape"])
+    if not (0 < rows <= MAX_SIDE and 0 < cols <= MAX_SIDE):
+        raise ValueError(f"{name}: {rows} x {cols} is no shape of a layer")
     if index.dtype != np.int64 or index.ndim != 1 or index.shape != values.shape:
         raise ValueError(f"{name}: index and values do not belong together")
     if values.dtype not in (np.float32, np.float64) or not np.isfinite(values).all():
@@ -163,6 +167,10 @@ def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
 def _check_shapes(model: SparseMLP) -> None:
     if not model.layers:
         raise ValueError("no layers")
+    # What `forward` makes dense: the rows of live neurons, and all of an output layer.
+    last = model.layers[-1] if model.readout is None else None
+    dense = sum((layer.rows if layer is last else len(layer.live_rows())) * layer.cols for layer in model.layers)
+    check_room(16 * dense, "its layers")
     for a, b in pairwise(model.layers):
         if a.rows != b.cols:
             raise ValueError("layers do not fit together")

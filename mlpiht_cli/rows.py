@@ -8,17 +8,22 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.files import regular_size
+from mlpiht_cli.memory import check_room
 
 ROW_SCHEMA = 1
 
 RowStatus = Literal["ok", "skipped", "failed", "diverged", "timeout"]
 DONE: frozenset[str] = frozenset({"ok", "skipped", "diverged"})
 """Statuses that running again would not change."""
+
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Row(BaseModel):
@@ -38,13 +43,13 @@ class Row(BaseModel):
     cell: str = Field(pattern=r"^[0-9a-z]{1,64}$")  # it becomes a file name
     task: str
     method: str
-    depth: int
-    k: int | None = None
-    n: int | None = None
-    d: int | None = None
-    m: int
-    s: int
-    seed: int
+    depth: Count
+    k: Count | None = None
+    n: Count | None = None
+    d: Count | None = None
+    m: Count
+    s: Count
+    seed: Count
     params: dict[str, Any]
     status: RowStatus
     reason: str = ""
@@ -54,17 +59,17 @@ class Row(BaseModel):
     accuracy: float | None = None
     support_f1: float | None = None
     exact: bool | None = None
-    nnz: int | None = None
-    nnz_by_layer: list[int] | None = None
-    iterations: int | None = None
-    settled: int | None = None
+    nnz: Count | None = None
+    nnz_by_layer: list[Count] | None = None
+    iterations: Count | None = None
+    settled: Count | None = None
     final_loss: float | None = None
     wall_s: float | None = None
     cpu_s: float | None = None
     peak_rss_mb: float | None = None
     peak_cuda_mb: float | None = None
     device: str = ""
-    threads: int | None = None
+    threads: Count | None = None
     dtype: str = ""
     mlpiht: str = ""
     git_sha: str = ""
@@ -73,7 +78,7 @@ class Row(BaseModel):
     numpy: str = ""
     python: str = ""
     started_utc: str = ""
-    attempt: int = 1
+    attempt: Count = 1
 
     @field_validator("*", mode="before")
     @classmethod
@@ -83,7 +88,10 @@ class Row(BaseModel):
         if value == "" and cls.model_fields[name].default is None:
             return None
         if isinstance(value, str) and name in ("params", "nnz_by_layer"):
-            return json.loads(value)
+            try:
+                return json.loads(value)
+            except RecursionError as error:
+                raise ValueError("nested too deeply") from error
         return value
 
     @field_serializer("params", when_used="json")
@@ -141,6 +149,7 @@ def read_csv(path: Path) -> list[Row]:
     InputError
         The file is no results table; the message names the line and what is wrong with it.
     """
+    check_room(8 * regular_size(path), f"{path}: its rows")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)

@@ -12,6 +12,7 @@ import torch
 
 from mlpiht_cli.cells import Cell, Job
 from mlpiht_cli.errors import CellSkipped, InputError
+from mlpiht_cli.memory import check_room
 from mlpiht_cli.method import Callback, Fit, Status, ignore
 from mlpiht_cli.metrics import UNDEFINED, evaluate
 from mlpiht_cli.problem import Problem
@@ -109,6 +110,8 @@ class Runner:
         """Data of a cell on the device, made anew only when they differ from the last ones."""
         if self._problem is None or self._problem[0] != cell.data_key:
             self._problem = None  # let the old data go before the new ones come
+            dims = cell.task.dims()
+            check_room(dims.n * (12 * dims.d + 16 * dims.k), f"data of {dims.n} samples with {dims.d} features")
             problem = cell.task.build(cell.axes, Streams(cell.point.seed))
             self._problem = cell.data_key, problem.to(self.device, torch.float32)
         return self._problem[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -64,6 +64,17 @@ class Store:
         newest = {key: self._newest(sorted(paths, reverse=True)) for key, paths in found.items()}
         return {key: row for key, row in newest.items() if row is not None}
 
+    def every(self) -> Iterator[tuple[Path, Row | None]]:
+        """Each record file there is, with its row, or None if it is damaged."""
+        for path in sorted((self.root / ".records").glob("*/*.json")):
+            try:
+                row = Row.model_validate_json(path.read_bytes())
+                yield path, row if row.cell == path.name.partition(".")[0] else None
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except (ValidationError, OSError):
+                yield path, None
+
     def known(self, keys: Iterable[str], specs: Iterable[str]) -> dict[str, Row]:
         """Best row of each key, from the records and the tables of ``specs`` (a committed CSV counts).
 
@@ -71,8 +82,7 @@ class Store:
         damaged is not known, whatever a table says: it is computed anew, which replaces the record.
         """
         wanted = set(keys)
-        tables = [self.root / table_name(spec, profile) for spec in sorted(set(specs)) for profile in PROFILES]
-        rows = [row for path in tables if path.exists() for row in read_csv(path)]
+        rows = self.tabled(specs)
         records = self.records(wanted)
         usable = wanted - (set(self._damaged) - set(records))
         best: dict[str, Row] = {}
@@ -81,8 +91,17 @@ class Store:
                 best[row.cell] = row
         return best
 
-    def write_table(self, path: Path, rows: Iterable[Row]) -> None:
-        """Derive a table; rows of other cells that it loses are made records first, so nothing is lost."""
+    def tabled(self, specs: Iterable[str]) -> list[Row]:
+        """Rows of the tables of ``specs``, of all their profiles."""
+        tables = [self.root / table_name(spec, profile) for spec in sorted(set(specs)) for profile in PROFILES]
+        return [row for path in tables if path.exists() for row in read_csv(path)]
+
+    def write_table(self, path: Path, rows: Iterable[Row], current: Collection[str] = ()) -> None:
+        """Derive a table; rows of other cells that it loses are made records first, so nothing is lost.
+
+        A row of a ``current`` cell that is lost came from a sweep that runs beside this one: its record is there, and
+        the caller looks again.
+        """
         kept = list(rows)
         if path.exists():
             keys = {row.cell for row in kept}
@@ -91,11 +110,12 @@ class Store:
             for row in dropped:
                 if row.cell not in recorded:
                     self.write(row)
-            if dropped:
+            foreign = sum(row.cell not in current for row in dropped)
+            if foreign:
                 log.warning(
                     "%s: %d row(s) made with other settings left the table; their records are kept in %s",
                     path,
-                    len(dropped),
+                    foreign,
                     self.root / ".records",
                 )
         write_atomic(path, to_csv(kept).encode())

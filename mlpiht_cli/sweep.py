@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.cells import Cell, jobs
+from mlpiht_cli.cells import Cell, Job, jobs
+from mlpiht_cli.cost import CostModel, told
 from mlpiht_cli.executors.work import Executor, Work
 from mlpiht_cli.rows import DONE, Row
 from mlpiht_cli.store import Store
@@ -25,6 +26,17 @@ class Ledger:
     cells: Sequence[Cell]
     rows: dict[str, Row]
     todo: list[Cell]
+    costs: CostModel
+
+    @property
+    def parts(self) -> list[Job]:
+        """What is to run, longest first."""
+        return self.costs.longest_first(jobs(self.todo))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Expected seconds of each cell to run; empty where unknown."""
+        return self.costs.shares(jobs(self.todo))
 
     @property
     def counts(self) -> Counter[str]:
@@ -52,15 +64,32 @@ class Ledger:
         return sum(rows.get(cell.key) is self.rows.get(cell.key) for cell in self.todo)
 
 
-def survey(cells: Sequence[Cell], store: Store, force: bool = False) -> Ledger:
+def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str = "cpu") -> Ledger:
     """Compare cells with the records and tables; failed cells count as still to run.
 
-    ``force`` runs every cell again, whatever is known of it.
+    ``force`` runs every cell again, whatever is known of it. Costs are those of a kind of ``device``, learned from all
+    profiles of the spec.
     """
-    rows = store.known((cell.key for cell in cells), tables_of(cells))
+    rows = known_rows(cells, store)
     unique = {cell.key: cell for cell in cells}  # panels may share a cell
     todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
-    return Ledger(cells, rows, todo)
+    evidence = store.tabled(tables_of(cells)) if todo else []
+    return Ledger(cells, rows, todo, CostModel([*evidence, *rows.values()], device))
+
+
+def known_rows(cells: Sequence[Cell], store: Store) -> dict[str, Row]:
+    """What is known of cells, without rows that somebody has given another cell's name: those are computed anew."""
+    by_key = {cell.key: cell for cell in cells}
+    rows = store.known(by_key, tables_of(cells))
+    for key, row in list(rows.items()):
+        if not by_key[key].fits(row.task, row.method, (row.depth, row.m, row.s, row.seed)):
+            log.warning("a row of m=%d s=%d seed=%d says it is cell %s, which is another; left out", *_axes(row), key)
+            del rows[key]
+    return rows
+
+
+def _axes(row: Row) -> tuple[int, int, int]:
+    return row.m, row.s, row.seed
 
 
 def tables_of(cells: Sequence[Cell]) -> set[str]:
@@ -82,6 +111,11 @@ class Policy:
     stopped: Callable[[], bool] = lambda: False
     fail_fast: bool = False
     retries: int = 0
+
+
+def outlook(ledger: Ledger, workers: int = 1) -> str:
+    """How long the rest will take, as the end of a :func:`summary`; nothing where nothing is left."""
+    return f", {told(ledger.costs.total(ledger.parts, workers), workers)}" if ledger.todo else ""
 
 
 class Sweep:
@@ -109,7 +143,7 @@ class Sweep:
         try:
             for tries_left in range(policy.retries, -1, -1):
                 again = set()
-                for row in executor.run(_works(todo, rows), policy.stopped):
+                for row in executor.run(self._works(todo, rows), policy.stopped):
                     rows[row.cell] = row
                     if tries_left and row.status in ("failed", "timeout"):
                         again.add(row.cell)
@@ -127,20 +161,19 @@ class Sweep:
         """Derive the table from all that is known of the spec's cells, other sweeps' records included."""
         written: dict[str, Row] | None = None
         while True:
-            known = self._store.known((cell.key for cell in self._every), tables_of(self._every))
+            known = known_rows(self._every, self._store)
             if known == written:  # nothing came in between reading and writing
                 return
             rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
-            self._store.write_table(self._table, rows)
+            self._store.write_table(self._table, rows, {cell.key for cell in self._every})
             written = known
 
-
-def _works(cells: list[Cell], rows: Mapping[str, Row]) -> list[Work]:
-    """The jobs of the cells; each attempt is counted."""
-    return [
-        Work(job, {cell.key: rows[cell.key].attempt + 1 if cell.key in rows else 1 for cell in job.cells})
-        for job in jobs(cells)
-    ]
+    def _works(self, cells: list[Cell], rows: Mapping[str, Row]) -> list[Work]:
+        """The jobs of the cells, longest first; each attempt is counted."""
+        return [
+            Work(job, {cell.key: rows[cell.key].attempt + 1 if cell.key in rows else 1 for cell in job.cells})
+            for job in self._ledger.costs.longest_first(jobs(cells))
+        ]
 
 
 def _placed(row: Row, cell: Cell) -> Row:

@@ -80,7 +80,7 @@ def test_parts_add_up(mlpiht: Run, spec: Path) -> None:
 def test_a_dry_run_writes_nothing(mlpiht: Run, spec: Path) -> None:
     result = mlpiht("sweep", spec, "--dry-run")
     assert result.code == 0
-    assert result.out == "16 cells: 16 to run\n"
+    assert result.out == "16 cells: 16 to run, time unknown\n"
     assert not Path("results").exists()
 
 
@@ -241,14 +241,14 @@ def test_a_table_written_meanwhile_is_merged(mlpiht: Run, spec: Path, monkeypatc
     mlpiht("sweep", spec, "--only", "seed=1", "--out", "other")
     write, moved = Store.write_table, []
 
-    def late(store: Store, path: Path, rows: Any) -> None:
+    def late(store: Store, path: Path, rows: Any, current: Any = ()) -> None:
         if not moved:
             moved.extend(Path("other/.records").rglob("*.json"))
             for record in moved:
                 target = store.root / record.relative_to("other")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 record.rename(target)
-        write(store, path, rows)
+        write(store, path, rows, current)
 
     monkeypatch.setattr(Store, "write_table", late)
     mlpiht("sweep", spec, "--only", "seed=0")

@@ -14,6 +14,7 @@ import numpy as np
 
 from mlpiht_cli.checks.claims import intact
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.files import regular_size
 from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
 
 KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
@@ -217,6 +218,7 @@ def _outcome(row: Row, metric: str) -> Outcome:
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
     """Key columns of a reference, and its rows."""
+    regular_size(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -259,7 +261,7 @@ def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callab
             params = json.loads(line["params"]) if line.get("params") else None
             if not isinstance(params, dict | None):
                 raise ValueError("params is no JSON object")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path}: row {number}: {error}") from error
         if status == "ok" and math.isnan(value):
             status = f"no {metric}" if undefined else "diverged"

@@ -40,6 +40,11 @@ def _parse_sets(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -
     return sets
 
 
+def yaml_text(value: Any) -> str:
+    """Text that ``--set`` reads as this value."""
+    return json.dumps(value)
+
+
 set_option = click.option(
     "--set",
     "sets",
@@ -64,6 +69,20 @@ out_option = click.option(
     default=Path("results"),
     show_default=True,
     help="Results folder.",
+)
+
+
+def _parse_shard(_: click.Context, __: click.Parameter, text: str | None) -> Any:
+    from mlpiht_cli.shards import parse_shard
+
+    return None if text is None else parse_shard(text, os.environ)
+
+
+shard_option = click.option(
+    "--shard",
+    metavar="I/N",
+    callback=_parse_shard,
+    help="Only part I of N (from 1); auto or auto/N in a SLURM or PBS array.",
 )
 
 

@@ -53,8 +53,13 @@ executor_options = options(
 )
 
 
-def check(chosen: Mapping[str, Any]) -> None:
+def check(chosen: Mapping[str, Any]) -> tuple[int, str]:
     """Refuse options that contradict each other, and devices that are not there.
+
+    Returns
+    -------
+    tuple
+        Number of workers (1 for a cluster, whose workers come and go) and kind of their devices.
 
     Raises
     ------
@@ -68,9 +73,10 @@ def check(chosen: Mapping[str, Any]) -> None:
         raise InputError(f"--{given[0]} and --{given[1]}: give one of them; each says how many workers there are")
     if chosen["devices"] is not None and chosen["device"] != "auto":
         raise InputError("--device and --devices: give one of them")
+    names = _devices(chosen)
     if chosen["scheduler"] is None:
-        for name in _devices(chosen):
-            pick_device(name)
+        return len(names), [pick_device(name).type for name in names][-1]
+    return 1, names[0].partition(":")[0].replace("auto", "cpu")
 
 
 def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:

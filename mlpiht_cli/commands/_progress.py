@@ -5,27 +5,35 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from types import TracebackType
 
 import click
 
 from mlpiht_cli.commands._stop import say_how_to_go_on
+from mlpiht_cli.cost import told
 from mlpiht_cli.rows import Row
 
 SECONDS_PER_LINE = 60.0
 
 
 class Progress:
-    """Counts rows as they come; shows ok, failed and skipped cells and the time left on stderr."""
+    """Counts rows as they come; shows ok, failed and skipped cells and the time left on stderr.
 
-    def __init__(self, total: int, quiet: bool) -> None:
+    ``shares`` are expected seconds by cell, so that a long cell counts for more in the time left; without them cells
+    count alike.
+    """
+
+    def __init__(self, total: int, quiet: bool, shares: Mapping[str, float] | None = None) -> None:
         self._total, self._counts, self._bar = total, Counter[str](), None
+        self._shares, self._spent = shares or {}, 0.0
         self._lines = not quiet and not sys.stderr.isatty()
         self._start = self._last = time.monotonic()
         if not quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="cell", dynamic_ncols=True, smoothing=0.05)
+            form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells [{elapsed}{postfix}]"
+            self._bar = tqdm(total=total, unit="cell", dynamic_ncols=True, bar_format=form)
 
     def __enter__(self) -> Progress:
         return self
@@ -41,17 +49,23 @@ class Progress:
     def __call__(self, row: Row) -> None:
         """Count one row; anything that is not well is said at once."""
         self._counts[row.status] += 1
+        self._spent += self._shares.get(row.cell, 0.0)
         if row.status not in ("ok", "skipped"):
             self._say(f"{row.status}: {row.method} {row.panel} m={row.m} s={row.s} seed={row.seed}: {row.reason}")
         summary = " ".join(f"{count} {status}" for status, count in sorted(self._counts.items()))
         if self._bar is not None:
-            self._bar.set_postfix_str(summary, refresh=False)
+            self._bar.set_postfix_str(f"{summary}, {told(self._left())} left", refresh=False)
             self._bar.update()
         elif self._lines and time.monotonic() - self._last > SECONDS_PER_LINE:
             self._last = time.monotonic()
             done = sum(self._counts.values())
-            left = (self._last - self._start) / done * (self._total - done)
-            click.echo(f"{done}/{self._total} cells ({summary}), about {left / 60:.0f} min left", err=True)
+            click.echo(f"{done}/{self._total} cells ({summary}), {told(self._left())} left", err=True)
+
+    def _left(self) -> float:
+        """Seconds left: those spent so far, scaled by what is expected of the rest."""
+        done, whole = sum(self._counts.values()), sum(self._shares.values())
+        share = self._spent / whole if self._spent else done / self._total
+        return (time.monotonic() - self._start) * max(1 - share, 0.0) / share
 
     def _say(self, text: str) -> None:
         if self._bar is None:

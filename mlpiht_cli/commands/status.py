@@ -16,11 +16,13 @@ from mlpiht_cli.commands import _common as common
 @common.profile_option
 @common.set_option
 @common.out_option
+@click.option("--why", is_flag=True, help="Say which setting or version makes the rows at hand stale.")
 @common.json_option
-def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: bool) -> None:
+def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool, as_json: bool) -> None:
     """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
     from mlpiht_cli import plan
     from mlpiht_cli.specs.find import find_spec
+    from mlpiht_cli.stale import stale_rows
     from mlpiht_cli.store import Store
     from mlpiht_cli.sweep import survey
 
@@ -39,6 +41,7 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
             troubles[trouble] += 1
             path = store.log(row.cell, row.attempt)
             logs.setdefault(trouble, []).extend([str(path)] if path.exists() else [])
+    stale = stale_rows(ledger, store) if why else []
     if as_json:
         groups = [{"panel": p, "method": m, "label": name, **count} for (p, m, name), count in counts.items()]
         reasons = [
@@ -46,7 +49,8 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
             | {"logs": logs[p, m, name, status, reason]}
             for (p, m, name, status, reason), number in troubles.items()
         ]
-        common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons})
+        told_why = {"why": [one.json for one in stale]} if why else {}
+        common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
         return
     click.echo(f"{loaded.name} ({profile}): {len(ledger.cells)} cells")
     for (panel, _, label), count in counts.items():
@@ -56,3 +60,5 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, as_json: b
         panel, _, label, status, reason = trouble
         more = f"; log: {logs[trouble][0]}" if logs[trouble] else ""
         click.echo(f"  {status} x{number} ({panel}, {label}): {reason}{more}")
+    for one in stale:
+        click.echo(f"  todo {one.text}")

@@ -17,6 +17,7 @@ from mlpiht_cli.errors import InputError
 @common.profile_option
 @click.option("--only", metavar="CONDITIONS", help="Only these cells, e.g. 'method=iht,m<=100,seed=0|1'.")
 @common.set_option
+@common.shard_option
 @click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
 @click.option("--force", is_flag=True, help="Run done cells again; earlier records are kept.")
 @common.device_option
@@ -33,42 +34,42 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     a cell that dies, hangs (--cell-timeout) or raises is one failed row, and the others go on.
     """
     from mlpiht_cli import plan
-    from mlpiht_cli.cells import jobs
     from mlpiht_cli.commands._progress import Progress
     from mlpiht_cli.commands._stop import Stop
     from mlpiht_cli.files import check_writable
+    from mlpiht_cli.shards import cells_of
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.store import Store
-    from mlpiht_cli.sweep import Policy, Sweep, summary, survey
+    from mlpiht_cli.sweep import Policy, Sweep, outlook, summary, survey
 
-    executors.check(options)
+    workers, kind = executors.check(options)
     loaded, _ = plan.validate(find_spec(spec), options["sets"])
     every = plan.cells(loaded, profile, options["sets"])
     wanted = parse_only(options["only"])
     chosen = [cell for cell in every if wanted(cell.point)]
     if not chosen:
         raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `mlpiht status {spec}`")
+    chosen = cells_of(chosen, options["shard"])
     store = Store(out)
-    ledger = survey(chosen, store, options["force"])
-    quiet = settings["quiet"] or options["as_json"]
-    if not quiet:
-        click.echo(f"{loaded.name} ({profile}): {summary(len(chosen), ledger.counts)}", err=True)
+    ledger = survey(chosen, store, options["force"], kind)
+    if not (settings["quiet"] or options["as_json"]):
+        told = summary(len(chosen), ledger.counts) + outlook(ledger, workers)
+        click.echo(f"{loaded.name} ({profile}): {told}", err=True)
     counts, table, stop = ledger.counts, store.table(loaded.name, profile), Stop(options["max_time"])
     if not options["dry_run"]:
         ledger.check_data()
         check_writable(out / ".records")
         policy = Policy(stop, options["fail_fast"], options["retries"])
-        bar = Progress(len(ledger.todo), settings["quiet"] or not ledger.todo)
-        with stop, bar as progress, executors.make(options, out, len(jobs(ledger.todo))) as executor:
+        bar = Progress(len(ledger.todo), settings["quiet"] or not ledger.todo, ledger.shares)
+        with stop, bar as progress, executors.make(options, out, len(ledger.parts)) as executor:
             rows = Sweep(every, ledger, store, table).run(executor, progress, policy)
         counts = ledger.after(rows)
         stop.settle(ledger.left(rows))
-    if options["as_json"]:
-        ran = ledger.counts["todo"] - counts["todo"]
-        facts = {"cells": len(chosen), "counts": counts, "ran": ran, "table": str(table)}
-        common.echo_json({**facts, "dry_run": options["dry_run"], "stopped": stop.why})
-    else:
-        click.echo(summary(len(chosen), counts) + ("" if options["dry_run"] else f"; {table}"))
+    seconds = ledger.costs.total(ledger.parts, workers) if options["dry_run"] else None
+    facts = {"cells": len(chosen), "counts": counts, "ran": ledger.counts["todo"] - counts["todo"], "table": str(table)}
+    facts |= {"dry_run": options["dry_run"], "seconds": seconds, "stopped": stop.why}
+    text = summary(len(chosen), counts) + (outlook(ledger, workers) if options["dry_run"] else f"; {table}")
+    common.echo_json(facts) if options["as_json"] else click.echo(text)
     bad = sum(counts[status] for status in ("failed", "diverged", "timeout"))
     return stop.code or (1 if bad and not options["dry_run"] else 0)

@@ -12,7 +12,7 @@ from mlpiht_cli.figures.table import FigureTable, PanelTable, number
 from mlpiht_cli.rows import Row, read_csv, table_name
 from mlpiht_cli.specs.expand import Point, points, with_profile
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.schema import FigureSpec, load_spec
+from mlpiht_cli.specs.schema import MAX_CELLS, FigureSpec, load_spec
 from mlpiht_cli.specs.tables import Place, placed, read_table
 
 DEFAULT_LIMITS = {"psnr": (-20.0, 50.0), "accuracy": (0.5, 1.0), "r2": (0.0, 1.0), "relative_error": (0.0, 1.0)}
@@ -54,6 +54,9 @@ def _from_csv(path: Path) -> FigureTable:
     panels = []
     for name in dict.fromkeys(row.panel for row in table):
         own = [row for row in table if row.panel == name]
+        spans = [len({getattr(row, axis) for row in own}) for axis in ("m", "s", "seed")]
+        if math.prod(spans) * len({labels[row.cell] for row in own}) > MAX_CELLS:
+            raise InputError(f"{path}: panel '{name}' has {' x '.join(map(str, spans))} places for {len(own)} rows")
         here = [
             Point(name, own[0].task, "", own[0].depth, m, s, seed, label)
             for label in dict.fromkeys(labels[row.cell] for row in own)

@@ -46,7 +46,7 @@ def with_profile(spec: Spec, name: str) -> Spec:
 
 def _shrink(panel: Panel, spec: Spec, profile: Profile) -> Panel:
     def kept(values: list[int], wanted: list[int] | None) -> list[int]:
-        return values if wanted is None else [value for value in values if value in wanted]
+        return values if wanted is None else [value for value in values if value in set(wanted)]
 
     return panel.model_copy(
         update={

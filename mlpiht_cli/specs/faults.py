@@ -9,11 +9,14 @@ from pydantic import BaseModel, ValidationError
 from mlpiht_cli.errors import did_you_mean
 from mlpiht_cli.specs.load import Fault
 
+MAX_LISTED = 200
+"""Faults that are put into words at most."""
+
 
 def faults_of(error: ValidationError, prefix: tuple[str | int, ...], model: type[BaseModel]) -> list[Fault]:
     """Pydantic's errors in our words, with a suggestion for a misspelt field."""
     faults = []
-    for item in error.errors(include_url=False, include_context=True):
+    for item in error.errors(include_url=False, include_context=True)[:MAX_LISTED]:
         inner = tuple(part for part in item["loc"] if part != "[key]")
         location = (*prefix, *inner)
         if item["type"] == "extra_forbidden":

@@ -36,3 +36,12 @@ def find_spec(name: str) -> Path:
                 return path
     hint = did_you_mean(Path(file).stem, names())
     raise InputError(f"no spec '{name}' in this folder, in experiments/ or among those shipped{hint}")
+
+
+def at_hand() -> list[Path]:
+    """All specs that a bare name finds: of one name, the first in the order of :func:`find_spec`."""
+    found: dict[str, Path] = {}
+    for folder in (Path(), Path("experiments"), shipped()):
+        for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
+            found.setdefault(path.stem, path)
+    return list(found.values())

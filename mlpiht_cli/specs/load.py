@@ -16,7 +16,10 @@ Location = tuple[str | int, ...]
 """Path of a value in a document: keys and list positions."""
 
 _PLAIN = "tag:yaml.org,2002:"
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
+MAX_VALUES = 50_000
+"""Values of a document with its aliases written out."""
+MAX_FAULTS = 50
 MAX_DEPTH = 20
 
 
@@ -44,11 +47,12 @@ class Document:
         lines = sorted(
             (*(fault.mark or self.position(fault.location)), _dotted(fault.location), fault.message) for fault in faults
         )
+        told = [
+            f"{self.path}:{line}:{col}: {where + ': ' if where else ''}{message}"
+            for line, col, where, message in lines[:MAX_FAULTS]
+        ]
         return InputError(
-            "\n".join(
-                f"{self.path}:{line}:{col}: {where + ': ' if where else ''}{message}"
-                for line, col, where, message in lines
-            )
+            "\n".join([*told, *([f"... and {len(lines) - MAX_FAULTS} more"] if len(lines) > MAX_FAULTS else [])])
         )
 
     def position(self, location: Location) -> tuple[int, int]:
@@ -65,6 +69,18 @@ def _dotted(location: Location) -> str:
 
 class _Loader(yaml.SafeLoader):
     """Safe loader with the plain scalars of YAML 1.2: ``1e-3`` is a float, ``no`` and ``1:30`` are strings."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Stop at the depth that no document has: PyYAML's time grows with its square."""
+        if self._depth > MAX_DEPTH:
+            place = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=place)
+        self._depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _SCALARS = (
@@ -133,6 +149,8 @@ def parse(text: str, path: Path) -> Document:
         raise InputError(f"{path}{place}: malformed YAML: {what}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: malformed YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: malformed YAML: nested too deeply") from error
     except ValueError as error:  # an explicit tag on a scalar that does not fit it
         raise InputError(f"{path}: malformed YAML: {error}") from error
     finally:
@@ -152,7 +170,7 @@ class _Builder:
     def build(self, node: yaml.Node, location: Location, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
-        if len(self.marks) > MAX_BYTES:
+        if len(self.marks) > MAX_VALUES:
             raise yaml.MarkedYAMLError(problem="too many values (aliases?)", problem_mark=node.start_mark)
         self.marks.setdefault(location, (node.start_mark.line + 1, node.start_mark.column + 1))
         if isinstance(node, yaml.CollectionNode) and node.tag not in (f"{_PLAIN}map", f"{_PLAIN}seq"):

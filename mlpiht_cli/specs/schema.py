@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,8 @@ from mlpiht_cli.specs.names import name_faults
 
 SPEC_VERSION = 1
 PAPER = "paper"
+MAX_CELLS = 200_000
+MAX_ENTRIES = 200
 
 Width = Annotated[int, Field(ge=1, strict=True)]
 Budget = Annotated[int, Field(ge=1, strict=True)]
@@ -228,6 +231,9 @@ def _checked(document: Document) -> tuple[Spec | None, Document, list[Fault]]:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
         return None, document, [*document.faults, *faults_of(error, (), Spec)]
+    faults = size_faults(spec)
+    if faults:  # all other checks look at pairs and products
+        return None, document, faults
     return spec, document, [*document.faults, *name_faults(spec), *profile_faults(spec)]
 
 
@@ -243,6 +249,18 @@ def load_spec(path: Path) -> Spec:
     if spec is None or faults:
         raise document.error(faults)
     return spec
+
+
+def size_faults(spec: Spec) -> list[Fault]:
+    """More of anything than a sweep could ever run."""
+    faults = [
+        Fault((field,), f"{len(values)} are more than the {MAX_ENTRIES} that a spec may have")
+        for field in ("panels", "methods", "claims", "pictures")
+        if len(values := getattr(spec, field)) > MAX_ENTRIES
+    ]
+    grids = [(len(p.m), len(p.s), len(p.seeds or spec.seeds), len(p.methods or spec.methods)) for p in spec.panels]
+    total = sum(map(math.prod, grids))
+    return [*faults, *([Fault(("panels",), f"{total} cells are more than {MAX_CELLS}")] if total > MAX_CELLS else [])]
 
 
 def profile_faults(spec: Spec) -> list[Fault]:

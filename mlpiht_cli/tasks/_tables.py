@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-import stat
+import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.files import file_bytes
+from mlpiht_cli.memory import check_room
 from mlpiht_cli.npz import NotAnArchive, unpack
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+MAX_COLUMNS = 100_000
+_COPIES = 5
+"""Copies of a table in double precision while it is read, split and standardised."""
 
 
 class Table(BaseModel, arbitrary_types_allowed=True):
@@ -58,22 +66,6 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
     return Table(features=columns, x=x, target=y)
 
 
-def file_bytes(path: Path) -> bytes:
-    """Content of a file.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or is no regular file: a device or a pipe may never end.
-    """
-    try:
-        if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path}: cannot be read (not a regular file); check the path")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-
-
 def _read_csv(
     path: Path, target: str | None, only: Sequence[str] | None
 ) -> tuple[list[str], NDArray[np.float64], NDArray[Any] | None]:
@@ -104,13 +96,14 @@ def _read_frame(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     content = file_bytes(path)
+    _check_size(path, content)
     try:
-        frame = pd.read_csv(io.BytesIO(content))
+        frame = pd.read_csv(io.BytesIO(content), low_memory=False)
         # Without a header pandas neither renames a second `y` to `y.1` nor takes surplus fields for row labels.
         header = pd.read_csv(io.BytesIO(content), header=None, nrows=2, dtype=str).iloc[0].tolist()
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: not a CSV table with a header ({error})") from error
-    twice = next((name for name in header if header.count(name) > 1), None)
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"{path}: two columns are called '{twice}'; rename or drop one")
     frame.columns = [str(name) for name in frame.columns]
@@ -119,15 +112,29 @@ def _read_frame(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _not_a_number(path: Path, column: pd.Series[Any]) -> str:
-    import pandas as pd
+def _check_size(path: Path, content: bytes) -> None:
+    """Refuse a table that is too wide, or that will not fit into memory once its text is numbers."""
+    columns = 1 + content[: content.find(b"\n") % (len(content) + 1)].count(b",")
+    if columns > MAX_COLUMNS:
+        raise InputError(f"{path}: its header names {columns} columns; at most {MAX_COLUMNS} can be used")
+    values = content.count(b",") + content.count(b"\n") + 1
+    check_room(values * 8 * _COPIES, f"{path}: a table of {values} values")
 
-    numeric = pd.to_numeric(column, errors="coerce")
-    row = int(np.flatnonzero(numeric.isna())[0]) if numeric.isna().any() else 0
+
+def _not_a_number(path: Path, column: pd.Series[Any]) -> str:
+    row = next((i for i, value in enumerate(column) if not _is_number(value)), 0)
+    text = repr(column.iloc[row])
     return (
-        f"{path}: column '{column.name}', data row {row + 1}: {column.iloc[row]!r} is not a number; "
-        "encode text as numbers first, or drop the column"
+        f"{path}: column '{column.name}', data row {row + 1}: {text if len(text) <= 60 else f'{text[:57]}...'} "
+        "is not a number; encode text as numbers first, or drop the column"
     )
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):  # an integer of any length may stand in a table
+        return False
 
 
 def _read_npz(path: Path, target: str | None) -> tuple[list[str], NDArray[np.float64], NDArray[Any] | None]:
@@ -143,6 +150,11 @@ def _read_npz(path: Path, target: str | None) -> tuple[list[str], NDArray[np.flo
     x, y = data[key], None if target is None else data[target]
     if x.ndim != 2 or x.dtype.kind not in "biuf":
         raise InputError(f"{path}: `{key}` is not a matrix of numbers (shape {x.shape}, {x.dtype})")
+    if not x.size:
+        raise InputError(f"{path}: holds no data (its matrix is {x.shape[0]} x {x.shape[1]})")
+    if x.shape[1] > MAX_COLUMNS:
+        raise InputError(f"{path}: `{key}` has {x.shape[1]} columns; at most {MAX_COLUMNS} can be used")
+    check_room(x.size * 8 * _COPIES, f"{path}: a matrix of {x.shape[0]} x {x.shape[1]}")
     if y is not None and y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     return [f"x{i}" for i in range(x.shape[1])], x.astype(np.float64), y

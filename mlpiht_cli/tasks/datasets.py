@@ -19,6 +19,8 @@ log = logging.getLogger("mlpiht")
 
 DATA_DIR = "MLPIHT_DATA_DIR"
 OFFLINE = "MLPIHT_OFFLINE"
+MAX_UNPACKED = 2**29
+"""Bytes read of an archive before a member is given up; the largest published one holds 184 MB."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class DataFile:
     payload_sha256: str
     limit: int
     member: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://") or {len(self.container_sha256), len(self.payload_sha256)} != {64}:
+            raise ValueError(f"{self.name}: data come over https alone, with both checksums")
 
     @property
     def source(self) -> str:
@@ -147,13 +153,23 @@ def _read(path: Path, member: str | None, count: int) -> bytes:
     if member is None:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             return stream.read(count)
-    with tarfile.open(path, "r:gz") as archive:
+    with _Bounded(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
         # Stops at the member, where asking by name would unpack the whole archive first; a link is no file.
         found = next((entry for entry in archive if entry.name == member and entry.isfile()), None)
         content = None if found is None else archive.extractfile(found)
         if content is None:
             raise tarfile.ReadError(f"no file {member} in it")
         return content.read(count)
+
+
+class _Bounded(gzip.GzipFile):
+    """A gzip file whose reading ends in an error after :data:`MAX_UNPACKED` bytes, wherever in an archive they are."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        if self.tell() > MAX_UNPACKED:
+            raise tarfile.ReadError(f"it unpacks to more than {MAX_UNPACKED} bytes")
+        return data
 
 
 def sha256(data: bytes) -> str:

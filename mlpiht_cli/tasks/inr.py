@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mlpiht_cli.files import file_bytes
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis, Dims, Task
 from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks._fourier import fourier_features
 from mlpiht_cli.tasks._readers import CIFAR_SHAPE, read_image
-from mlpiht_cli.tasks._tables import file_bytes
 from mlpiht_cli.tasks.cifar10 import TEST_FILE, airplanes_and_automobiles
 from mlpiht_cli.tasks.mnist import mnist_split
 

@@ -15,15 +15,15 @@ PACKAGE = ROOT / "mlpiht_cli"
 
 # A module may import from its own level or below. Leaves beside the chain: see LEAVES.
 LEVELS = [
-    {"errors", "files", "npz", "rng", "linalg"},
+    {"errors", "files", "memory", "npz", "rng", "linalg"},
     {"problem", "model", "batches"},
     {"method", "task", "metrics"},
     {"tasks", "solvers", "baselines"},
     {"registry"},
-    {"cells", "plan"},
+    {"cells", "plan", "cost", "shards"},
     {"provenance", "runner", "dataset_file"},
     {"executors"},
-    {"sweep", "pictures"},
+    {"sweep", "pictures", "stale", "clean"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -31,15 +31,29 @@ LEVELS = [
 # Torch-free leaves beside the chain: what they may import, and who may import them.
 LEAVES = {
     "specs": {"errors", "specs", "rows"},
-    "rows": {"errors", "rows"},
+    "rows": {"errors", "files", "memory", "rows"},
     "store": {"errors", "files", "rows", "store"},
     "figures": {"errors", "files", "rows", "specs", "figures"},
-    "checks": {"errors", "rows", "specs", "checks"},
+    "checks": {"errors", "files", "rows", "specs", "checks"},
 }
 USERS = {
-    "specs": {"cells", "plan", "figures", "checks", "pictures", "commands"},
-    "rows": {"metrics", "specs", "store", "figures", "checks", "runner", "executors", "sweep", "pictures", "commands"},
-    "store": {"executors", "sweep", "commands"},
+    "specs": {"cells", "plan", "stale", "clean", "figures", "checks", "pictures", "commands"},
+    "rows": {
+        "metrics",
+        "specs",
+        "store",
+        "figures",
+        "checks",
+        "runner",
+        "executors",
+        "sweep",
+        "pictures",
+        "cost",
+        "stale",
+        "clean",
+        "commands",
+    },
+    "store": {"executors", "sweep", "stale", "clean", "commands"},
     "figures": {"plan", "pictures", "commands"},
     "checks": {"plan", "commands"},
 }

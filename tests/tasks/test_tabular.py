@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.files import file_bytes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes
-from mlpiht_cli.tasks._tables import file_bytes, read_table
+from mlpiht_cli.tasks._tables import read_table
 from mlpiht_cli.tasks.tabular import Recipe, Tabular
 
 
