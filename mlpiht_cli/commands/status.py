@@ -56,9 +56,8 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
     for (panel, _, label), count in counts.items():
         told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
         click.echo(f"  {panel:<20} {label:<8} {told}")
-    for trouble, number in troubles.items():
-        panel, _, label, status, reason = trouble
-        more = f"; log: {logs[trouble][0]}" if logs[trouble] else ""
-        click.echo(f"  {status} x{number} ({panel}, {label}): {reason}{more}")
+    for (panel, method, label, status, reason), number in troubles.items():
+        found = logs[panel, method, label, status, reason]
+        click.echo(f"  {status} x{number} ({panel}, {label}): {reason}" + (f"; log: {found[0]}" if found else ""))
     for one in stale:
         click.echo(f"  todo {one.text}")
