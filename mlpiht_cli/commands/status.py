@@ -30,24 +30,21 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
     store = Store(out)
     ledger = survey(plan.cells(loaded, profile, sets), store)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
-    troubles: Counter[tuple[str, str, str, str, str]] = Counter()
-    logs: dict[tuple[str, str, str, str, str], list[str]] = {}
+    troubles: dict[tuple[str, str, str, str, str], list[Path]] = {}  # and the logs that there may be
     for cell in ledger.cells:
         point, row = cell.point, ledger.rows.get(cell.key)
         status: str = row.status if row else "todo"
         counts.setdefault((point.panel, point.method, point.label), Counter())[status] += 1
         if row and row.reason:
             trouble = point.panel, point.method, point.label, status, row.reason
-            troubles[trouble] += 1
-            path = store.log(row.cell, row.attempt)
-            logs.setdefault(trouble, []).extend([str(path)] if path.exists() else [])
+            troubles.setdefault(trouble, []).append(store.log(row.cell, row.attempt))
     stale = stale_rows(ledger, store) if why else []
     if as_json:
         groups = [{"panel": p, "method": m, "label": name, **count} for (p, m, name), count in counts.items()]
         reasons = [
-            {"panel": p, "method": m, "label": name, "status": status, "reason": reason, "cells": number}
-            | {"logs": logs[p, m, name, status, reason]}
-            for (p, m, name, status, reason), number in troubles.items()
+            {"panel": p, "method": m, "label": name, "status": status, "reason": reason, "cells": len(logs)}
+            | {"logs": [str(log) for log in logs if log.exists()]}
+            for (p, m, name, status, reason), logs in troubles.items()
         ]
         told_why = {"why": [one.json for one in stale]} if why else {}
         common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
@@ -56,8 +53,8 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
     for (panel, _, label), count in counts.items():
         told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
         click.echo(f"  {panel:<20} {label:<8} {told}")
-    for (panel, method, label, status, reason), number in troubles.items():
-        found = logs[panel, method, label, status, reason]
-        click.echo(f"  {status} x{number} ({panel}, {label}): {reason}" + (f"; log: {found[0]}" if found else ""))
+    for (panel, _, label, status, reason), logs in troubles.items():
+        more = next((f"; log: {log}" for log in logs if log.exists()), "")
+        click.echo(f"  {status} x{len(logs)} ({panel}, {label}): {reason}{more}")
     for one in stale:
         click.echo(f"  todo {one.text}")
