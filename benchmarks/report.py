@@ -175,7 +175,8 @@ def _made_on(table: pd.DataFrame) -> str:
     row = known.iloc[-1]
     repeats = sorted({int(value) for value in known["repeats"].dropna()}) if "repeats" in known else []
     of = f"Medians of {' or '.join(map(str, repeats))} runs; " if repeats else ""
-    sha = f" ({row['git_sha'][:10]})" if isinstance(row["git_sha"], str) else ""
+    commits = ", ".join(str(sha)[:10] for sha in known["git_sha"].dropna().unique())
+    sha = f" ({commits})" if commits else ""
     return (
         f"{of}{row['processor']}, {int(row['cores'])} cores, {row['memory_gib']} GiB; mlpiht {row['mlpiht']}{sha}, "
         f"torch {row['torch']}, numpy {row['numpy']}, python {row['python']}."
