@@ -72,7 +72,6 @@ class CompiledNetwork:
     """Compiled products with the free weights alone, layer by layer sparse or dense, whichever is faster."""
 
     def __init__(self, problem: Problem, parts: Sequence[Part], initial: Sequence[Tensor], features: Tensor) -> None:
-        self._parts = parts
         every = len(parts[0].cols) == len(features)
         self._base = features if every else features[parts[0].cols]
         self._features, self._targets = self._base, problem.y.T.contiguous()

@@ -24,14 +24,13 @@ def squared_norm(x: Tensor) -> Tensor:
     return norm.square()
 
 
-def exact_step(operator: SupportOperator, gradient: Tensor) -> Tensor:
+def exact_step(operator: SupportOperator, values: Tensor, gradient: Tensor) -> Tensor:
     """Exact line search on the support, ``|g|^2 / (|A_S g|^2 + 1e-8)`` (P1, accelerated IHT), float64 ``[]``.
 
-    Returns ``FIRST_STEP`` when the support is empty.
+    Returns ``FIRST_STEP`` when the support is empty: when its ``values`` (``[|S|]``) are zeros, if there are any.
     """
-    if not len(gradient):
-        return torch.full((), FIRST_STEP, dtype=torch.float64, device=gradient.device)
-    return squared_norm(gradient) / (squared_norm(operator.matvec(gradient)) + CURVATURE_FLOOR)
+    step = squared_norm(gradient) / (squared_norm(operator.matvec(gradient)) + CURVATURE_FLOOR)
+    return torch.where((values != 0).any(), step, FIRST_STEP)
 
 
 def searched_step(loss_at: Callable[[float], float], start: float, loss: float) -> float:

@@ -15,7 +15,7 @@ from mlpiht_cli.linalg.gated import compiled, gated_operator
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, WeightGates
 from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
-from mlpiht_cli.linalg.stepsize import FIRST_STEP, Refinement, exact_step, squared_norm
+from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
 from mlpiht_cli.method import DTYPES, Callback, Fit, Shape, Status, finite
 from mlpiht_cli.model import SparseMLP
@@ -39,9 +39,7 @@ def iht_step(
     """
     support = operator.columns(weights.index)
     residual = support.matvec(weights.values) - y
-    step = exact_step(support, support.rmatvec(residual))
-    # A support of static shape may hold zeros alone, and is empty then.
-    step = torch.where((weights.values != 0).any(), step, FIRST_STEP)
+    step = exact_step(support, weights.values, support.rmatvec(residual))
     del support  # its columns would stay beside the new ones
     top = StreamedTopS(s, weights.rows * weights.cols if operator.static else None)
     for tile in operator.rmatvec(residual):

@@ -73,7 +73,7 @@ def test_the_exact_step_minimises_along_the_gradient() -> None:
     rng = np.random.RandomState(0)
     a, w, y = rng.normal(size=(9, 3)), rng.normal(size=3), rng.normal(size=9)
     g = a.T @ (a @ w - y)
-    step = float(exact_step(Matrix(a), torch.from_numpy(g)))
+    step = float(exact_step(Matrix(a), torch.from_numpy(w), torch.from_numpy(g)))
 
     def f(mu: float) -> float:
         return float(((a @ (w - mu * g) - y) ** 2).sum())
@@ -82,7 +82,10 @@ def test_the_exact_step_minimises_along_the_gradient() -> None:
 
 
 def test_an_empty_support_only_ranks() -> None:
-    assert exact_step(Matrix(np.zeros((3, 0))), torch.empty(0)) == FIRST_STEP
+    none = torch.empty(0, dtype=torch.float64)
+    assert exact_step(Matrix(np.zeros((3, 0))), none, none) == FIRST_STEP
+    zeros, slope = torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    assert exact_step(Matrix(np.eye(2)), zeros, slope) == FIRST_STEP, "entries that are there to fill up"
 
 
 # Losses along a ray as the solvers have them: of degree 2 (fused weights) and 4 (both layers move).
