@@ -21,7 +21,7 @@ LEVELS = [
     {"tasks", "solvers", "baselines"},
     {"registry"},
     {"cells", "plan", "cost", "shards"},
-    {"provenance", "runner", "dataset_file"},
+    {"peak", "provenance", "runner", "dataset_file"},
     {"executors"},
     {"sweep", "pictures", "stale", "clean"},
     {"commands"},

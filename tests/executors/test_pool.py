@@ -165,39 +165,6 @@ def test_cells_that_go_wrong_on_a_cluster(mlpiht: Run, faulty_spec: Path) -> Non
     assert [reason.partition(":")[0] for reason in reasons] == ["the worker process died", "RuntimeError"]
 
 
-def test_rows_of_workers_that_do_not_share_the_folder_are_recorded_here(
-    mlpiht: Run, spec: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlpiht_cli.executors import pool, work
-    from mlpiht_cli.executors.pool import Pool
-    from mlpiht_cli.executors.seats import Seat
-
-    here = work.Site(Path("here"), "cpu", 1)
-    there = work.Bench(work.Site(Path("there"), "cpu", 1))
-    job = work.Work(*_one_job(spec))
-    rows = list(there.perform(job))
-
-    class Done:
-        status = "finished"
-
-        def result(self) -> list[Any]:
-            return rows
-
-    one = Pool(here, None)  # type: ignore[arg-type]
-    monkeypatch.setattr(pool, "attend", None)
-    for _ in range(2):
-        one._rows(Done(), job, Seat("a", "cpu"))  # type: ignore[arg-type]
-    assert len(records("here")) == len(records("there")) == len(rows) == 1
-
-
-def _one_job(spec: Path) -> tuple[Any, dict[str, int]]:
-    from mlpiht_cli import plan
-    from mlpiht_cli.cells import jobs
-
-    job = jobs(plan.cells(plan.validate(spec)[0], "paper"))[0]
-    return job, {cell.key: 1 for cell in job.cells}
-
-
 @pytest.mark.slow
 def test_no_scheduler_is_an_error_and_a_lost_one_too(mlpiht: Run, faulty_spec: Path, start: Run) -> None:
     began = time.monotonic()
