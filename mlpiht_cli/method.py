@@ -53,6 +53,8 @@ class Fit:
         Training loss before each step, of the batch where there are batches; IMP: all rounds in a row.
     reason
         Why it diverged, empty otherwise.
+    facts
+        What only the method can know, by name: a step length, an estimate, a residual; never a score.
     """
 
     model: SparseMLP
@@ -62,6 +64,7 @@ class Fit:
     settled: int | None = None
     history: tuple[float, ...] = field(default=(), repr=False)
     reason: str = ""
+    facts: Mapping[str, float | int | bool | str] = field(default_factory=dict)
 
 
 Callback = Callable[[int, float], None]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ UNDEFINED: dict[Metric, str] = {
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one network on one problem; None where a score is not defined."""
+    """Scores of one network on one problem; None where a score is not defined. ``more`` holds further ones by name."""
 
     value: float | None
     final_loss: float
@@ -35,6 +36,7 @@ class Scores:
     accuracy: float | None = None
     support_f1: float | None = None
     exact: bool | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
 
 
 def psnr(prediction: Tensor, target: Tensor, peak: float) -> float:

@@ -16,7 +16,8 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.files import regular_size
 from mlpiht_cli.memory import check_room
 
-ROW_SCHEMA = 1
+ROW_SCHEMA = 2
+"""Version of the columns that a row was written with: 2 added ``measures``; rows of version 1 are read as they are."""
 
 RowStatus = Literal["ok", "skipped", "failed", "diverged", "timeout"]
 DONE: frozenset[str] = frozenset({"ok", "skipped", "diverged"})
@@ -24,13 +25,15 @@ DONE: frozenset[str] = frozenset({"ok", "skipped", "diverged"})
 
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+Measured = bool | Annotated[int, Field(gt=-(2**53), lt=2**53)] | float | Annotated[str, Field(max_length=1000)]
 
 
 class Row(BaseModel):
     """One row of a results table; the order of the fields is the order of the columns.
 
     A skip, a failure or a divergence is a status with a reason, never a number. ``wall_s`` and ``cpu_s`` are what
-    this budget alone would have cost: the whole trajectory up to it, data and scoring left out.
+    this budget alone would have cost: the whole trajectory up to it, data and scoring left out. ``measures`` are
+    further scores and what the method told of its fit, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", populate_by_name=True)
@@ -59,6 +62,7 @@ class Row(BaseModel):
     accuracy: float | None = None
     support_f1: float | None = None
     exact: bool | None = None
+    measures: dict[str, Measured] = Field(default_factory=dict)
     nnz: Count | None = None
     nnz_by_layer: list[Count] | None = None
     iterations: Count | None = None
@@ -83,16 +87,28 @@ class Row(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _from_csv(cls, value: Any, info: Any) -> Any:
-        """An empty CSV field is nothing; params and lists are JSON."""
+        """An empty CSV field is nothing; params, measures and lists are JSON."""
         name = info.field_name
+        if value == "" and name == "measures":
+            return {}
         if value == "" and cls.model_fields[name].default is None:
             return None
-        if isinstance(value, str) and name in ("params", "nnz_by_layer"):
+        if isinstance(value, str) and name in ("params", "measures", "nnz_by_layer"):
             try:
                 return json.loads(value)
             except RecursionError as error:
                 raise ValueError("nested too deeply") from error
         return value
+
+    @field_validator("measures")
+    @classmethod
+    def _numbers(cls, measures: dict[str, Measured]) -> dict[str, Measured]:
+        """JSON has no inf and nan: they are written as words."""
+        return {name: float(v) if v in ("inf", "-inf", "nan") else v for name, v in measures.items()}
+
+    @field_serializer("measures", when_used="json")
+    def _words(self, measures: dict[str, Measured]) -> dict[str, Measured]:
+        return {name: _finite_or_word(value) for name, value in sorted(measures.items())}
 
     @field_serializer("params", when_used="json")
     def _sorted(self, params: dict[str, Any]) -> dict[str, Any]:
@@ -101,9 +117,24 @@ class Row(BaseModel):
     def flat(self) -> dict[str, Any]:
         """Columns in order, as JSON values; inf and nan become strings."""
         columns = self.model_dump(mode="json", by_alias=True)
-        return {name: str(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in columns.items()}
+        return {name: _finite_or_word(value) for name, value in columns.items()}
+
+    def number(self, name: str) -> float | None:
+        """A score by name: one of the columns ``SCORES``, the value of the row's metric, or one of its measures.
+
+        None where the row has no such number; yes and no count as 1 and 0.
+        """
+        places = (getattr(self, name) if name in SCORES else None, self.value if name == self.metric else None)
+        value = next((one for one in places if one is not None), self.measures.get(name))
+        return None if value is None or isinstance(value, str) else float(value)
 
 
+def _finite_or_word(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+SCORES = ("psnr", "accuracy", "support_f1", "exact", "nnz", "iterations", "settled", "final_loss", "wall_s")
+"""Columns that a figure or a claim can show."""
 EXACT_DB = 100.0
 """PSNR from which a fit counts as exact recovery: float32 labels show it as 140-165 dB (protocol, section 4)."""
 PERFECT_DB = 170.0

@@ -134,19 +134,25 @@ class Runner:
 
     def _scores(self, cell: Cell, problem: Problem, fit: Fit) -> dict[str, Any]:
         if fit.status is not Status.OK:
-            return {"status": fit.status.value, "reason": fit.reason}
+            return {"status": fit.status.value, "reason": fit.reason, "measures": dict(fit.facts)}
         if cell.method.keeps_budget and fit.model.nnz > fit.budget:
             raise RuntimeError(f"the model has {fit.model.nnz} nonzeros, the budget is {fit.budget}")
         scores = evaluate(fit.model, problem.to(self.device, fit.model.layers[0].values.dtype))
         if scores is None:
-            return {"status": "diverged", "reason": "the network's predictions are not finite"}
+            reason = "the network's predictions are not finite"
+            return {"status": "diverged", "reason": reason, "measures": dict(fit.facts)}
+        columns = asdict(scores)
+        more = columns.pop("more")
+        if both := more.keys() & fit.facts.keys():
+            raise RuntimeError(f"the method tells of {', '.join(sorted(both))}, which are scores")
         undefined = f"{problem.metric} is undefined: {UNDEFINED[problem.metric]}" if scores.value is None else ""
         return {
             "status": "ok",
             "reason": undefined,
             "nnz": fit.model.nnz,
             "nnz_by_layer": fit.model.nnz_by_layer,
-            **asdict(scores),
+            "measures": {**more, **fit.facts},
+            **columns,
         }
 
     def _row(self, cell: Cell, columns: dict[str, Any], notes: Mapping[str, object] | None = None) -> Row:

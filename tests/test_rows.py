@@ -30,8 +30,10 @@ def row(**changes: Any) -> Row:
 def test_columns_are_those_of_the_design() -> None:
     assert (
         *("schema", "spec", "figure", "panel", "profile", "cell", "task", "method", "depth", "k", "n", "d", "m", "s"),
-        *("seed", "params", "status", "reason", "metric", "value", "psnr", "accuracy", "support_f1", "exact", "nnz"),
+        *("seed", "params", "status", "reason", "metric", "value", "psnr", "accuracy", "support_f1", "exact"),
         *(
+            "measures",
+            "nnz",
             "nnz_by_layer",
             "iterations",
             "settled",
@@ -106,4 +108,58 @@ def test_broken_tables_name_the_row(tmp_path: Path, content: str, message: str) 
     }.get(content, content)
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(InputError, match=message):
+        read_csv(tmp_path / "t.csv")
+
+
+MEASURED = st.one_of(st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.floats(allow_nan=False), st.just("bound"))
+
+
+@given(st.dictionaries(st.sampled_from("abc"), MEASURED))
+def test_measures_survive_csv_and_json(tmp_path_factory: pytest.TempPathFactory, measures: dict[str, Any]) -> None:
+    made = row(measures=measures)
+    path = tmp_path_factory.mktemp("rows") / "t.csv"
+    path.write_text(to_csv([made]), newline="")
+    for back in (*read_csv(path), Row.model_validate_json(made.model_dump_json(by_alias=True))):
+        assert back == made
+        assert {name: type(value) for name, value in back.measures.items()} == {
+            name: type(value) for name, value in measures.items()
+        }
+
+
+def test_measures_that_are_no_number_are_words_in_files(tmp_path: Path) -> None:
+    made = row(measures={"b": math.inf, "a": math.nan})
+    (tmp_path / "t.csv").write_text(to_csv([made]))
+    assert '"{""a"": ""nan"", ""b"": ""inf""}"' in (tmp_path / "t.csv").read_text()
+    assert "Infinity" not in made.model_dump_json()
+    (back,) = read_csv(tmp_path / "t.csv")
+    assert back.number("b") == math.inf
+    assert math.isnan(back.number("a") or 0.0)
+
+
+def test_tables_from_before_measures_are_read() -> None:
+    rows = read_csv(Path(__file__).resolve().parents[1] / "results" / "table1.csv")
+    assert len(rows) == 90
+    assert {row.schema_ for row in rows} == {1}, "a row says which columns it was written with"
+    assert all(row.measures == {} for row in rows)
+    assert rows[0].number("psnr") == rows[0].value
+
+
+def test_a_number_is_looked_up_in_columns_first() -> None:
+    made = row(
+        metric="r2", value=0.5, psnr=3.0, exact=True, measures={"psnr": 1.0, "step": 2, "sure": True, "how": "x"}
+    )
+    found = {
+        name: made.number(name) for name in ("r2", "psnr", "exact", "step", "sure", "how", "accuracy", "cell", "s")
+    }
+    assert found == {
+        **{"r2": 0.5, "psnr": 3.0, "exact": 1.0, "step": 2.0, "sure": 1.0},
+        **dict.fromkeys(("how", "accuracy", "cell", "s")),
+    }
+
+
+@pytest.mark.parametrize("bad", ['{"a": [1]}', "[1]", '{"a": null}', "{"])
+def test_measures_that_are_none_are_refused(tmp_path: Path, bad: str) -> None:
+    text = to_csv([row(measures={"a": 1})]).replace('"{""a"": 1}"', '"' + bad.replace('"', '""') + '"')
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match="row 2: "):
         read_csv(tmp_path / "t.csv")

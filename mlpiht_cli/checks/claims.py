@@ -93,11 +93,15 @@ def intact(row: Row) -> bool:
     return (math.isnan(value) and math.isnan(column)) or math.isclose(value, column, rel_tol=1e-9)
 
 
-def score(row: Row) -> float:
-    """Value of a row, an infinite PSNR as ``PERFECT_DB``; nan where the run went wrong."""
-    if row.status != "ok" or row.value is None or row.value == -math.inf:
+def score(row: Row, metric: str | None = None) -> float:
+    """What a row scored, by the task's metric or another; nan where the run went wrong or has no such score.
+
+    An infinite PSNR counts as ``PERFECT_DB``.
+    """
+    value = row.number(metric or row.metric)
+    if row.status != "ok" or value is None or value == -math.inf:
         return math.nan
-    return PERFECT_DB if row.value == math.inf else row.value
+    return PERFECT_DB if value == math.inf and (metric or row.metric) == "psnr" else value
 
 
 @dataclass
@@ -126,11 +130,14 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tab
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
         if len(there) < len(rows):
             out.missing.add(place)
-        elif any(row.status == "skipped" or (row.status == "ok" and row.value is None) for row in there.values()):
+        elif any(
+            row.status == "skipped" or (row.status == "ok" and row.number(claim.metric or row.metric) is None)
+            for row in there.values()
+        ):
             out.skipped.add(place)
         else:
             low, high = claim.clip or (-math.inf, math.inf)
-            cut = {seed: score(row) for seed, row in there.items()}
+            cut = {seed: score(row, claim.metric) for seed, row in there.items()}
             out.scores[place] = {seed: v if math.isnan(v) else min(max(v, low), high) for seed, v in cut.items()}
             out.bad += sum(map(math.isnan, cut.values()))
     return out

@@ -132,7 +132,7 @@ SHOWN = (
 
 def echo_row(columns: Mapping[str, Any]) -> None:
     """Print what a person wants of a results row; all of it is in the JSON."""
-    echo_fields({name: columns[name] for name in SHOWN})
+    echo_fields({name: columns[name] for name in SHOWN} | columns["measures"])
 
 
 def echo_fields(fields: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpiht_cli.figures.table import UNITS, FigureTable, Look, PanelTable, number
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them apart in print.
 STYLES = [
@@ -35,7 +35,7 @@ def curve(data: FigureTable, look: Look) -> Figure:
     axes.set_xticks(ticks, labels=[str(s) for s in ticks], fontsize=8)
     axes.minorticks_off()
     axes.set_xlabel("budget s (nonzero weights)")
-    axes.set_ylabel(UNITS[data.panels[0].metric])
+    axes.set_ylabel(unit(data.panels[0].metric))
     axes.set_ylim(*data.panels[0].limits)
     axes.grid(color="0.9", linewidth=0.6)
     if axes.lines:

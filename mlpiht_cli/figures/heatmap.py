@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.table import UNITS, FigureTable, Look, PanelTable
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, unit
 
 CMAP = "viridis"  # perceptually uniform, and readable for the colour-blind and in grey
 SPREAD_CMAP = "cividis"  # the same, and not to be taken for a mean
@@ -67,7 +67,7 @@ def spread(data: FigureTable, look: Look) -> Figure:
 
 
 def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> tuple[str, str, float, float, str]:
-    return SPREAD_CMAP, f"std of {UNITS[panel.metric]}", 0.0, tops[panel.metric], "neither"
+    return SPREAD_CMAP, f"std of {unit(panel.metric)}", 0.0, tops[panel.metric], "neither"
 
 
 def difference(data: FigureTable, look: Look) -> Figure:
@@ -84,8 +84,7 @@ def difference(data: FigureTable, look: Look) -> Figure:
                 continue
             a, b = (panel.grid(method, look.partial) for method in (first, other))
             half = (panel.limits[1] - panel.limits[0]) / 2
-            unit = f"difference in {UNITS[panel.metric]}"
-            scale = (DIFFERENCE_CMAP, unit, -half, half, "both")
+            scale = (DIFFERENCE_CMAP, f"difference in {unit(panel.metric)}", -half, half, "both")
             state = np.where(a.state == "ok", b.state, a.state)
             title = f"{_upper(first)} minus {_upper(other)}"
             title = f"{title}: {panel.title}" if len(data.panels) > 1 or panel.title else title
@@ -106,7 +105,7 @@ def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
 def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map:
     grid = panel.grid(method, look.partial)
     extend = "min" if panel.metric == "accuracy" else "both"  # nothing is above 100 percent
-    scale = (CMAP, UNITS[panel.metric], *panel.limits, extend)
+    scale = (CMAP, unit(panel.metric), *panel.limits, extend)
     return _Map(_title(method, panel, data), panel, grid.mean, grid.state, scale)
 
 
@@ -128,10 +127,10 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
             states |= set(one.state.flatten())
             image = _draw(axes[i, j], one, look)
             bars.setdefault(one.scale, (image, []))[1].append(axes[i, j])
-    for (_, unit, _, _, extend), (image, own) in bars.items():
+    for (_, words, _, _, extend), (image, own) in bars.items():
         rows_spanned = len({axis.get_subplotspec().rowspan.start for axis in own})  # type: ignore[union-attr]
         bar = figure.colorbar(image, ax=own, extend=extend, shrink=0.9, pad=0.02, aspect=16 * rows_spanned)
-        bar.set_label(unit)
+        bar.set_label(words)
     if not look.paper:
         seeds = " (at hand)" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)

@@ -15,6 +15,8 @@ from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.schema import MAX_CELLS, FigureSpec, load_spec
 from mlpiht_cli.specs.tables import Place, placed, read_table
 
+SHARED = frozenset({"psnr", "accuracy", "r2", "relative_error", "support_f1"})
+"""Metrics that every row of a panel must have."""
 DEFAULT_LIMITS = {"psnr": (-20.0, 50.0), "accuracy": (0.5, 1.0), "r2": (0.0, 1.0), "relative_error": (0.0, 1.0)}
 
 
@@ -96,12 +98,15 @@ def _labels(table: list[Row]) -> dict[str, str]:
 
 
 def _check_metric(panel: PanelTable, path: Path) -> None:
+    """All rows must have a metric of tasks, and some row a measure: methods have measures of their own."""
     metric = panel.metric
     known = [r for r in panel.rows.values() if r.status == "ok" and r.value and r.value > -math.inf]
-    other = next((row for row in known if number(row, metric) is None), None)
-    if other is not None and metric != "settled":
+    without = [row for row in known if number(row, metric) is None]
+    if without if metric in SHARED else known and len(without) == len(known):
+        measures = ", ".join(dict.fromkeys(name for row in known for name in row.measures))
+        has = without[0].metric + (f" and the measures {measures}" if measures else "")
         raise InputError(
-            f"{path}: the figure shows {metric}, but the rows of panel '{other.panel}' have {other.metric}; "
+            f"{path}: the figure shows {metric}, but the rows of panel '{panel.name}' have {has}; "
             "set the figure's or the panel's metric"
         )
 

@@ -18,7 +18,13 @@ UNITS = {
     "relative_error": "relative error of the weights",
     "support_f1": "F1 of the support",
     "settled": "step from which the support stays",
+    "final_loss": "training loss",
 }
+
+
+def unit(metric: str) -> str:
+    """What an axis of the metric says."""
+    return UNITS.get(metric, metric.replace("_", " "))
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,11 @@ class Look:
 
 
 def number(row: Row, metric: str) -> float | None:
-    """A row's value of a metric, None where it has none (or -inf, nan); a perfect fit counts as ``PERFECT_DB``."""
-    column = getattr(row, metric, row.value if row.metric == metric else None)
-    if column is None or not column > -np.inf:
-        return None
-    return PERFECT_DB if column == np.inf else float(column)
+    """A row's value of a metric, None where it has no finite one; a perfect fit's PSNR counts as ``PERFECT_DB``."""
+    value = row.number(metric)
+    if value == np.inf and metric == "psnr":
+        return PERFECT_DB
+    return value if value is not None and np.isfinite(value) else None
 
 
 @dataclass(frozen=True)

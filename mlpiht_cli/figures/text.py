@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlpiht_cli.figures.table import UNITS, FigureTable, PanelTable, number
+from mlpiht_cli.figures.table import FigureTable, PanelTable, number, unit
 from mlpiht_cli.rows import Row
 
 STATISTICS = ("seeds", "median", "mean", "std", "min", "max", "exact", "settled", "without")
@@ -61,8 +61,8 @@ def markdown(data: FigureTable) -> str:
     used = [j for j in range(len(HEAD)) if any(line[j] for line in every[1:])]
     rows = ["| " + " | ".join(line[j] for j in used) + " |" for line in every]
     rule = "|" + "---|" * len(used)
-    unit = " or ".join(dict.fromkeys(UNITS[panel.metric] for panel in data.panels))
-    return "\n".join([f"**{data.spec.label}: {data.title}** ({unit}; {data.note})", "", rows[0], rule, *rows[1:], ""])
+    units = " or ".join(dict.fromkeys(unit(panel.metric) for panel in data.panels))
+    return "\n".join([f"**{data.spec.label}: {data.title}** ({units}; {data.note})", "", rows[0], rule, *rows[1:], ""])
 
 
 def comma_separated(data: FigureTable) -> str:

@@ -42,9 +42,11 @@ def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
 
+Metric = Name
+"""What a figure or claim can speak of: a task's metric, another score in a column of its rows, or a measure of theirs.
 
-Metric = Literal["psnr", "accuracy", "r2", "relative_error", "support_f1", "settled"]
-"""What a figure can show: a task's metric or another column of its rows."""
+Methods and tasks have measures of their own, so that only a table can tell whether there is one of a name.
+"""
 
 
 class _Strict(BaseModel):
@@ -125,6 +127,7 @@ class Claim(_Strict):
     measure: str = Field(description="how it is measured; see mlpiht_cli/checks")
     method: str = Field(description="label of the method it speaks of")
     against: str | None = Field(None, description="label of the method it is compared with")
+    metric: Metric | None = Field(None, description="what it speaks of, if not the task's metric")
     where: str | None = Field(None, description="which cells, as in --only: 'panel=depth1,m>=10'")
     margin: Finite = Field(0.0, description="slack of a comparison, in units of the metric")
     level: Finite | None = Field(None, description="value that a share counts from")
