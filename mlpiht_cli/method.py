@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from mlpiht_cli.files import canonical
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -99,6 +101,11 @@ class Method(BaseModel, ABC):
     """Settings for which the method keeps its own default, whatever suits the task."""
 
     dtype: Literal["float32", "float64"] = "float32"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The settings as JSON, for the cell's key."""
+        return canonical(self.model_dump(mode="json"))
 
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

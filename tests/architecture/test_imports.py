@@ -32,7 +32,7 @@ LEVELS = [
 LEAVES = {
     "specs": {"errors", "specs", "rows"},
     "rows": {"errors", "files", "memory", "rows"},
-    "store": {"errors", "files", "rows", "store"},
+    "store": {"errors", "files", "memory", "rows", "store"},
     "figures": {"errors", "files", "rows", "specs", "figures"},
     "checks": {"errors", "files", "rows", "specs", "checks"},
 }
