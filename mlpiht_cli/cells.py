@@ -49,10 +49,16 @@ class Cell:
         method = f'["{p.method}",{self.method.version},{self.method.fingerprint}]'
         return _digest(f'"{self.data_key}"', method, *map(str, (p.m, p.s, p.depth, p.seed)))
 
-    def fits(self, task: str, method: str, axes: tuple[int, int, int, int]) -> bool:
-        """Whether a row that says it is of this cell has its task, method and (depth, m, s, seed)."""
+    def fits(self, task: str, method: str, axes: tuple[int, ...], size: tuple[int | None, int | None]) -> bool:
+        """Whether a row that says it is of this cell has its task, method, (depth, m, s, seed) and (n, d) if any."""
         p = self.point
-        return (task, method, axes) == (p.task, p.method, (p.depth, p.m, p.s, p.seed))
+        sized = all(None in pair or pair[0] == pair[1] for pair in zip(size, (p.n, p.d), strict=True))
+        return sized and (task, method, axes) == (p.task, p.method, (p.depth, p.m, p.s, p.seed))
+
+    @property
+    def size(self) -> dict[str, int]:
+        """N and d of the point, as far as its panel varies them."""
+        return {axis: value for axis in ("n", "d") if (value := getattr(self.point, axis)) is not None}
 
     @property
     def params(self) -> dict[str, Any]:

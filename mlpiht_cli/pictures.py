@@ -17,7 +17,8 @@ from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rows import Row
 from mlpiht_cli.runner import Runner
-from mlpiht_cli.specs.schema import Picture, Spec
+from mlpiht_cli.specs.figure import Picture
+from mlpiht_cli.specs.schema import Spec
 
 
 def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) -> Figure | None:

@@ -135,12 +135,12 @@ def table_name(spec: str, profile: str) -> str:
 
 _JSON = frozenset({"params", "measures", "nnz_by_layer"})
 COLUMNS: tuple[str, ...] = tuple(field.alias or name for name, field in Row.model_fields.items())
-SORT_BY = ("panel", "method", "depth", "m", "s", "seed", "cell")
+SORT_BY = ("panel", "method", "depth", "m", "s", "seed", "d", "n", "cell")
 
 
 def sort_key(row: Row) -> tuple[Any, ...]:
     """Sort key under which a diff of two tables reads well."""
-    return tuple(getattr(row, name) for name in SORT_BY)
+    return tuple(getattr(row, name) or 0 if name in ("n", "d") else getattr(row, name) for name in SORT_BY)
 
 
 def to_csv(rows: Iterable[Row]) -> str:

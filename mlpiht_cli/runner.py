@@ -166,4 +166,4 @@ def row_of(cell: Cell, columns: dict[str, Any], notes: Mapping[str, object] | No
     axes = {"depth": p.depth, "m": p.m, "s": p.s, "seed": p.seed}
     params = {**cell.params, **({"data": dict(notes)} if notes else {})}
     names = {"cell": cell.key, "task": p.task, "method": p.method, "dtype": cell.method.dtype}
-    return Row(**place, **names, **axes, params=params, **columns)
+    return Row(**place, **names, **axes, params=params, **{**cell.size, **columns})

@@ -84,7 +84,7 @@ def known_rows(cells: Sequence[Cell], store: Store) -> dict[str, Row]:
     by_key = {cell.key: cell for cell in cells}
     rows = store.known(by_key, tables_of(cells))
     for key, row in list(rows.items()):
-        if not by_key[key].fits(row.task, row.method, (row.depth, row.m, row.s, row.seed)):
+        if not by_key[key].fits(row.task, row.method, (row.depth, row.m, row.s, row.seed), (row.n, row.d)):
             log.warning("a row of m=%d s=%d seed=%d says it is cell %s, which is another; left out", *_axes(row), key)
             del rows[key]
     return rows
@@ -179,11 +179,15 @@ class Sweep:
 
 
 def _placed(row: Row, cell: Cell) -> Row:
-    """The row under this spec's names: a record may have been made for another figure or profile."""
+    """The row under this spec's names: a record may have been made for another figure, profile or panel.
+
+    A row of a skipped or failed cell knows n and d from the panel that varies them alone.
+    """
     place = {
         "spec": cell.spec,
         "figure": cell.figure,
         "panel": cell.point.panel,
         "profile": cell.profile,
+        **cell.size,
     }
     return row.model_copy(update=place)

@@ -122,10 +122,11 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tab
     wanted: dict[Place, list[int]] = {}
     for point in every:
         if point.label == label and chosen(point):
-            wanted.setdefault(Place(point.panel, point.m, point.s), []).append(point.seed)
+            wanted.setdefault(Place(point.panel, point.m, point.s, point.n, point.d), []).append(point.seed)
     out = _Gathered({}, set(wanted), set(), set(), 0, Counter())
     for place, seeds in wanted.items():
-        rows = {seed: table.get((place.panel, label, place.m, place.s, seed)) for seed in seeds}
+        at = tables.Place(place.panel, label, place.m, place.s, 0, place.n, place.d)
+        rows = {seed: table.get(at._replace(seed=seed)) for seed in seeds}
         there = {seed: row for seed, row in rows.items() if row is not None}
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
         if len(there) < len(rows):

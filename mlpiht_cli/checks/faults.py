@@ -55,7 +55,7 @@ def _of_cells(claim: Claim, at: Location, spec: Spec) -> Iterator[Fault]:
             yield Fault((*at, "profiles"), f"the spec has no profile '{profile}'{did_you_mean(profile, spec.profiles)}")
             continue
         here = [point for point in points(with_profile(spec, profile)) if chosen(point)]
-        places = [{(p.panel, p.m, p.s, p.seed) for p in here if p.label == label} for label in labels]
+        places = [{(p.panel, p.m, p.s, p.n, p.d, p.seed) for p in here if p.label == label} for label in labels]
         empty += [] if set.intersection(*places) else [profile]
     if empty:
         of = f"{' and '.join(sorted(labels))} in profile {' or '.join(empty)}"
@@ -71,6 +71,8 @@ def _of_pictures(spec: Spec) -> Iterator[Fault]:
             hint = did_you_mean(picture.panel, panels)
             yield Fault(("pictures", i, "panel"), f"unknown panel '{picture.panel}'{hint}")
             continue
+        if panel.sizes != [(None, None)]:
+            yield Fault(("pictures", i, "panel"), f"panel '{panel.name}' varies n or d; a picture is of one data set")
         if picture.m not in panel.m:
             yield Fault(("pictures", i, "m"), f"{picture.m} is not among the widths of panel '{panel.name}'")
         if picture.seed not in (panel.seeds or spec.seeds):

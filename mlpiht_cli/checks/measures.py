@@ -26,6 +26,8 @@ class Place(NamedTuple):
     panel: str
     m: int
     s: int
+    n: int | None = None
+    d: int | None = None
 
 
 Scores = dict[Place, dict[int, float]]
@@ -78,9 +80,9 @@ class Sample:
 
     def over_m(self) -> list[list[Place]]:
         """Places that differ in the width alone, widths ascending."""
-        rows: dict[tuple[str, int], list[Place]] = {}
+        rows: dict[Place, list[Place]] = {}
         for place in sorted(self.own):
-            rows.setdefault((place.panel, place.s), []).append(place)
+            rows.setdefault(place._replace(m=0), []).append(place)
         return list(rows.values())
 
     def _end(self, high: bool) -> float:

@@ -58,7 +58,7 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:
     """Rows that fit a filter such as ``panel=depth1,m<=100``; a row has its method's name for a label."""
     chosen = parse_only(only)
-    return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method))]
+    return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method, r.n, r.d))]
 
 
 def _spec(name: str) -> Spec:

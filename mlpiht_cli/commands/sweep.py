@@ -11,11 +11,14 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.commands import _executors as executors
 from mlpiht_cli.errors import InputError
 
+ONLY = """Only these cells, e.g. 'method=iht,m<=100,seed=0|1'. Conditions on n and d choose among cells of panels that
+vary them; no other cell fits."""
+
 
 @click.command("sweep")
 @click.argument("spec")
 @common.profile_option
-@click.option("--only", metavar="CONDITIONS", help="Only these cells, e.g. 'method=iht,m<=100,seed=0|1'.")
+@click.option("--only", metavar="CONDITIONS", help=ONLY)
 @common.set_option
 @common.shard_option
 @click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")

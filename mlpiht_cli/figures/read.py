@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable, number
 from mlpiht_cli.rows import Row, read_csv, table_name
 from mlpiht_cli.specs.expand import Point, points, with_profile
+from mlpiht_cli.specs.figure import FigureSpec
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.schema import MAX_CELLS, FigureSpec, load_spec
+from mlpiht_cli.specs.grids import MAX_CELLS
+from mlpiht_cli.specs.schema import load_spec
 from mlpiht_cli.specs.tables import Place, placed, read_table
 
 SHARED = frozenset({"psnr", "accuracy", "r2", "relative_error", "support_f1"})
@@ -51,27 +55,36 @@ def _from_csv(path: Path) -> FigureTable:
     if not table:
         raise InputError(f"{path}: holds no rows")
     labels = _labels(table)
-    rows = {(row.panel, labels[row.cell], row.m, row.s, row.seed): row for row in table}
+    rows: dict[Place, Row] = {}
     figure = FigureSpec.model_validate({"label": table[0].figure})
     panels = []
     for name in dict.fromkeys(row.panel for row in table):
         own = [row for row in table if row.panel == name]
-        spans = [len({getattr(row, axis) for row in own}) for axis in ("m", "s", "seed")]
+        grids = _grids(own)
+        spans = [len(values) for values in grids]
         if math.prod(spans) * len({labels[row.cell] for row in own}) > MAX_CELLS:
             raise InputError(f"{path}: panel '{name}' has {' x '.join(map(str, spans))} places for {len(own)} rows")
         here = [
-            Point(name, own[0].task, "", own[0].depth, m, s, seed, label)
+            Point(name, own[0].task, "", own[0].depth, m, s, seed, label, n, d)
             for label in dict.fromkeys(labels[row.cell] for row in own)
-            for m in sorted({row.m for row in own})
-            for s in sorted({row.s for row in own})
-            for seed in sorted({row.seed for row in own})
+            for m, s, seed, n, d in product(*grids)
         ]
+        for row in own:
+            size = (row.n if len(grids[3]) > 1 else None, row.d if len(grids[4]) > 1 else None)
+            rows[Place(name, labels[row.cell], row.m, row.s, row.seed, *size)] = row
         metric = _metric(own, path)
         panels.append(_panel((name, name), here, (metric, DEFAULT_LIMITS[metric]), rows))
         _check_metric(panels[-1], path)
     profiles = {row.profile for row in table}
     note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", table)
     return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
+
+
+def _grids(rows: list[Row]) -> tuple[list[Any], ...]:
+    """Values of m, s, seed, n and d; of n and d None alone unless they vary, as rows without data have neither."""
+    grids = [sorted({getattr(row, axis) for row in rows}) for axis in ("m", "s", "seed")]
+    sizes = [sorted({value for row in rows if (value := getattr(row, axis)) is not None}) for axis in ("n", "d")]
+    return *grids, *(values if len(values) > 1 else [None] for values in sizes)
 
 
 def _metric(rows: list[Row], path: Path) -> str:
@@ -114,11 +127,11 @@ def _check_metric(panel: PanelTable, path: Path) -> None:
 def _panel(
     names: tuple[str, str], here: list[Point], scale: tuple[str, tuple[float, float]], rows: dict[Place, Row]
 ) -> PanelTable:
-    def axis(values: Iterable[int]) -> list[int]:
+    def axis(values: Iterable[Any]) -> list[Any]:
         return sorted(set(values))
 
     name, title = names
-    own = {(p.label, p.m, p.s, p.seed): rows.get((name, p.label, p.m, p.s, p.seed)) for p in here}
+    places = [Place(name, p.label, p.m, p.s, p.seed, p.n, p.d) for p in here]
     return PanelTable(
         name,
         title,
@@ -127,7 +140,9 @@ def _panel(
         axis(p.s for p in here),
         axis(p.seed for p in here),
         *scale,
-        {key: row for key, row in own.items() if row is not None},
+        {place: rows[place] for place in places if place in rows},
+        axis(p.n for p in here),
+        axis(p.d for p in here),
     )
 
 

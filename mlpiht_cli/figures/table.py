@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.rows import PERFECT_DB, Row
-from mlpiht_cli.specs.schema import FigureSpec
+from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.tables import Place
 
 UNITS = {
     "psnr": "PSNR (dB)",
@@ -64,7 +67,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class PanelTable:
-    """One panel: axes, colour limits and a row of results per (method's label, m, s, seed)."""
+    """One panel: axes, limits and the rows by place; ``n`` and ``d`` hold None where it does not vary them."""
 
     name: str
     title: str
@@ -74,22 +77,37 @@ class PanelTable:
     seeds: list[int]
     metric: str
     limits: tuple[float, float]
-    rows: dict[tuple[str, int, int, int], Row]
+    rows: dict[Place, Row]
+    n: Sequence[int | None] = (None,)
+    d: Sequence[int | None] = (None,)
+
+    @property
+    def sizes(self) -> list[tuple[int | None, int | None]]:
+        """Every (n, d)."""
+        return list(product(self.n, self.d))
 
     def grid(self, method: str, partial: bool) -> Grid:
-        """Average over the seeds; a cell counts only with all its seeds, unless ``partial``."""
+        """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
+
+        Raises
+        ------
+        InputError
+            The panel has several n or d, which a grid over m and s cannot show.
+        """
+        if len(self.sizes) > 1:
+            raise InputError(f"panel '{self.name}' varies n or d, which a map over m and s cannot show; draw a curve")
         shape = (len(self.m), len(self.s))
         mean, std, state = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, "missing", dtype="<U8")
         for i, m in enumerate(self.m):
             for j, s in enumerate(self.s):
-                values, state[i, j] = _values(self.at(method, m, s), self.metric, partial)
+                values, state[i, j] = _values(self.at(method, m, s, self.sizes[0]), self.metric, partial)
                 if values:
                     mean[i, j], std[i, j] = np.mean(values), np.std(values)
         return Grid(mean, std, state)
 
-    def at(self, method: str, m: int, s: int) -> list[Row | None]:
+    def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
         """Rows of one grid point, one a seed; None where there is none."""
-        return [self.rows.get((method, m, s, seed)) for seed in self.seeds]
+        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in self.seeds]
 
 
 def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[list[float], str]:
@@ -124,7 +142,7 @@ class FigureTable:
     @property
     def total(self) -> int:
         """Number of cells."""
-        return sum(len(p.methods) * len(p.m) * len(p.s) * len(p.seeds) for p in self.panels)
+        return sum(len(p.methods) * len(p.sizes) * len(p.m) * len(p.s) * len(p.seeds) for p in self.panels)
 
     @property
     def missing(self) -> int:

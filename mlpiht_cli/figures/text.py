@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from mlpiht_cli.figures.table import FigureTable, PanelTable, number, unit
 from mlpiht_cli.rows import Row
 
 STATISTICS = ("seeds", "median", "mean", "std", "min", "max", "exact", "settled", "without")
-HEAD = ("panel", "method", "m", "s", *STATISTICS)
+HEAD = ("panel", "method", "n", "d", "m", "s", *STATISTICS)
 
 
 def lines(data: FigureTable) -> list[tuple[str, ...]]:
@@ -23,19 +24,21 @@ def lines(data: FigureTable) -> list[tuple[str, ...]]:
     failed or missing.
     """
     return [
-        (panel.title, method, str(m), str(s), *_summary(panel, method, m, s))
+        (panel.title, method, *map(_shown, (*size, m, s)), *_summary(panel, panel.at(method, m, s, size)))
         for panel in data.panels
-        for method in panel.methods
-        for m in panel.m
-        for s in panel.s
+        for method, size, m, s in product(panel.methods, panel.sizes, panel.m, panel.s)
     ]
 
 
-def _summary(panel: PanelTable, method: str, m: int, s: int) -> tuple[str, ...]:
-    rows = [row for row in panel.at(method, m, s) if row is not None and row.status == "ok"]
+def _shown(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _summary(panel: PanelTable, found: Sequence[Row | None]) -> tuple[str, ...]:
+    rows = [row for row in found if row is not None and row.status == "ok"]
     values = [value for row in rows if (value := number(row, panel.metric)) is not None]
     known = [f(values) for f in (np.median, np.mean, np.std, np.min, np.max)] if values else []
-    digits = 4 if panel.metric in ("accuracy", "r2", "relative_error", "support_f1") else 1
+    digits = 1 if panel.metric in ("psnr", "settled", "iterations", "nnz") else 4
     exact = [row.exact for row in rows if row.exact is not None]
     return (
         str(len(values)),

@@ -6,16 +6,18 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.rows import Row
+from mlpiht_cli.specs.grids import AXES, grid
 from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Profile, Spec
 
 
 @dataclass(frozen=True)
 class Point:
-    """One grid point of a spec."""
+    """One grid point of a spec; ``n`` and ``d`` are None where the panel does not vary them."""
 
     panel: str
     task: str
@@ -25,6 +27,8 @@ class Point:
     s: int
     seed: int
     label: str = ""
+    n: int | None = None
+    d: int | None = None
 
 
 def with_profile(spec: Spec, name: str) -> Spec:
@@ -45,17 +49,11 @@ def with_profile(spec: Spec, name: str) -> Spec:
 
 
 def _shrink(panel: Panel, spec: Spec, profile: Profile) -> Panel:
-    def kept(values: list[int], wanted: list[int] | None) -> list[int]:
-        return values if wanted is None else [value for value in values if value in set(wanted)]
+    def kept(values: list[int] | None, wanted: list[int] | None) -> list[int] | None:
+        return values if values is None or wanted is None else [value for value in values if value in set(wanted)]
 
-    return panel.model_copy(
-        update={
-            "m": kept(panel.m, profile.m),
-            "s": kept(panel.s, profile.s),
-            "seeds": kept(panel.seeds or spec.seeds, profile.seeds),
-            "methods": panel.methods or spec.methods,
-        }
-    )
+    grids = {axis: kept(grid(panel, axis, spec), getattr(profile, axis)) for axis in AXES}
+    return panel.model_copy(update={**grids, "methods": panel.methods or spec.methods})
 
 
 def methods_of(panel: Panel, spec: Spec) -> list[Entry]:
@@ -66,11 +64,9 @@ def methods_of(panel: Panel, spec: Spec) -> list[Entry]:
 def points(spec: Spec) -> Iterator[Point]:
     """Yield the grid points of a spec, panel by panel."""
     for panel in spec.panels:
-        for method in methods_of(panel, spec):
-            for m in panel.m:
-                for s in panel.s:
-                    for seed in panel.seeds or spec.seeds:
-                        yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown)
+        grids = methods_of(panel, spec), panel.sizes, panel.m, panel.s, panel.seeds or spec.seeds
+        for method, size, m, s, seed in product(*grids):
+            yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown, *size)
 
 
 @dataclass(frozen=True)
@@ -116,14 +112,14 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_NUMBERS = ("depth", "m", "s", "seed")
+_NUMBERS = ("depth", "m", "s", "seed", "n", "d")
 _WORDS = ("panel", "task", "method", "label")
 
 
 def parse_only(text: str | None, option: str = "--only") -> Callable[[Point], bool]:
     """Parse a filter such as ``method=iht,m<=100,seed=0|1``: all conditions must hold, ``|`` lists values.
 
-    No filter (None) lets every point pass.
+    A condition on n or d never holds where the panel does not vary it. No filter (None) lets every point pass.
 
     Raises
     ------
@@ -153,4 +149,9 @@ def _condition(text: str, option: str) -> Callable[[Point], bool]:
     elif sign not in ("=", "!="):
         raise InputError(f"{option}: '{name}' is a name; use = or !=, in '{text}'")
     compare, combine = _OPERATORS[sign], all if sign == "!=" else any
-    return lambda point: combine(compare(getattr(point, name), one) for one in values)
+
+    def holds(point: Point) -> bool:
+        here = getattr(point, name)
+        return here is not None and combine(compare(here, one) for one in values)
+
+    return holds

@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.faults import faults_of
+from mlpiht_cli.specs.fields import (
+    Budget,
+    Features,
+    Finite,
+    Limits,
+    Metric,
+    Name,
+    Samples,
+    Seed,
+    Strict,
+    Width,
+    distinct,
+)
+from mlpiht_cli.specs.figure import FigureSpec, Picture
 from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.grids import profile_faults, size_faults
 from mlpiht_cli.specs.load import Document, Fault, load
 from mlpiht_cli.specs.names import name_faults
 
 SPEC_VERSION = 1
 PAPER = "paper"
-MAX_CELLS = 200_000
-MAX_ENTRIES = 200
-
-Width = Annotated[int, Field(ge=1, strict=True)]
-Budget = Annotated[int, Field(ge=1, strict=True)]
-# NumPy's legacy generator takes 32 bits, and the planted streams add small offsets to the seed.
-Seed = Annotated[int, Field(ge=0, lt=2**32 - 16, strict=True)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    if len(set(values)) != len(values):
-        raise ValueError("holds a value twice")
-    return values
-
-
-def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
-    if not limits[0] < limits[1]:
-        raise ValueError("the lower limit must be below the upper one")
-    return limits
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
-
-Metric = Name
-"""What a figure or claim can speak of: a task's metric, another score in a column of its rows, or a measure of theirs.
-
-Methods and tasks have measures of their own, so that only a table can tell whether there is one of a name.
-"""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Entry(BaseModel):
@@ -76,7 +57,7 @@ class Entry(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Panel(_Strict):
+class Panel(Strict):
     """One panel of a figure: a task and the grid of widths, budgets and seeds it is run on."""
 
     name: Name
@@ -85,41 +66,23 @@ class Panel(_Strict):
     depth: int = Field(1, ge=1, le=10, strict=True, description="hidden layers of the student")
     m: list[Width] = Field(min_length=1, description="hidden widths")
     s: list[Budget] = Field(min_length=1, description="budgets: nonzero weights allowed")
+    n: list[Samples] | None = Field(None, min_length=1, description="the task is run with each n; not set in the task")
+    d: list[Features] | None = Field(None, min_length=1, description="the task is run with each d; not set in the task")
     seeds: list[Seed] | None = Field(None, min_length=1, description="overrides the spec's seeds")
     methods: list[Entry] | None = Field(None, min_length=1, description="overrides the spec's methods")
     metric: Metric | None = Field(None, description="metric shown, if not the figure's")
     limits: Limits | None = Field(None, description="colour limits, if not the figure's")
 
-    _unique = field_validator("m", "s", "seeds")(lambda values: values if values is None else _distinct(values))
-
-
-class FigureSpec(_Strict):
-    """How the results are drawn."""
-
-    label: str = Field(description="what it reproduces, e.g. Figure 1")
-    kind: str | list[str] = Field("heatmap", min_length=1, description="one or more kinds of picture or table")
-    metric: Metric = "psnr"
-    limits: Limits = (-20.0, 50.0)
+    _unique = field_validator("m", "s", "n", "d", "seeds")(distinct)
 
     @property
-    def kinds(self) -> list[str]:
-        """Kinds, the main one first."""
-        return [self.kind] if isinstance(self.kind, str) else self.kind
+    def sizes(self) -> list[tuple[int | None, int | None]]:
+        """Every (n, d) that the task is run with; None for what the panel does not vary."""
+        nothing: list[int | None] = [None]
+        return list(product(self.n or nothing, self.d or nothing))
 
 
-class Picture(_Strict):
-    """What fitted networks of one grid point look like: an image beside its reconstructions, weights found."""
-
-    name: Name
-    panel: str
-    m: Width
-    s: list[Budget] = Field(min_length=1)
-    seed: Seed = 0
-
-    _unique = field_validator("s")(_distinct)
-
-
-class Claim(_Strict):
+class Claim(Strict):
     """A sentence of the paper as a number with a threshold; see ``mlpiht check``."""
 
     name: Name
@@ -145,18 +108,20 @@ class Claim(_Strict):
         return self
 
 
-class Profile(_Strict):
+class Profile(Strict):
     """A smaller version of the spec: it keeps some grid points, and lowers n, steps or epochs."""
 
     m: list[Width] | None = Field(None, min_length=1)
     s: list[Budget] | None = Field(None, min_length=1)
+    n: list[Samples] | None = Field(None, min_length=1, description="kept of the panels that vary n")
+    d: list[Features] | None = Field(None, min_length=1, description="kept of the panels that vary d")
     seeds: list[Seed] | None = Field(None, min_length=1)
     set: dict[Literal["task.n", "method.steps", "method.epochs"], Annotated[int, Field(ge=1, strict=True)]] = Field(
         default_factory=dict
     )
 
 
-class Spec(_Strict):
+class Spec(Strict):
     """A figure's experiment: panels times methods times widths times budgets times seeds."""
 
     spec_version: int = Field(strict=True)
@@ -172,7 +137,7 @@ class Spec(_Strict):
     cells_of: Name | None = Field(None, description="spec whose panels, methods, seeds and profiles these are")
     profiles: dict[Literal["smoke", "laptop", "paper"], Profile] = Field(default_factory=dict)
 
-    _unique_seeds = field_validator("seeds")(_distinct)
+    _unique_seeds = field_validator("seeds")(distinct)
 
     @field_validator("spec_version")
     @classmethod
@@ -252,39 +217,3 @@ def load_spec(path: Path) -> Spec:
     if spec is None or faults:
         raise document.error(faults)
     return spec
-
-
-def size_faults(spec: Spec) -> list[Fault]:
-    """More of anything than a sweep could ever run."""
-    faults = [
-        Fault((field,), f"{len(values)} are more than the {MAX_ENTRIES} that a spec may have")
-        for field in ("panels", "methods", "claims", "pictures")
-        if len(values := getattr(spec, field)) > MAX_ENTRIES
-    ]
-    grids = [(len(p.m), len(p.s), len(p.seeds or spec.seeds), len(p.methods or spec.methods)) for p in spec.panels]
-    total = sum(map(math.prod, grids))
-    return [*faults, *([Fault(("panels",), f"{total} cells are more than {MAX_CELLS}")] if total > MAX_CELLS else [])]
-
-
-def profile_faults(spec: Spec) -> list[Fault]:
-    """Profiles that do not shrink the spec: values it has nowhere, or a panel left without any."""
-    faults = []
-    for name, profile in spec.profiles.items():
-        for axis in ("m", "s", "seeds"):
-            wanted = getattr(profile, axis)
-            if wanted is None:
-                continue
-            grids = [getattr(panel, axis) or spec.seeds for panel in spec.panels]
-            at = ("profiles", name, axis)
-            known = {value for grid in grids for value in grid}
-            faults += [
-                Fault((*at, i), f"{value} is in no panel; a profile only shrinks grids")
-                for i, value in enumerate(wanted)
-                if value not in known
-            ]
-            faults += [
-                Fault(at, f"leaves panel '{panel.name}' without any value")
-                for panel, grid in zip(spec.panels, grids, strict=True)
-                if not set(grid) & set(wanted)
-            ]
-    return faults

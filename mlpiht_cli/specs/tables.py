@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rows import PROFILES, Row, read_csv, table_name
@@ -13,8 +14,17 @@ from mlpiht_cli.specs.schema import Spec
 
 log = logging.getLogger("mlpiht")
 
-Place = tuple[str, str, int, int, int]
-"""Panel, label of the method, m, s and seed."""
+
+class Place(NamedTuple):
+    """Where a row stands in a spec: panel, label and grid point; n and d are None unless the panel varies them."""
+
+    panel: str
+    label: str
+    m: int
+    s: int
+    seed: int
+    n: int | None = None
+    d: int | None = None
 
 
 def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
@@ -37,12 +47,16 @@ def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]
 
 def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[Place, Row]:
     """Rows under the labels whose settings they were made with; others are left out, with a warning."""
-    told = settings_told(spec, with_profile(spec, profile), profile)
+    shrunk = with_profile(spec, profile)
+    told = settings_told(spec, shrunk, profile)
+    varies = {panel.name: (panel.n is not None, panel.d is not None) for panel in spec.panels}
     table: dict[Place, Row] = {}
     stray = twice = 0
     for row in rows:
         labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
-        places = [(row.panel, label, row.m, row.s, row.seed) for label in labels]
+        n, d = varies.get(row.panel, (False, False))
+        size = row.n if n else None, row.d if d else None
+        places = [Place(row.panel, label, row.m, row.s, row.seed, *size) for label in labels]
         stray += not places
         twice += any(place in table for place in places)
         table |= dict.fromkeys(places, row)

@@ -58,6 +58,8 @@ def test_dims_are_those_of_the_data(task: Task) -> None:
     dims = task.dims()
     assert (dims.n, dims.d, dims.k) == (*x.shape, y.shape[1])
     assert x.dtype == y.dtype == torch.float32
+    told = [(getattr(dims, axis), getattr(task, axis, None)) for axis in ("n", "d")]
+    assert all(setting in (size, None) for size, setting in told), "panels vary n and d by their settings"
 
 
 def test_depends_on_names_exactly_the_axes_that_change_the_data(task: Task) -> None:

@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save
 from mlpiht_cli.figures.table import PERFECT_DB, PanelTable
 from mlpiht_cli.rows import Row, read_csv, to_csv
-from mlpiht_cli.specs.schema import FigureSpec
+from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.tables import Place
 
 Run = Callable[..., Any]
 
@@ -30,7 +31,7 @@ def panel() -> PanelTable:
     rows += [row("iht", 1, 5, 0, 40.0)]
     rows += [row("iht", 2, 4, seed, None, "skipped") for seed in (0, 1)]
     rows += [row("iht", 2, 5, 0, 1.0), row("iht", 2, 5, 1, None, "diverged")]
-    by_place = {(r.method, r.m, r.s, r.seed): r for r in rows}
+    by_place = {Place("p", r.method, r.m, r.s, r.seed): r for r in rows}
     return PanelTable("p", "a panel", ["iht"], [1, 2], [3, 4, 5], [0, 1], "psnr", (-20.0, 50.0), by_place)
 
 
@@ -119,7 +120,7 @@ def test_a_figure_of_another_metric_is_refused(mlpiht: Run, tiny_spec: str) -> N
 
 
 def test_minus_infinity_is_bad(panel: PanelTable) -> None:
-    panel.rows["iht", 1, 3, 0] = row("iht", 1, 3, 0, -np.inf)
+    panel.rows[Place("p", "iht", 1, 3, 0)] = row("iht", 1, 3, 0, -np.inf)
     grid = panel.grid("iht", partial=True)
     assert grid.state[0, 0] == "bad"
     assert np.isnan(grid.mean[0, 0])

@@ -16,7 +16,8 @@ from mlpiht_cli.figures.pictures import Shot, images, weights
 from mlpiht_cli.figures.table import PanelTable
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.rows import Row
-from mlpiht_cli.specs.schema import FigureSpec
+from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.tables import Place
 
 VALUES = {("iht", 3): [10.0, 30.0, 35.0], ("imp", 3): [5.0, 6.0, 10.0], ("iht", 4): [120.0, 20.0, np.inf]}
 
@@ -33,7 +34,7 @@ def made(method: str, s: int, seed: int, value: float) -> Row:
 def data() -> FigureTable:
     """Two methods, m = 1, s = 3 and 4, three seeds; (imp, 4) has no rows."""
     rows = [made(*place, seed, value) for place, values in VALUES.items() for seed, value in enumerate(values)]
-    by_place = {(r.method, r.m, r.s, r.seed): r for r in rows}
+    by_place = {Place("p", r.method, r.m, r.s, r.seed): r for r in rows}
     panel = PanelTable("p", "a panel", ["iht", "imp"], [1], [3, 4], [0, 1, 2], "psnr", (-20.0, 50.0), by_place)
     return FigureTable("fig", "Title", FigureSpec(label="Figure 1"), "note", [panel])
 

@@ -1,0 +1,109 @@
+"""From names and settings to tasks and methods, with hints and overrides put in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.method import Method
+from mlpiht_cli.registry import METHODS, TASKS
+from mlpiht_cli.specs.expand import methods_of
+from mlpiht_cli.specs.faults import faults_of
+from mlpiht_cli.specs.load import Location
+from mlpiht_cli.specs.schema import Panel, Spec
+from mlpiht_cli.task import Task
+
+Settings = Mapping[str, Any]
+VARIED = ("n", "d")
+"""Settings of a task that a panel may vary."""
+Size = tuple[int | None, int | None]
+"""n and d of a panel that varies them."""
+Made = tuple[Task, dict[str, Method]]
+"""Task of a panel and size, and methods by their labels."""
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+def from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
+    """Make a task or method of the command line's settings.
+
+    Raises
+    ------
+    InputError
+        Unknown fields, or values out of range.
+    """
+    try:
+        return kind.model_validate(dict(settings))
+    except ValidationError as error:
+        faults = faults_of(error, (prefix,), kind)
+        raise InputError(
+            "\n".join(f"{'.'.join(map(str, fault.location))}: {fault.message}" for fault in faults)
+        ) from error
+
+
+def settings_for(sets: Settings, head: str, owner: str) -> dict[str, Any]:
+    """Settings of one task or method: ``head.field`` for any, ``head.owner.field`` for it alone, which wins."""
+    found: dict[str, Any] = {}
+    for start in (f"{head}.", f"{head}.{owner}."):
+        rest = {name.removeprefix(start): value for name, value in sets.items() if name.startswith(start)}
+        found |= {name: value for name, value in rest.items() if "." not in name}
+    return found
+
+
+def with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str, Any]:
+    """Settings of a method over the defaults that suit the task."""
+    hints = {name: value for name, value in task.hints.items() if name in kind.model_fields.keys() - kind.unhinted}
+    return {**hints, **settings}
+
+
+def objects(panel: Panel, spec: Spec, sets: Settings, size: Size) -> Made:
+    """Task and methods of a panel, with overrides where a class has the field and the n and d that the panel varies."""
+    task_kind = TASKS[panel.task.name]
+    over = {k: v for k, v in settings_for(sets, "task", panel.task.name).items() if k in task_kind.model_fields}
+    varied = {axis: value for axis, value in zip(VARIED, size, strict=True) if value is not None}
+    task = _made(task_kind, {**panel.task.settings, **over, **varied}, ("task",))
+    methods = {}
+    for entry in methods_of(panel, spec):
+        kind = METHODS[entry.name]
+        over = {k: v for k, v in settings_for(sets, "method", entry.name).items() if k in kind.model_fields}
+        settings = kind.merge(with_hints(kind, entry.settings, task), over)
+        methods[entry.shown] = _made(kind, settings, ("methods", entry.shown))
+    return task, methods
+
+
+class PanelError(Exception):
+    """Settings that a profile or ``--set`` made wrong, and where in the panel."""
+
+    def __init__(self, cause: ValidationError, location: Location, kind: type[BaseModel]) -> None:
+        super().__init__(str(cause))
+        self.cause, self.location, self.kind = cause, location, kind
+
+
+def _made(kind: type[_Kind], settings: Settings, location: Location) -> _Kind:
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as error:
+        raise PanelError(error, location, kind) from error
+
+
+def profile_sets(spec: Spec, profile: str) -> dict[str, Any]:
+    """Settings that a profile gives; none where the spec does not name it."""
+    return {str(name): value for name, value in spec.profiles[profile].set.items()} if profile in spec.profiles else {}
+
+
+def check_names(overrides: Settings, used: Mapping[str, set[str]]) -> None:
+    """Overrides must name a field of some task or method that is used, so that none is lost silently."""
+    for name in overrides:
+        head, _, rest = name.partition(".")
+        if head not in used or not rest:
+            starts = " or ".join(f"{one}." for one in used)
+            raise InputError(f"--set {name}: names start with {starts}, as in task.n=1000")
+        registry: Mapping[str, type[BaseModel]] = TASKS if head == "task" else METHODS
+        owner, _, field = rest.rpartition(".")
+        if owner and owner not in used[head]:
+            raise InputError(f"--set {name}: no {head} '{owner}' here{did_you_mean(owner, used[head])}")
+        fields = {f for one in ([owner] if owner else used[head]) for f in registry[one].model_fields}
+        if field not in fields:
+            raise InputError(f"--set {name}: unknown field{did_you_mean(field, fields)}")

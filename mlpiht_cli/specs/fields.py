@@ -1,0 +1,44 @@
+"""Types of a spec's values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Width = Annotated[int, Field(ge=1, strict=True)]
+Budget = Annotated[int, Field(ge=1, strict=True)]
+Samples = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
+Features = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
+# NumPy's legacy generator takes 32 bits, and the planted streams add small offsets to the seed.
+Seed = Annotated[int, Field(ge=0, lt=2**32 - 16, strict=True)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+
+
+def distinct(values: list[Any] | None) -> list[Any] | None:
+    """Refuse a list that holds a value twice."""
+    if values is not None and len(set(values)) != len(values):
+        raise ValueError("holds a value twice")
+    return values
+
+
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if not limits[0] < limits[1]:
+        raise ValueError("the lower limit must be below the upper one")
+    return limits
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
+
+Metric = Name
+"""What a figure or claim can speak of: a task's metric, another score in a column of its rows, or a measure of theirs.
+
+Methods and tasks have measures of their own, so that only a table can tell whether there is one of a name.
+"""
+
+
+class Strict(BaseModel):
+    """A part of a spec: unknown fields are refused, and nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

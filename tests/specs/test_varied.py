@@ -1,0 +1,184 @@
+"""Panels that run their task at several n and d."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from mlpiht_cli import plan
+from mlpiht_cli.checks.claims import check_claims
+from mlpiht_cli.registry import TASKS
+from mlpiht_cli.rows import read_csv
+from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
+from mlpiht_cli.specs.schema import load_spec
+from mlpiht_cli.specs.tables import Place, placed
+from mlpiht_cli.tasks.gaussian import GaussianSparse
+
+Run = Callable[..., Any]
+
+SPEC = """\
+spec_version: 1
+name: varied
+title: Varied
+source: test
+seeds: [0, 1]
+methods:
+  - {name: iht_linear, steps: 3}
+panels:
+  - name: a
+    task: {name: gaussian_sparse}
+    m: [1]
+    s: [2, 3]
+    n: [10, 20, 40]
+    d: [8, 16]
+  - name: b
+    task: {name: gaussian_sparse, n: 20, d: 16}
+    m: [1]
+    s: [2]
+figure: {label: Varied, kind: curve, metric: relative_error, limits: [0, 1]}
+claims:
+  - {name: c, says: so, measure: mean, method: iht_linear, where: "panel=a,n>=20,d=16", at_most: 1}
+profiles:
+  smoke: {n: [20], d: [16]}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "varied.yaml").write_text(SPEC)
+    return tmp_path / "varied.yaml"
+
+
+def test_the_task_is_run_at_each_size(path: Path) -> None:
+    spec, _ = plan.validate(path)
+    cells = plan.cells(spec, "paper")
+    assert len(cells) == 3 * 2 * 2 * 2 + 2
+    for cell in cells:
+        dims = cell.task.dims()
+        assert (cell.point.n, cell.point.d) == ((dims.n, dims.d) if cell.point.panel == "a" else (None, None))
+    small = [cell for cell in plan.cells(spec, "smoke") if cell.point.panel == "a"]
+    assert {(cell.point.n, cell.point.d) for cell in small} == {(20, 16)}
+    assert sum(cell.point.panel == "b" for cell in plan.cells(spec, "smoke")) == 2, "b varies nothing to keep"
+
+
+def test_a_varied_setting_is_the_same_cell_as_a_given_one(path: Path) -> None:
+    cells = plan.cells(plan.validate(path)[0], "paper")
+    keys = {name: {cell.key for cell in cells if cell.point.panel == name} for name in "ab"}
+    assert len(keys["a"]) == 24
+    assert keys["b"] < keys["a"], "n = 20, d = 16, s = 2 stands in both"
+    point = Point("", "gaussian_sparse", "iht_linear", 1, 1, 2, 0)
+    alone = plan.single_cell(point, {"task.n": 20, "task.d": 16, "method.steps": 3})
+    assert alone.key in keys["b"]
+
+
+@pytest.mark.parametrize(
+    ("only", "count"),
+    [("n=10", 8), ("n>=20,d=8", 8), ("n!=10", 16), ("d=16", 12), ("panel=b,n=20", 0), ("panel=b,n!=7", 0)],
+)
+def test_filters_choose_among_sizes(path: Path, only: str, count: int) -> None:
+    wanted = parse_only(only)
+    assert sum(wanted(point) for point in points(load_spec(path))) == count
+
+
+FAULTS = {
+    "no such setting": ("name: gaussian_sparse}", "name: mnist}", ":13:5: panels[0].n: task mnist has no setting n"),
+    "given twice": (
+        "sparse}",
+        "sparse, d: 8}",
+        ":10:35: panels[0].task.d: the panel varies d: leave it out",
+    ),
+    "set by a profile": (
+        "d: [16]}",
+        "d: [16], set: {task.n: 5}}",
+        "smoke.set.task.n: panel 'a' varies n: give",
+    ),
+    "nowhere": ("n: [20], d", "n: [11, 20], d", "profiles.smoke.n[0]: 11 is in no panel"),
+    "twice": ("[10, 20, 40]", "[10, 20, 20]", ":13:5: panels[0].n: holds a value twice"),
+    "no value": ("[10, 20, 40]", "[]", ":13:5: panels[0].n: the grid is empty"),
+    "zero": ("[10, 20, 40]", "[0, 10]", ":13:9: panels[0].n[0]: input should be greater than or equal to 1"),
+    "no integer": ("[10, 20, 40]", "[10, 1.5]", ":13:13: panels[0].n[1]: input should be a valid integer"),
+    "budget above the smaller d": ("s: [2, 3]", "s: [2, 12]", "panels[0].s: s=12 is above the 8 weights"),
+    "too many": ("[10, 20, 40]", str(list(range(1, 30000))), "panels: 239994 cells are more than 200000"),
+    "claim on nothing": ("n>=20,d=16", "n>=50", "claims[0].where: no cell of varied fits"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS])
+def test_faults_are_placed(mlpiht: Run, name: str) -> None:
+    old, new, message = FAULTS[name]
+    assert old in SPEC
+    Path("varied.yaml").write_text(SPEC.replace(old, new, 1))
+    result = mlpiht("validate", "varied.yaml")
+    assert result.code == 2
+    assert message in result.err
+    assert "varied.yaml:" in result.err
+
+
+def test_a_size_that_the_task_refuses_is_placed(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Picky(GaussianSparse):
+        n: int = Field(200, ge=20)
+
+    monkeypatch.setitem(TASKS, "gaussian_sparse", Picky)
+    Path("varied.yaml").write_text(SPEC)
+    result = mlpiht("validate", "varied.yaml")
+    assert result.code == 2
+    assert ":13:5: panels[0].n: input should be greater than or equal to 20, got 10" in result.err
+
+
+def test_set_does_not_override_what_a_panel_varies(mlpiht: Run) -> None:
+    Path("varied.yaml").write_text(SPEC)
+    result = mlpiht("sweep", "varied", "--set", "task.n=5", "--dry-run")
+    assert result.code == 2
+    assert "--set task.n: panel 'a' varies n; choose among its values with --only n=" in result.err
+    assert mlpiht("sweep", "varied", "--set", "method.steps=2", "--dry-run").code == 0
+
+
+def test_a_sweep_over_sizes_resumes_and_is_placed(mlpiht: Run) -> None:
+    Path("varied.yaml").write_text(SPEC)
+    assert mlpiht("sweep", "varied", "--only", "n=10").code == 0
+    assert "26 cells: 8 done, 18 to run" in mlpiht("sweep", "varied", "--dry-run").err
+    assert mlpiht("sweep", "varied").code == 0
+    assert "26 cells: 26 done" in mlpiht("sweep", "varied", "--dry-run").err
+    rows = read_csv(Path("results/varied.csv"))
+    spec = load_spec(Path("varied.yaml"))
+    table = placed(spec, "paper", rows)
+    assert len(table) == 26
+    for place, row in table.items():
+        assert (place.n, place.d) == ((row.n, row.d) if place.panel == "a" else (None, None))
+    assert set(table) == {Place(p.panel, p.label, p.m, p.s, p.seed, p.n, p.d) for p in points(spec)}
+    chosen = [row.value for row in rows if row.panel == "a" and (row.n or 0) >= 20 and row.d == 16]
+    (judged,) = check_claims(spec, "paper", rows)
+    assert judged.measured == pytest.approx(sum(v or 0 for v in chosen) / len(chosen))
+    assert judged.cells == judged.cells_used == 4
+
+
+def test_rows_that_were_not_scored_are_placed_too(mlpiht: Run) -> None:
+    """Cells skipped in a panel that varies nothing are cells of one that varies n and d, too."""
+    text = SPEC.replace("gaussian_sparse", "planted").replace("m: [1]", "m: [1]\n    depth: 2")
+    text = text.replace("s: [2", "s: [4").replace("s: [4, 3]", "s: [4, 5]").replace("iht_linear", "iht")
+    Path("varied.yaml").write_text(text)
+    mlpiht("sweep", "varied", "--only", "panel=b")
+    rows = read_csv(Path("results/varied.csv"))
+    assert {(row.panel, row.n, row.d) for row in rows} == {("b", None, None), ("a", 20, 16)}
+    mlpiht("sweep", "varied")
+    rows = read_csv(Path("results/varied.csv"))
+    assert {row.status for row in rows} == {"skipped"}
+    assert len(placed(load_spec(Path("varied.yaml")), "paper", rows)) == 26
+
+
+def test_a_row_of_another_size_is_not_taken(mlpiht: Run) -> None:
+    Path("varied.yaml").write_text(SPEC)
+    mlpiht("sweep", "varied", "--only", "n=10,d=8,s=2,seed=0")
+    table = Path("results/varied.csv")
+    table.write_text(table.read_text().replace(",10,8,1,2,0,", ",20,8,1,2,0,"))
+    for record in Path("results/.records").glob("*/*.json"):
+        record.unlink()
+    assert "26 cells: 26 to run" in mlpiht("sweep", "varied", "--dry-run").err
+
+
+def test_profiles_of_one_size_leave_a_map(path: Path) -> None:
+    assert all(len(panel.sizes) == 1 for panel in with_profile(load_spec(path), "smoke").panels)
