@@ -106,7 +106,7 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
         return Pool(site, LocalSeats(devices[:jobs], threads))
     try:
         return Pool(site, ClusterSeats(chosen["scheduler"], chosen["device"]))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
         raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there ({error})") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -123,12 +124,13 @@ def test_a_job_that_dies_half_way_keeps_the_cells_it_recorded(
 
 
 @contextmanager
-def cluster(count: int) -> Iterator[str]:
+def cluster(count: int, protocol: str = "tcp", **config: str) -> Iterator[str]:
     """A Dask scheduler and workers in processes of their own; yields its address."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])  # where the faulty task is
-    env = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": path}
+    env = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": path, **config}
     pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": env}
     start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    start += ["--protocol", protocol]
     start += ["--scheduler-file", "scheduler.json", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     processes = [subprocess.Popen(start, **pipes)]
     try:
@@ -152,6 +154,27 @@ def test_two_workers_of_a_cluster_over_tcp(mlpiht: Run, spec: Path) -> None:
     assert result.json["counts"] == {"ok": 16}
     mlpiht("sweep", spec, "--out", "serial")
     assert table(Path("results/tiny.csv")) == table(Path("serial/tiny.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+def test_a_cluster_over_tls(mlpiht: Run, spec: Path, start: Run) -> None:
+    """Both ends show the certificate; who has none is not let in."""
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mlpiht -keyout key.pem -out cert.pem"
+    subprocess.run(["openssl", *words.split()], check=True, capture_output=True)
+    tls = "DASK_DISTRIBUTED__COMM__TLS__"
+    config = {f"{tls}CA_FILE": "cert.pem"}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        config |= {f"{tls}{role}__CERT": "cert.pem", f"{tls}{role}__KEY": "key.pem"}
+    with cluster(1, "tls", **config) as address:
+        assert address.startswith("tls://127.0.0.1:")
+        refused = mlpiht("sweep", spec, "--scheduler", address, "--json")
+        process = start("sweep", spec, "--scheduler", address, "--json", env={**os.environ, **config})
+        out, err = process.communicate(timeout=120)
+    assert refused.code == 2
+    assert "TLS configuration" in refused.json["error"]
+    assert process.returncode == 0, err
+    assert json.loads(out)["counts"] == {"ok": 16}
 
 
 @pytest.mark.slow
