@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, Place, Sample, Scores, standard_error
 from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
 from mlpiht_cli.specs import tables
@@ -30,8 +31,10 @@ class Judged:
     ----------
     se
         Jackknife standard error over the seeds; None with one seed.
+    interval
+        Bootstrap interval over the seeds (95 %), in place of the standard error of a measure that is no mean.
     close
-        Whether the threshold lies within two standard errors of what was measured.
+        Whether the threshold lies within two standard errors of what was measured, or in the interval.
     cells_used, cells
         Cells (grid points, whatever the seed) measured, and those that the claim speaks of.
     reason
@@ -43,6 +46,7 @@ class Judged:
     measure: str
     measured: float | None
     se: float | None
+    interval: tuple[float, float] | None
     bound: Literal["at_least", "at_most"]
     threshold: float
     verdict: Verdict
@@ -151,30 +155,54 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
     cells = set.intersection(*(side.cells for side in sides))
     used = [place for place in sides[0].scores if all(place in side.scores for side in sides)]
     sample = Sample(claim, *({place: side.scores[place] for place in used} for side in (sides[0], sides[-1])))
-    measure = MEASURES[claim.measure]
-    measured, se = measure(sample), standard_error(measure, sample)
+    found = _measured(sample, table)
     doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
     missing = set.union(*(side.missing for side in sides)) & cells
-    verdict, close = _verdict(claim, measured, se)
+    verdict = _verdict(claim, found.value)
     if doctored:
         verdict = "fails"
     elif claim.profiles is not None and profile not in claim.profiles:
         verdict = "not judged"
-    elif missing and measured is not None:
+    elif (missing or found.undecided) and found.value is not None:
         verdict = "incomplete"
     return Judged(
         name=claim.name,
         says=claim.says,
         measure=claim.measure,
-        measured=measured,
-        se=se,
+        measured=found.value,
+        se=found.se,
+        interval=found.interval,
         bound="at_most" if claim.at_least is None else "at_least",
         threshold=_threshold(claim),
         verdict=verdict,
-        close=close and not doctored,
+        close=_close(claim, found) and not doctored,
         cells_used=len(used),
         cells=len(cells),
-        reason="; ".join([*_doctored(doctored), *_reasons(claim, cells, missing, sides)]),
+        reason="; ".join([*_doctored(doctored), *found.notes, *_reasons(claim, cells, missing, sides)]),
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a measure gave, how sure it is, and what must be said of it."""
+
+    value: float | None
+    se: float | None = None
+    interval: tuple[float, float] | None = None
+    undecided: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def _measured(sample: Sample, table: Mapping[tables.Place, Row]) -> _Measured:
+    name = sample.claim.measure
+    if name in MEASURES:
+        return _Measured(MEASURES[name](sample), standard_error(MEASURES[name], sample))
+    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()))
+    return _Measured(
+        value=thresholds.THRESHOLDS[name](sample),
+        interval=thresholds.interval(sample),
+        undecided=thresholds.open_question(sample),
+        notes=tuple(thresholds.notes(sample)),
     )
 
 
@@ -182,13 +210,20 @@ def _threshold(claim: Claim) -> float:
     return float(claim.at_most if claim.at_least is None else claim.at_least)  # type: ignore[arg-type]
 
 
-def _verdict(claim: Claim, measured: float | None, se: float | None) -> tuple[Verdict, bool]:
-    """Verdict by the threshold alone, and whether it is a close one."""
+def _verdict(claim: Claim, measured: float | None) -> Verdict:
+    """Verdict by the threshold alone."""
     if measured is None:
-        return "no data", False
+        return "no data"
     threshold = _threshold(claim)
-    holds = measured >= threshold if claim.at_most is None else measured <= threshold
-    return "holds" if holds else "fails", bool(se) and abs(measured - threshold) <= 2 * (se or 0.0)
+    return "holds" if (measured >= threshold if claim.at_most is None else measured <= threshold) else "fails"
+
+
+def _close(claim: Claim, found: _Measured) -> bool:
+    """Whether the seeds leave room for the other verdict."""
+    if found.value is None:
+        return False
+    low, high = found.interval or (found.value - 2 * (found.se or 0.0), found.value + 2 * (found.se or 0.0))
+    return low < high and low <= _threshold(claim) <= high
 
 
 def _doctored(doctored: Counter[str]) -> list[str]:
@@ -202,7 +237,8 @@ def _reasons(claim: Claim, cells: set[Place], missing: set[Place], sides: list[_
     skipped = set.union(*(side.skipped for side in sides)) & cells - missing
     said = [f"{len(missing)} cells lack rows"] if missing else []
     said += [f"{len(skipped)} cells are skipped"] if skipped else []
-    counted = ("counted as the worst for the claim", "counted as lost to the other method")
+    own = "counted as short of the level" if claim.measure == "slope_in_d" else "counted as the worst for the claim"
+    counted = (own, "counted as lost to the other method")
     for label, side, how in zip((claim.method, claim.against), sides, counted, strict=False):
         said += [f"{side.bad} rows of {label} diverged or failed, {how}"] if side.bad else []
     return said

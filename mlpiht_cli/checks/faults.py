@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, NEED_LEVEL
+from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, NEED_LEVEL, Place
+from mlpiht_cli.checks.thresholds import THRESHOLDS, grid_fault
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.load import Fault, Location
@@ -21,11 +22,12 @@ def claim_faults(spec: Spec | None) -> list[Fault]:
 
 
 def _of_claim(claim: Claim, at: Location, spec: Spec, every: list[Point]) -> Iterator[Fault]:
-    if claim.measure not in MEASURES:
-        yield Fault((*at, "measure"), f"unknown measure '{claim.measure}'{did_you_mean(claim.measure, MEASURES)}")
+    known = {**MEASURES, **THRESHOLDS}
+    if claim.measure not in known:
+        yield Fault((*at, "measure"), f"unknown measure '{claim.measure}'{did_you_mean(claim.measure, known)}")
     if claim.measure in COMPARISONS and claim.against is None:
         yield Fault((*at, "against"), f"{claim.measure} needs the label of the method it compares with")
-    if claim.measure in NEED_LEVEL and claim.level is None:
+    if claim.measure in NEED_LEVEL | THRESHOLDS.keys() and claim.level is None:
         yield Fault((*at, "level"), f"{claim.measure} needs the level that it counts from")
     try:
         chosen = parse_only(claim.where, option="where")
@@ -57,6 +59,10 @@ def _of_cells(claim: Claim, at: Location, spec: Spec) -> Iterator[Fault]:
         here = [point for point in points(with_profile(spec, profile)) if chosen(point)]
         places = [{(p.panel, p.m, p.s, p.n, p.d, p.seed) for p in here if p.label == label} for label in labels]
         empty += [] if set.intersection(*places) else [profile]
+        shown = {Place(p.panel, p.m, p.s, p.n, p.d) for p in here if p.label == claim.method}
+        fault = grid_fault(claim.measure, shown) if claim.measure in THRESHOLDS else None
+        if fault is not None:
+            yield Fault((*at, "where"), f"{fault} (profile {profile})")
     if empty:
         of = f"{' and '.join(sorted(labels))} in profile {' or '.join(empty)}"
         hint = "widen where, or name the profiles in which the claim is meant to hold"

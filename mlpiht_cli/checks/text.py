@@ -16,6 +16,7 @@ def claims_text(claims: Sequence[Judged]) -> list[str]:
     table = [("claim", "measured", "threshold", "verdict", "cells")]
     for one in claims:
         spread = "" if one.se is None else f" ± {one.se:.2g}"
+        spread += "" if one.interval is None else f" [{one.interval[0]:.4g}, {one.interval[1]:.4g}]"
         table.append(
             (
                 one.name,

@@ -29,28 +29,36 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Draw the figure of a SPEC, from its table in the results folder, or of a CSV as it stands.
+    """Draw the figure or views of a SPEC, from its table in the results folder, or a CSV as it stands.
 
     Cells without results are hatched, skipped ones marked. Pictures go to DIR/figures.
     """
     wanted = common.picture_formats(formats)
     from mlpiht_cli.figures import KINDS, Look, save_kind
-    from mlpiht_cli.figures.read import figure_table
+    from mlpiht_cli.figures.read import figure_tables
     from mlpiht_cli.files import check_writable
 
     look = Look(paper=style == "paper", annotate=annotate, partial=partial)
-    data = figure_table(source, profile, out)
+    tables = figure_tables(source, profile, out)
     folder = out / "figures"
     check_writable(folder)
-    for kind in data.spec.kinds:
+    for kind in {kind for data in tables for kind in data.spec.kinds}:
         if kind not in KINDS:
             raise InputError(f"figure.kind '{kind}' is unknown{did_you_mean(kind, KINDS)}")
-    paths = [path for kind in data.spec.kinds for path in save_kind(kind, data, look, folder / data.name, wanted)]
-    if data.missing:
-        shown = "left out of the means" if partial else "hatched"
-        click.echo(f"{data.missing} of {data.total} cells have no result yet: {shown}", err=True)
+    paths = [
+        path
+        for data in tables
+        for kind in data.spec.kinds
+        for path in save_kind(kind, data, look, folder / data.name, wanted)
+    ]
+    panels = {panel.name: panel for data in tables for panel in data.panels}.values()
+    total = sum(panel.total for panel in panels)
+    missing = total - sum(len(panel.rows) for panel in panels)
+    if missing:
+        shown = "left out of the means" if partial else "hatched, or left out of curves"
+        click.echo(f"{missing} of {total} cells have no result yet: {shown}", err=True)
     if as_json:
-        common.echo_json({"files": [str(path) for path in paths], "cells": data.total, "missing": data.missing})
+        common.echo_json({"files": [str(path) for path in paths], "cells": total, "missing": missing})
     else:
         for path in paths:
             click.echo(str(path))

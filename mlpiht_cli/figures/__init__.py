@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mlpiht_cli.figures.curve import curve
 from mlpiht_cli.figures.heatmap import difference, heatmap, spread
+from mlpiht_cli.figures.scaling import scaling
 from mlpiht_cli.figures.table import FigureTable, Look
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.files import write_atomic
@@ -21,7 +22,10 @@ FIGURES: dict[str, Draw] = {
     "std": spread,
     "difference": difference,
     "curve": curve,
+    "scaling": scaling,
 }
+MAPS = frozenset({"heatmap", "std", "difference"})
+"""Kinds over m and s, which cannot show panels of several n or d."""
 TEXTS: dict[str, dict[str, Write]] = {
     "table": {"md": markdown, "csv": comma_separated},
 }
@@ -57,4 +61,4 @@ def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Seq
     return paths
 
 
-__all__ = ["FIGURES", "KINDS", "TEXTS", "Draw", "FigureTable", "Look", "save", "save_kind"]
+__all__ = ["FIGURES", "KINDS", "MAPS", "TEXTS", "Draw", "FigureTable", "Look", "save", "save_kind"]

@@ -1,57 +1,147 @@
-"""Curves of the metric over the budget s: one line a panel, method and width, with the range over the seeds."""
+"""Curves of the metric over an axis of the grid: one line for whatever else varies, with the range over the seeds."""
 
 from __future__ import annotations
 
-from itertools import cycle
+import math
+import textwrap
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpiht_cli.figures.lines import NAMES, Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
+from mlpiht_cli.specs.figure import Axis
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them apart in print.
-STYLES = [
-    ("#0072B2", "-", "o"),
-    ("#D55E00", "--", "s"),
-    ("#009E73", "-.", "^"),
-    ("#CC79A7", ":", "D"),
-    ("#56B4E9", "-", "v"),
-    ("#E69F00", "--", "P"),
-]
+CROWDED = 6
+"""Lines above which the panels get axes of their own."""
+COLUMNS = 3
+"""Axes side by side, unless a panel has more."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Lines that share their axes, and the title above."""
+
+    title: str
+    lines: list[tuple[str, Line]]
+    """With their labels, which panels of one title share."""
+
+    @property
+    def panels(self) -> list[PanelTable]:
+        """Panels of the lines, one by one."""
+        return [line.panel for _, line in self.lines]
 
 
 def curve(data: FigureTable, look: Look) -> Figure:
-    """Median over the seeds against s; the band is their range."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    styles = cycle(STYLES)
-    lines = [(panel, method, m) for panel in data.panels for method in panel.methods for m in panel.m]
-    for panel, method, m in lines:
-        words = [panel.title, *([method] if len(data.methods) > 1 else []), *([f"m = {m}"] if len(panel.m) > 1 else [])]
-        _draw(axes, panel, (method, m), next(styles), ", ".join(words))
-    axes.set_xscale("log")
-    ticks = sorted({s for panel in data.panels for s in panel.s})
-    axes.set_xticks(ticks, labels=[str(s) for s in ticks], fontsize=8)
-    axes.minorticks_off()
-    axes.set_xlabel("budget s (nonzero weights)")
-    axes.set_ylabel(unit(data.panels[0].metric))
-    axes.set_ylim(*data.panels[0].limits)
-    axes.grid(color="0.9", linewidth=0.6)
-    if axes.lines:
-        axes.legend(fontsize=8, frameon=False)
-    if not look.paper:
-        note = data.note.replace("mean over", "median and range over")
-        axes.set_title(f"{data.title}\n{note}", fontsize=10, parse_math=False)
+    """Median over the seeds against the axis that the figure names; the band is their range.
+
+    Panels share the axes unless their lines are too many or their metrics differ, and the lines of a panel unless they
+    are too many even so.
+    """
+    groups = _groups(data)
+    columns = _columns(groups)
+    figure, grid = _grid(len(groups), columns)
+    styles: dict[str, dict[str, str]] = {}
+    for axes, group in zip(grid, groups, strict=True):
+        for label, line in group.lines:
+            _draw(axes, line, styles.setdefault(label, style(len(styles))), label)
+        _dress(axes, group, data, room=10 if len(groups) == 1 else 6)
+    _share(grid, groups, columns)
+    _explain(figure, grid, data, look)
     return figure
 
 
-def _draw(axes: Axes, panel: PanelTable, at: tuple[str, int], style: tuple[str, str, str], label: str) -> None:
-    found = {s: [number(row, panel.metric) for row in panel.at(*at, s) if row] for s in panel.s}
-    points = {s: known for s, values in found.items() if (known := [v for v in values if v is not None])}
+def _groups(data: FigureTable) -> list[_Group]:
+    every = [line for panel in data.panels for line in lines(panel, data.spec.x)]
+    alone = len(data.panels) == 1
+    if len(every) <= CROWDED and len({panel.metric for panel in data.panels}) == 1:
+        return [_Group("", [(_label(line, data, None, [] if alone else [line.panel.title]), line) for line in every])]
+    groups: dict[tuple[str, int | None], _Group] = {}
+    for panel in data.panels:
+        own = [line for line in every if line.panel is panel]
+        facet = own[0].varied[0] if len(own) > CROWDED and own[0].varied else None
+        for line in own:
+            value = None if facet is None else line.fixed[facet]
+            place = [] if facet is None else [f"{facet} = {value}"]
+            title = ", ".join([*([] if alone else [panel.title]), *place])
+            group = groups.setdefault((panel.name, value), _Group(title, []))
+            group.lines.append((_label(line, data, facet, []), line))
+    return [*groups.values()]
+
+
+def _label(line: Line, data: FigureTable, said: Axis | None, first: list[str]) -> str:
+    return ", ".join([*first, *line.words(data, said)] or [line.panel.title])
+
+
+def _columns(groups: list[_Group]) -> int:
+    """Axes side by side: all of a panel's where the panels have equally many, else a few."""
+    counts = Counter(group.panels[0].name for group in groups)
+    if len(counts) > 1 and len({*counts.values()}) == 1 and 1 < counts.total() // len(counts) <= 2 * COLUMNS:
+        return counts.total() // len(counts)
+    return min(len(groups), COLUMNS)
+
+
+def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """A figure with so many axes, in rows."""
+    rows = math.ceil(count / columns)
+    size = (6.4, 4.2) if count == 1 else (3.6 * columns + 0.6, 3.1 * rows + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in grid[count:]:
+        axes.remove()
+    return figure, grid[:count]
+
+
+def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
+    """Axes, ticks, limits and title of a group of lines."""
+    x, panel = data.spec.x, group.panels[0]
+    log_ticks(axes, [value for one in group.panels for value in getattr(one, x) if value is not None], room)
+    axes.set_xlabel(NAMES[x])
+    axes.set_ylabel(unit(panel.metric))
+    axes.set_yscale(data.spec.scale)
+    if panel.limits is not None and not (data.spec.scale == "log" and panel.limits[0] <= 0):
+        axes.set_ylim(*panel.limits)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.set_title(textwrap.fill(group.title, 40), fontsize=10, parse_math=False)
+
+
+def _share(grid: list[Axes], groups: list[_Group], columns: int) -> None:
+    """Axes of one metric have one scale; if all have it, the first of a row names it, and the last of a column x."""
+    for metric in {group.panels[0].metric for group in groups}:
+        same = [axes for axes, group in zip(grid, groups, strict=True) if group.panels[0].metric == metric]
+        low, high = min(axes.get_ylim()[0] for axes in same), max(axes.get_ylim()[1] for axes in same)
+        for axes in same:
+            axes.set_ylim(low, high)
+    if len({group.panels[0].metric for group in groups}) == 1:
+        for i, axes in enumerate(grid):
+            first, last = i % columns == 0, i + columns >= len(grid)
+            axes.tick_params(labelleft=first, labelbottom=last)
+            axes.set_ylabel(axes.get_ylabel() if first else "")
+            axes.set_xlabel(axes.get_xlabel() if last else "")
+
+
+def _explain(figure: Figure, grid: list[Axes], data: FigureTable, look: Look) -> None:
+    """Legend and title."""
+    handles = {str(line.get_label()): line for axes in grid for line in axes.lines}
+    if len(grid) > 1:
+        columns = min(6, 2 * len(grid), len(handles))
+        figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+    elif handles:
+        grid[0].legend(fontsize=8, frameon=False)
+    if not look.paper:
+        title = f"{data.title}\n{data.note.replace('mean over', 'median and range over')}"
+        figure.suptitle(title, fontsize=10, parse_math=False)
+
+
+def _draw(axes: Axes, line: Line, look: dict[str, str], label: str) -> None:
+    panel = line.panel
+    found = {value: [number(row, panel.metric) for row in line.at(value)] for value in getattr(panel, line.x)}
+    points = {x: known for x, values in found.items() if (known := [v for v in values if v is not None])}
     if not points:
         return
-    colour, line, marker = style
     low, high, middle = ([float(f(values)) for values in points.values()] for f in (np.min, np.max, np.median))
-    axes.fill_between([*points], low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.plot([*points], middle, color=colour, linestyle=line, marker=marker, markersize=4, label=label)
+    axes.fill_between([*points], low, high, color=look["color"], alpha=0.15, linewidth=0)
+    axes.plot([*points], middle, markersize=4, label=label, **look)  # type: ignore[arg-type]

@@ -83,7 +83,7 @@ def difference(data: FigureTable, look: Look) -> Figure:
                 row.append(None)
                 continue
             a, b = (panel.grid(method, look.partial) for method in (first, other))
-            half = (panel.limits[1] - panel.limits[0]) / 2
+            half = (panel.span[1] - panel.span[0]) / 2
             scale = (DIFFERENCE_CMAP, f"difference in {unit(panel.metric)}", -half, half, "both")
             state = np.where(a.state == "ok", b.state, a.state)
             title = f"{_upper(first)} minus {_upper(other)}"
@@ -105,7 +105,7 @@ def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
 def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map:
     grid = panel.grid(method, look.partial)
     extend = "min" if panel.metric == "accuracy" else "both"  # nothing is above 100 percent
-    scale = (CMAP, unit(panel.metric), *panel.limits, extend)
+    scale = (CMAP, unit(panel.metric), *panel.span, extend)
     return _Map(_title(method, panel, data), panel, grid.mean, grid.state, scale)
 
 

@@ -13,19 +13,22 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable, number
 from mlpiht_cli.rows import Row, read_csv, table_name
 from mlpiht_cli.specs.expand import Point, points, with_profile
-from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.figure import FigureSpec, View
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.grids import MAX_CELLS
-from mlpiht_cli.specs.schema import load_spec
+from mlpiht_cli.specs.schema import Panel, load_spec
 from mlpiht_cli.specs.tables import Place, placed, read_table
+from mlpiht_cli.specs.views import drawn
 
 SHARED = frozenset({"psnr", "accuracy", "r2", "relative_error", "support_f1"})
 """Metrics that every row of a panel must have."""
 DEFAULT_LIMITS = {"psnr": (-20.0, 50.0), "accuracy": (0.5, 1.0), "r2": (0.0, 1.0), "relative_error": (0.0, 1.0)}
 
 
-def figure_table(source: str, profile: str, results: Path) -> FigureTable:
-    """Read what a figure of ``source`` shows: a CSV as it stands, or a spec and its table in ``results``.
+def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]:
+    """Read what the figures of ``source`` show: a CSV as it stands, or a spec and its table in ``results``.
+
+    A spec has one figure, unless it has several views.
 
     Raises
     ------
@@ -33,20 +36,38 @@ def figure_table(source: str, profile: str, results: Path) -> FigureTable:
         No such spec, no table yet, or rows without the figure's metric; the message says what to do.
     """
     if source.endswith(".csv"):
-        return _from_csv(Path(source))
+        return [_from_csv(Path(source))]
     spec = load_spec(find_spec(source))
     shrunk = with_profile(spec, profile)
     path, every = read_table(spec, profile, results)
     rows = placed(spec, profile, every)
     wanted = list(points(shrunk))
-    panels = []
-    for panel in shrunk.panels:
-        here = [point for point in wanted if point.panel == panel.name]
-        scale = panel.metric or spec.figure.metric, panel.limits or spec.figure.limits
-        panels.append(_panel((panel.name, panel.title or panel.name), here, scale, rows))
-        _check_metric(panels[-1], path)
-    name = Path(table_name(spec.name, profile)).stem
-    return FigureTable(name, spec.title, spec.figure, _note(profile, rows.values()), panels)
+    stem = Path(table_name(spec.name, profile)).stem
+    views = {view.name: view for view in spec.figure.views}
+    tables = []
+    for (_, figure, chosen), view in zip(drawn(spec), views.values() or [None], strict=True):
+        panels = []
+        for panel in shrunk.panels:
+            if panel.name not in {one.name for one in chosen}:
+                continue
+            here = [point for point in wanted if point.panel == panel.name]
+            panels.append(_panel((panel.name, panel.title or panel.name), here, _scale(panel, figure, view), rows))
+            _check_metric(panels[-1], path)
+        shown = [row for panel in panels for row in panel.rows.values()]
+        name, title = (f"{stem}-{view.name}", view.title or spec.title) if view else (stem, spec.title)
+        tables.append(FigureTable(name, title, figure, _note(profile, shown), panels))
+    return tables
+
+
+def _scale(panel: Panel, figure: FigureSpec, view: View | None) -> tuple[str, tuple[float, float] | None]:
+    """Metric and limits of a panel: a view's own come first, then the panel's, then the figure's."""
+    metric = panel.metric or figure.metric
+    if view is not None and view.metric is not None:
+        metric = view.metric
+    given = view.limits if view is not None else None
+    own = panel.limits if metric == (panel.metric or metric) else None
+    shared = figure.limits if metric == figure.metric else None
+    return metric, given or own or shared or DEFAULT_LIMITS.get(metric)
 
 
 def _from_csv(path: Path) -> FigureTable:
@@ -125,7 +146,7 @@ def _check_metric(panel: PanelTable, path: Path) -> None:
 
 
 def _panel(
-    names: tuple[str, str], here: list[Point], scale: tuple[str, tuple[float, float]], rows: dict[Place, Row]
+    names: tuple[str, str], here: list[Point], scale: tuple[str, tuple[float, float] | None], rows: dict[Place, Row]
 ) -> PanelTable:
     def axis(values: Iterable[Any]) -> list[Any]:
         return sorted(set(values))

@@ -76,15 +76,27 @@ class PanelTable:
     s: list[int]
     seeds: list[int]
     metric: str
-    limits: tuple[float, float]
+    limits: tuple[float, float] | None
     rows: dict[Place, Row]
     n: Sequence[int | None] = (None,)
     d: Sequence[int | None] = (None,)
 
     @property
+    def span(self) -> tuple[float, float]:
+        """Limits of the metric: those given, or what the rows span."""
+        values = [value for row in self.rows.values() if (value := number(row, self.metric)) is not None]
+        low, high = self.limits or (min(values, default=0.0), max(values, default=1.0))
+        return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+    @property
     def sizes(self) -> list[tuple[int | None, int | None]]:
         """Every (n, d)."""
         return list(product(self.n, self.d))
+
+    @property
+    def total(self) -> int:
+        """Number of cells."""
+        return len(self.methods) * len(self.sizes) * len(self.m) * len(self.s) * len(self.seeds)
 
     def grid(self, method: str, partial: bool) -> Grid:
         """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
@@ -138,13 +150,3 @@ class FigureTable:
     def methods(self) -> list[str]:
         """Labels of the methods in the order of the panels."""
         return list(dict.fromkeys(method for panel in self.panels for method in panel.methods))
-
-    @property
-    def total(self) -> int:
-        """Number of cells."""
-        return sum(len(p.methods) * len(p.sizes) * len(p.m) * len(p.s) * len(p.seeds) for p in self.panels)
-
-    @property
-    def missing(self) -> int:
-        """Number of cells without a row."""
-        return self.total - sum(len(panel.rows) for panel in self.panels)

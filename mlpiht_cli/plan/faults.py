@@ -18,6 +18,7 @@ from mlpiht_cli.specs.faults import faults_of
 from mlpiht_cli.specs.load import Fault, Location
 from mlpiht_cli.specs.names import raw_entries
 from mlpiht_cli.specs.schema import Entry, Panel, Spec
+from mlpiht_cli.specs.views import drawn
 from mlpiht_cli.task import Axes, Task
 
 
@@ -40,11 +41,23 @@ def entry_faults(data: Any) -> list[Fault]:
 
 
 def kind_faults(spec: Spec | None) -> list[Fault]:
-    """Unknown kinds of figures."""
-    from mlpiht_cli.figures import KINDS  # matplotlib is slow to import
+    """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
+    from mlpiht_cli.figures import KINDS, MAPS  # matplotlib is slow to import
 
-    unknown = [] if spec is None else [kind for kind in spec.figure.kinds if kind not in KINDS]
-    return [Fault(("figure", "kind"), f"unknown kind '{kind}'{did_you_mean(kind, KINDS)}") for kind in unknown]
+    faults = []
+    for at, figure, panels in drawn(spec) if spec is not None else ():
+        sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
+        single = next((panel.name for panel in panels if len(panel.n or []) < 2), None)
+        for kind in figure.kinds:
+            if kind not in KINDS:
+                faults.append(Fault((*at, "kind"), f"unknown kind '{kind}'{did_you_mean(kind, KINDS)}"))
+            elif kind in MAPS and sized is not None:
+                faults.append(Fault((*at, "kind"), f"a {kind} is over m and s, but panel '{sized}' varies n or d"))
+            elif kind == "scaling" and single is not None:
+                faults.append(Fault((*at, "kind"), f"scaling needs panels that vary n; '{single}' does not"))
+            elif kind == "scaling" and figure.level is None:
+                faults.append(Fault((*at, "level"), "scaling needs the level of the metric that n* is the n of"))
+    return faults
 
 
 def varied_faults(spec: Spec | None) -> list[Fault]:

@@ -29,6 +29,7 @@ from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.grids import profile_faults, size_faults
 from mlpiht_cli.specs.load import Document, Fault, load
 from mlpiht_cli.specs.names import name_faults
+from mlpiht_cli.specs.views import view_faults
 
 SPEC_VERSION = 1
 PAPER = "paper"
@@ -93,7 +94,8 @@ class Claim(Strict):
     metric: Metric | None = Field(None, description="what it speaks of, if not the task's metric")
     where: str | None = Field(None, description="which cells, as in --only: 'panel=depth1,m>=10'")
     margin: Finite = Field(0.0, description="slack of a comparison, in units of the metric")
-    level: Finite | None = Field(None, description="value that a share counts from")
+    level: Finite | None = Field(None, description="value that a share counts from, or that a threshold is the n of")
+    falling: bool = Field(False, description="of thresholds: the metric falls with n, as errors do")
     clip: Limits | None = Field(None, description="values are cut to these limits, as a colour scale does")
     at_least: Finite | None = None
     at_most: Finite | None = None
@@ -202,7 +204,7 @@ def _checked(document: Document) -> tuple[Spec | None, Document, list[Fault]]:
     faults = size_faults(spec)
     if faults:  # all other checks look at pairs and products
         return None, document, faults
-    return spec, document, [*document.faults, *name_faults(spec), *profile_faults(spec)]
+    return spec, document, [*document.faults, *name_faults(spec), *view_faults(spec), *profile_faults(spec)]
 
 
 def load_spec(path: Path) -> Spec:

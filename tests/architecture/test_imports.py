@@ -33,8 +33,9 @@ LEAVES = {
     "specs": {"errors", "specs", "rows"},
     "rows": {"errors", "files", "memory", "rows"},
     "store": {"errors", "files", "memory", "rows", "store"},
-    "figures": {"errors", "files", "rows", "specs", "figures"},
-    "checks": {"errors", "files", "rows", "specs", "checks"},
+    "scaling": set(),
+    "figures": {"errors", "files", "rows", "scaling", "specs", "figures"},
+    "checks": {"errors", "files", "rows", "scaling", "specs", "checks"},
 }
 USERS = {
     "specs": {"cells", "plan", "stale", "clean", "figures", "checks", "pictures", "commands"},
@@ -53,6 +54,7 @@ USERS = {
         "clean",
         "commands",
     },
+    "scaling": {"figures", "checks"},
     "store": {"executors", "sweep", "stale", "clean", "commands"},
     "figures": {"plan", "pictures", "commands"},
     "checks": {"plan", "commands"},

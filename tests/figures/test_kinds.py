@@ -65,8 +65,8 @@ def test_the_difference_is_centred_at_zero(data: FigureTable) -> None:
 def test_a_curve_shows_the_median_and_the_range(data: FigureTable) -> None:
     axes = FIGURES["curve"](data, Look()).axes[0]
     lines = {str(line.get_label()): line for line in axes.lines}
-    assert lines["a panel, iht"].get_xydata().tolist() == [[3.0, 30.0], [4.0, 120.0]]
-    assert lines["a panel, imp"].get_xydata().tolist() == [[3.0, 6.0]]
+    assert lines["iht"].get_xydata().tolist() == [[3.0, 30.0], [4.0, 120.0]]
+    assert lines["imp"].get_xydata().tolist() == [[3.0, 6.0]]
     low, high = axes.collections[0].get_paths()[0].get_extents().intervaly
     assert (low, high) == (10.0, 170.0)
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from mlpiht_cli.cli import main
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.read import figure_table
+from mlpiht_cli.figures.read import figure_tables
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.rows import Row, to_csv
@@ -130,7 +130,7 @@ def read_reference(data: bytes, folder: Path) -> int:
 def read_drawn(data: bytes, folder: Path) -> None:
     """What `plot` makes of a table, up to the drawing itself, which is slow."""
     (folder / "f.csv").write_bytes(data)
-    expecting(lambda: figure_table(str(folder / "f.csv"), "paper", folder))
+    expecting(lambda: figure_tables(str(folder / "f.csv"), "paper", folder))
 
 
 def read_record(data: bytes, folder: Path) -> None:

@@ -1,0 +1,76 @@
+"""Lines over one axis of the grid: which there are, what they are called and how they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from matplotlib.axes import Axes
+
+from mlpiht_cli.figures.table import FigureTable, PanelTable
+from mlpiht_cli.rows import Row
+from mlpiht_cli.specs.figure import Axis
+
+# Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them apart in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black")
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+AXES: tuple[Axis, ...] = ("d", "n", "m", "s")
+NAMES: dict[Axis, str] = {
+    "s": "budget s (nonzero weights)",
+    "n": "samples n",
+    "d": "features d",
+    "m": "hidden width m",
+}
+
+
+def style(number: int) -> dict[str, str]:
+    """Colour, dashes and marker of a line by its number; all three come back together after 84."""
+    dash = DASHES[(number + number // len(COLOURS)) % len(DASHES)]
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": dash, "marker": MARKERS[number % len(MARKERS)]}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel: a method at fixed values of all axes but ``x``."""
+
+    panel: PanelTable
+    method: str
+    fixed: dict[Axis, int | None]
+    x: Axis
+
+    def at(self, value: int | None) -> list[Row]:
+        """Rows at one place of the line, one a seed, without those that are missing."""
+        place = {**self.fixed, self.x: value}
+        rows = self.panel.at(self.method, place["m"] or 0, place["s"] or 0, (place["n"], place["d"]))
+        return [row for row in rows if row is not None]
+
+    @property
+    def varied(self) -> list[Axis]:
+        """Axes other than x that the panel varies."""
+        return [axis for axis in self.fixed if len(getattr(self.panel, axis)) > 1]
+
+    def words(self, data: FigureTable, said: Axis | None = None) -> list[str]:
+        """What tells the line from the others of its panel: the method where there are several, and what varies.
+
+        The axis that is ``said`` elsewhere is left out.
+        """
+        varied = [f"{axis} = {self.fixed[axis]}" for axis in self.varied if axis != said]
+        return [*([self.method] if len(data.methods) > 1 else []), *varied]
+
+
+def lines(panel: PanelTable, x: Axis) -> Iterator[Line]:
+    """Lines of a panel over an axis."""
+    others = [axis for axis in AXES if axis != x]
+    for method, *values in product(panel.methods, *(getattr(panel, axis) for axis in others)):
+        yield Line(panel, method, dict(zip(others, values, strict=True)), x)
+
+
+def log_ticks(axes: Axes, values: Sequence[float], room: int = 10) -> None:
+    """Logarithmic x axis with ticks at values of the grid, thinned out until they have room."""
+    axes.set_xscale("log")
+    ticks = sorted(set(values), reverse=True)
+    ticks = ticks[:: -(-len(ticks) // room)]
+    axes.set_xticks(ticks, labels=[f"{tick:g}" if tick < 1e5 else f"{tick:.0f}" for tick in ticks], fontsize=8)
+    axes.minorticks_off()

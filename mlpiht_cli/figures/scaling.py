@@ -1,0 +1,130 @@
+"""Samples that a method needs (n*) against the dimension, in log-log, with fitted and reference slopes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures.lines import DASHES, Line, lines, log_ticks, style
+from mlpiht_cli.figures.table import FigureTable, Look, number, unit
+from mlpiht_cli.scaling import Curve, Scaling
+
+SHIFT = 1.012
+"""Factor in d by which lines are set apart, so that bars do not hide each other."""
+OPEN = {"markersize": 8, "fillstyle": "none", "linestyle": "none"}
+
+
+def scaling(data: FigureTable, look: Look) -> Figure:
+    """One line for each method and whatever else varies; bars are bootstrap intervals over the seeds.
+
+    Panels of one title are one line, at the d of each. An open triangle says that n* is beyond the grid of n: above
+    the largest one (up) or not above the least one (down). Such points have no part in the slope.
+
+    Raises
+    ------
+    InputError
+        The figure has no level, or a panel does not vary n.
+    """
+    if data.spec.level is None:
+        raise InputError("figure.level is missing: scaling needs the level of the metric that n* is the n of")
+    figure = Figure(figsize=(6.8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    found = {label: Scaling(tuple(curves), data.spec.level, not data.spec.falling) for label, curves in _curves(data)}
+    for i, (label, one) in enumerate(found.items()):
+        _draw(axes, one, label, style(i), SHIFT ** (i - (len(found) - 1) / 2))
+    dims = sorted({curve.d for one in found.values() for curve in one.curves})
+    if not dims:
+        raise InputError(f"{data.name}: scaling has no results yet")
+    axes.set_yscale("log")
+    axes.autoscale(enable=False)
+    _censored(axes, [*found.values()])
+    _references(axes, data, dims)
+    log_ticks(axes, dims)
+    axes.set_xlim(dims[0] / 1.15, dims[-1] * 1.15)
+    axes.set_xlabel("features d")
+    sign = "≤" if data.spec.falling else "≥"
+    axes.set_ylabel(f"samples n* with {unit(data.panels[0].metric)} {sign} {data.spec.level:g}")
+    axes.grid(color="0.9", linewidth=0.6, which="major")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    if not look.paper:
+        note = data.note.replace("mean over", "bootstrap over")
+        axes.set_title(f"{data.title}\n{note}", fontsize=10, parse_math=False)
+    return figure
+
+
+def _curves(data: FigureTable) -> Iterator[tuple[str, list[Curve]]]:
+    """Curves over n by the label of their line, d ascending."""
+    found: dict[str, list[Curve]] = {}
+    titles = {panel.title for panel in data.panels}
+    for panel in data.panels:
+        if len(panel.n) < 2:
+            raise InputError(f"panel '{panel.name}' does not vary n, which scaling is about; draw a curve")
+        for line in lines(panel, "n"):
+            curve = _curve(line)
+            words = line.words(data, said="d")
+            label = ", ".join([*([panel.title] if len(titles) > 1 else []), *words]) or panel.title
+            if curve is not None:
+                found.setdefault(label, []).append(curve)
+    for label, curves in found.items():
+        yield label, sorted(curves, key=lambda curve: curve.d)
+
+
+def _curve(line: Line) -> Curve | None:
+    """Scores of a line over n where all seeds have a row; a run that went wrong has the score nan."""
+    rows = {n: there for n in line.panel.n if n is not None and len(there := line.at(n)) == len(line.panel.seeds)}
+    dims = {row.d for there in rows.values() for row in there if row.d is not None}
+    if not dims:
+        return None
+    scores = [[_or_nan(number(row, line.panel.metric)) for row in there] for there in rows.values()]
+    return Curve(float(dims.pop()), tuple(map(float, rows)), np.array(scores))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _draw(axes: Axes, one: Scaling, label: str, look: dict[str, str], shift: float) -> None:
+    """Points with bars, censored ones as open triangles, and the fitted line; ``shift`` sets lines apart."""
+    colour = look["color"]
+    inside = {curve.d: curve for curve in one.curves if not one.censored(curve)}
+    xs, ys = np.array([*inside]), np.array([one.threshold(curve) for curve in inside.values()])
+    for d, curve in inside.items():
+        low, high = one.threshold_interval(curve) or (math.nan, math.nan)
+        axes.plot([d * shift] * 2, [low, min(high, curve.n[-1])], color=colour, linewidth=1)
+    exponent, interval = one.slope(), one.slope_interval()
+    if exponent is not None:
+        label += f": slope {exponent:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+        label += f", {len(inside)} of {len(one.curves)} d" if len(inside) < len(one.curves) else ""
+        ends = np.array([xs.min(), xs.max()])
+        factor = np.exp(np.mean(np.log(ys) - exponent * np.log(xs)))
+        axes.plot(ends * shift, factor * ends**exponent, color=colour, linestyle=look["linestyle"])
+    axes.plot(xs * shift, ys, color=colour, marker=look["marker"], markersize=5, linestyle="none")
+    axes.plot([], [], markersize=5, label=label, **look)  # type: ignore[arg-type]
+    for curve in one.curves:
+        if curve.d not in inside:
+            above = math.isinf(one.threshold(curve))
+            n, marker = (curve.n[-1], "^") if above else (curve.n[0], "v")
+            axes.plot([curve.d * shift], [n], color=colour, marker=marker, **OPEN)  # type: ignore[arg-type]
+
+
+def _censored(axes: Axes, found: list[Scaling]) -> None:
+    """Say in the legend what the open triangles are that occur."""
+    beyond = {math.isinf(one.threshold(curve)) for one in found for curve in one.curves if one.censored(curve)}
+    for above, marker, words in ((True, "^", "above the largest n"), (False, "v", "not above the least n")):
+        if above in beyond:
+            axes.plot([], [], color="0.4", marker=marker, label=words, **OPEN)  # type: ignore[arg-type]
+
+
+def _references(axes: Axes, data: FigureTable, dims: list[float]) -> None:
+    """Thin grey lines of the reference exponents through the middle of the figure, each with its label at its end."""
+    low, high = axes.get_ylim()
+    centre, xs = math.sqrt(low * high), np.array([dims[0], dims[-1]])
+    for i, (label, exponent) in enumerate(data.spec.slopes.items()):
+        ys = centre * (xs / math.sqrt(dims[0] * dims[-1])) ** exponent
+        words, dash = f"{label} (slope {exponent:g})", DASHES[i % len(DASHES)]
+        axes.plot(xs, ys, color="0.6", linewidth=0.8, linestyle=dash, zorder=0, label=words)

@@ -1,0 +1,126 @@
+"""How many samples a method needs, how that grows with the dimension, and how sure both are.
+
+The intervals are bootstrap intervals over the seeds (percentiles): seeds are drawn with replacement, the same ones for
+every curve, and all is computed anew. The draws come from a generator with a constant seed of its own, not from the
+named streams: they make no results, and the same table gives the same interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 1000
+CONFIDENCE = 0.95
+SEED = 0
+
+
+def threshold(xs: Sequence[float], scores: NDArray[np.float64], level: float, rising: bool = True) -> float | None:
+    """Least x from which on the median over the seeds stays at or beyond a level.
+
+    Parameters
+    ----------
+    xs
+        Positive, ascending.
+    scores
+        ``[len(xs), seeds]``; nan is as far from the level as can be.
+    rising
+        Whether beyond means above.
+
+    Returns
+    -------
+    Between two grid points interpolated in log x; ``xs[0]`` where the level is never missed, so that the least x may
+    be below; None where the last median misses it.
+    """
+    sign = 1.0 if rising else -1.0
+    reached = np.median(np.where(np.isnan(scores), -np.inf, sign * scores), axis=1) - sign * level
+    below = np.flatnonzero(reached < 0)
+    if not below.size:
+        return float(xs[0])
+    last = int(below[-1])
+    if last == len(xs) - 1:
+        return None
+    low, high = reached[last], reached[last + 1]
+    share = -low / (high - low) if math.isfinite(low) and math.isfinite(high) else 1.0
+    return float(xs[last] * (xs[last + 1] / xs[last]) ** share)
+
+
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float | None:
+    """Least-squares slope of log y against log x; None with fewer than two different x."""
+    if len(set(xs)) < 2:
+        return None
+    x, y = np.log(np.asarray(xs, dtype=float)), np.log(np.asarray(ys, dtype=float))
+    x -= x.mean()
+    return float(x @ y / (x @ x))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of a method at one dimension ``d`` over the sample sizes ``n`` (ascending): ``[len(n), seeds]``."""
+
+    d: float
+    n: tuple[float, ...]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Curves of a method, and the level that tells from which n on it succeeds; metrics fall unless ``rising``."""
+
+    curves: tuple[Curve, ...]
+    level: float
+    rising: bool = True
+
+    def threshold(self, curve: Curve) -> float:
+        """Samples that a curve needs (n*): inf if they are more than its largest n."""
+        found = threshold(curve.n, curve.scores, self.level, self.rising)
+        return math.inf if found is None else found
+
+    def censored(self, curve: Curve) -> bool:
+        """Whether n* lies outside of the curve's grid."""
+        found = self.threshold(curve)
+        return math.isinf(found) or found == curve.n[0]
+
+    def slope(self) -> float | None:
+        """Slope of log n* against log d over the curves with n* inside of their grids; None with fewer than two."""
+        kept = [curve for curve in self.curves if not self.censored(curve)]
+        return slope([curve.d for curve in kept], [self.threshold(curve) for curve in kept])
+
+    def threshold_interval(self, curve: Curve) -> tuple[float, float] | None:
+        """Bootstrap interval of a threshold; its upper end may be inf."""
+        return self._interval([curve], lambda drawn: drawn.threshold(drawn.curves[0]))
+
+    def slope_interval(self) -> tuple[float, float] | None:
+        """Bootstrap interval of the slope, over the curves that the slope is fitted to."""
+        return self._interval([curve for curve in self.curves if not self.censored(curve)], Scaling._plain_slope)
+
+    def _plain_slope(self) -> float | None:
+        """Slope of a draw, its n* at the ends of the grids included: a draw is no reason to leave a curve out."""
+        tops = [(curve.d, min(self.threshold(curve), curve.n[-1])) for curve in self.curves]
+        return slope(*zip(*tops, strict=True)) if tops else None
+
+    def _interval(
+        self, curves: Sequence[Curve], statistic: Callable[[Scaling], float | None]
+    ) -> tuple[float, float] | None:
+        seeds = max((curve.scores.shape[1] for curve in curves), default=0)
+        if seeds < 2:
+            return None
+        drawn = np.random.default_rng(SEED).random((DRAWS, seeds))
+        found = [statistic(replace(self, curves=tuple(_resampled(curve, row) for curve in curves))) for row in drawn]
+        values = np.sort([value for value in found if value is not None])
+        if not values.size:
+            return None
+        # Of the draws themselves, not between them: some may be infinite.
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
+        return float(low), float(high)
+
+
+def _resampled(curve: Curve, uniform: NDArray[np.float64]) -> Curve:
+    """The curve with seeds drawn with replacement by numbers in [0, 1), so that curves of equal seeds draw the same."""
+    seeds = curve.scores.shape[1]
+    return replace(curve, scores=curve.scores[:, (uniform[:seeds] * seeds).astype(int)])

@@ -1,0 +1,47 @@
+"""What is wrong with the figures of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mlpiht_cli.errors import did_you_mean
+from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.load import Fault, Location
+
+if TYPE_CHECKING:
+    from mlpiht_cli.specs.schema import Panel, Spec
+
+
+def drawn(spec: Spec) -> Iterator[tuple[Location, FigureSpec, list[Panel]]]:
+    """Each figure of a spec: where it stands, what it is drawn by, and its panels."""
+    figure = spec.figure
+    if not figure.views:
+        yield ("figure",), figure, spec.panels
+    for i, view in enumerate(figure.views):
+        panels = spec.panels if view.panels is None else [panel for panel in spec.panels if panel.name in view.panels]
+        yield ("figure", "views", i), figure.of(view), panels
+
+
+def view_faults(spec: Spec) -> list[Fault]:
+    """Views of one name or of panels that are not there, and curves over what a panel does not vary."""
+    names = [view.name for view in spec.figure.views]
+    known = [panel.name for panel in spec.panels]
+    faults = [
+        Fault(("figure", "views", i, "name"), f"two views have the same name, '{name}'")
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]
+    faults += [
+        Fault(("figure", "views", i, "panels", j), f"unknown panel '{panel}'{did_you_mean(panel, known)}")
+        for i, view in enumerate(spec.figure.views)
+        for j, panel in enumerate(view.panels or [])
+        if panel not in known
+    ]
+    for at, figure, panels in drawn(spec):
+        faults += [
+            Fault((*at, "x"), f"panel '{panel.name}' does not vary {figure.x}")
+            for panel in panels
+            if "curve" in figure.kinds and getattr(panel, figure.x) is None
+        ]
+    return faults
