@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mlpiht_cli.commands import _common as common
+from mlpiht_cli.memory import collector_paused
 
 
 @click.command("status")
@@ -18,10 +19,10 @@ from mlpiht_cli.commands import _common as common
 @common.out_option
 @click.option("--why", is_flag=True, help="Say which setting or version makes the rows at hand stale.")
 @common.json_option
+@collector_paused()
 def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool, as_json: bool) -> None:
     """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
     from mlpiht_cli import plan
-    from mlpiht_cli.memory import collector_paused
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.stale import stale_rows
     from mlpiht_cli.store import Store
@@ -29,8 +30,7 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
 
     loaded, _ = plan.validate(find_spec(spec), sets)
     store = Store(out)
-    with collector_paused():
-        ledger = survey(plan.cells(loaded, profile, sets), store)
+    ledger = survey(plan.cells(loaded, profile, sets), store)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     troubles: dict[tuple[str, str, str, str, str], list[Path]] = {}  # and the logs that there may be
     for cell in ledger.cells:
