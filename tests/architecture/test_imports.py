@@ -25,7 +25,7 @@ LEVELS = [
     {"executors"},
     {"sweep", "pictures", "stale", "clean"},
     {"commands"},
-    {"cli"},
+    {"cli", "lazy"},
     {"__main__"},
 ]
 # Torch-free leaves beside the chain: what they may import, and who may import them.
