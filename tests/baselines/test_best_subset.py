@@ -102,6 +102,26 @@ def test_no_value_ever_rises_and_steps_end_where_classes_separate() -> None:
     assert best(problem, 2, newton_steps=3).iterations == 4
 
 
+def test_steps_that_overshoot_are_halved() -> None:
+    """Classes apart and a ridge so small that the ninth full Newton step would rise from .001 to .335."""
+    x = torch.tensor([[-0.7, -0.3], [0.5, 0.0], [2.2, -0.5], [0.5, -2.0], [6.9, -1.7]], dtype=torch.float64)
+    loss = Softmax(x, torch.eye(2)[[1, 0, 0, 1, 0]], 1e-6)
+    path = list(newton(loss, np.array([[0, 1]]), 1e-9))
+    assert all(b.value[0] <= a.value[0] for a, b in pairwise(path))
+    assert float(path[-1].slope[0]) <= 1e-9
+
+
+def test_every_chunk_of_supports_counts(iris: Problem) -> None:
+    """3003 supports of 5 come in two chunks, and the best one is in the first."""
+    every = np.array(list(combinations(range(15), 5)))
+    *_, solved = newton(Softmax(iris.x, iris.y, 0.01), every, 1e-9)
+    first = int(solved.value.argmin())
+    assert first < 2048
+    fit = best(iris, 5, ridge=0.01)
+    assert fit.model.layers[0].index.tolist() == every[first].tolist()
+    assert fit.facts["supports"] == 3003
+
+
 def test_the_callback_sees_every_step(iris: Problem) -> None:
     seen: list[tuple[int, float]] = []
     fit = BestSubset().fit(iris, Shape(1), 2, Streams(0), lambda step, value: seen.append((step, value)))
