@@ -8,7 +8,7 @@ from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.method import Method
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
-from mlpiht_cli.solvers.iht_smooth import IHTSmooth
+from mlpiht_cli.solvers.iht_smooth import GradientDescent, IHTSmooth
 from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.task import Task
 from mlpiht_cli.tasks.cifar10 import CIFAR10Binary
@@ -34,6 +34,7 @@ TASKS: dict[str, type[Task]] = {
 METHODS: dict[str, type[Method]] = {
     "best_subset": BestSubset,
     "dense": Dense,
+    "gradient_descent": GradientDescent,
     "iht": IHT,
     "iht_linear": IHTLinear,
     "iht_smooth": IHTSmooth,

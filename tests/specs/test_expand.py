@@ -65,6 +65,29 @@ def test_profiles_shrink_grids_and_settings(tmp_path: Path, tiny_spec: str) -> N
         with_profile(spec, "laptop")
 
 
+def test_a_method_may_be_run_with_some_seeds_alone(tmp_path: Path, tiny_spec: str) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny_spec.replace("name: imp, ", "name: imp, seeds: [1], "))
+    spec, _ = plan.validate(path)
+    seeds = {method: {p.seed for p in points(spec) if p.method == method} for method in ("iht", "imp")}
+    assert seeds == {"iht": {0, 1}, "imp": {1}}
+    assert len(plan.cells(spec, "paper")) == 8 + 4
+    assert "seeds" not in plan.cells(spec, "paper")[-1].params["method"]
+
+
+def test_seeds_of_a_method_that_are_not_run_are_refused(tmp_path: Path, tiny_spec: str) -> None:
+    path = tmp_path / "tiny.yaml"
+    text = tiny_spec.replace("name: imp, ", "name: imp, seeds: [1, 7], ").replace(
+        "smoke: {m: [2]", "smoke: {seeds: [0], m: [2]"
+    )
+    path.write_text(text.replace("name: planted, ", "name: planted, seeds: [1], "))
+    with pytest.raises(InputError) as error:
+        plan.validate(path)
+    assert "tiny.yaml:8:17: methods[1].seeds: 7 is not among the seeds of panel 'a'" in str(error.value)
+    assert "profiles.smoke.seeds: leaves 'imp' of panel 'a' without any seed" in str(error.value)
+    assert "task.seeds: a task has no seeds" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [
