@@ -22,6 +22,7 @@ class View(Strict):
     limits: Limits | None = None
     scale: Literal["linear", "log"] | None = None
     x: Axis | None = None
+    setting: Name | None = None
     level: Finite | None = None
     falling: bool | None = None
     slopes: dict[str, Finite] | None = None
@@ -38,8 +39,11 @@ class FigureSpec(Strict):
     limits: Limits | None = Field(None, description="of the metric; by default its own, or what the rows span")
     scale: Literal["linear", "log"] = Field("linear", description="of the metric's axis in curves")
     x: Axis = Field("s", description="axis that curves run over")
-    level: Finite | None = Field(None, description="of scaling: n* is the n from which the metric stays beyond it")
-    falling: bool = Field(False, description="of scaling: the metric falls with n, as errors do")
+    setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
+    level: Finite | None = Field(
+        None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
+    )
+    falling: bool = Field(False, description="the metric falls as things get better, as errors do")
     slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
 
