@@ -67,6 +67,6 @@ class Picture(Strict):
     panel: str
     m: Width
     s: list[Budget] = Field(min_length=1)
-    seed: Seed = 0
+    seed: Seed | Literal["best"] = Field(0, description="best: of each method and budget that of least training loss")
 
     _unique = field_validator("s")(distinct)

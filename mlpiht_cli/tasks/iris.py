@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,16 @@ FEATURES = ("sepal length", "sepal width", "petal length", "petal width", "bias"
 SPECIES = ("setosa", "versicolor", "virginica")
 LEFT_OUT = (6.4, 3.2, 4.5, 1.5)
 """The versicolor that P2 removes (protocol, section 5)."""
+ROWS = 149
 TEST_SHARE = 0.2
+
+
+def read_flowers() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Features ``[149, 4]`` in cm and species ``[149]``, an index into :data:`SPECIES`."""
+    table = np.genfromtxt(FLOWERS, delimiter=",", dtype=str, encoding="utf-8")
+    lengths, species = table[:, :4].astype(np.float64), np.array([SPECIES.index(name) for name in table[:, 4]])
+    kept = (lengths != LEFT_OUT).any(axis=1)
+    return lengths[kept], species[kept]
 
 
 class Iris(Task):
@@ -32,25 +41,18 @@ class Iris(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset()
+    pictured: ClassVar[Literal["image", "weights", "layer"] | None] = "layer"
+    weight_names: ClassVar[tuple[Sequence[str], Sequence[str]]] = (SPECIES, FEATURES)
 
     split: int = Field(0, ge=0, lt=2**32, description="which random 80/20 split of the flowers")
 
-    @cached_property
-    def _flowers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Features ``[149, 4]`` in cm and species ``[149]``, an index into :data:`SPECIES`."""
-        table = np.genfromtxt(FLOWERS, delimiter=",", dtype=str, encoding="utf-8")
-        lengths, species = table[:, :4].astype(np.float64), np.array([SPECIES.index(name) for name in table[:, 4]])
-        kept = (lengths != LEFT_OUT).any(axis=1)
-        return lengths[kept], species[kept]
-
     def dims(self) -> Dims:
         """Size of the training data."""
-        rows = len(self._flowers[0])
-        return Dims(rows - round(TEST_SHARE * rows), len(FEATURES), len(SPECIES))
+        return Dims(ROWS - round(TEST_SHARE * ROWS), len(FEATURES), len(SPECIES))
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Split and standardise; ``streams`` (the cell's seed) is not used. See :meth:`Task.build`."""
-        lengths, species = self._flowers
+        lengths, species = read_flowers()
         order = Streams(self.split).split().permutation(len(lengths))
         train, test = np.sort(order[: self.dims().n]), np.sort(order[self.dims().n :])
         scaled = (lengths - lengths[train].mean(axis=0)) / lengths[train].std(axis=0)

@@ -17,6 +17,8 @@ from mlpiht_cli.specs.schema import load_spec
 FIGURES = [978, 978, 690, 756, 864]
 PAPER_CELLS = {f"figure{i}": FIGURES[(i - 1) % 5] for i in range(1, 11)}
 PAPER_CELLS |= {"table1": 9 * 10, "table2": 9 * 10, "gaussian": 3 * 8 * 5, "smoke": 4 * 5 * 2 * 2}
+# 10 splits, 11 budgets: 40 starts, dense, exhaustive; two panels of estimates; 9 lengths of run.
+PAPER_CELLS |= {"iris": 10 * 11 * (40 + 1 + 1) + 2 * 3 * (5 * 2 * 10 + 2) + 9 * 3 * 10}
 PAPER_CELLS |= {"imp_protocol": 3 * 6 * 2 * 4 * 3, "vector_steps": (2 * 4 * 5 + 3 * 2) * 4 * 3}
 
 

@@ -66,3 +66,11 @@ def test_the_split_decides_and_the_seed_does_not() -> None:
     assert not torch.equal(one.x, Iris(split=1).build(Axes(1, 5), Streams(2)).x)
     with pytest.raises(ValueError, match="greater than or equal to 0"):
         Iris(split=-1)
+
+
+def test_equal_tasks_are_equal_whatever_they_were_used_for() -> None:
+    both = [Iris(split=1), Iris(split=1)]
+    for one in both:
+        one.build(Axes(1, 5), Streams(0))
+    assert both[0].identity == both[1].identity
+    assert len({*both, Iris(split=2)}) == 2
