@@ -47,6 +47,62 @@ profiles:
   smoke: {seeds: [0, 1]}
 """
 
+VARIED = """\
+spec_version: 1
+name: varied
+title: Varied
+source: test
+seeds: [0, 1]
+methods:
+  - {name: iht_linear, steps: 3}
+panels:
+  - name: a
+    task: {name: gaussian_sparse}
+    m: [1]
+    s: [2, 3]
+    n: [10, 20, 40]
+    d: [8, 16]
+  - name: b
+    task: {name: gaussian_sparse, n: 20, d: 16}
+    m: [1]
+    s: [2]
+figure:
+  label: Varied
+  metric: relative_error
+  limits: [0, 1]
+  level: 0.5
+  falling: true
+  views:
+    - {name: curves, kind: curve, x: n, panels: [a], title: Over n}
+    - {name: losses, kind: curve, x: d, panels: [a], metric: final_loss, scale: log}
+    - {name: laws, kind: scaling, panels: [a], slopes: {linear: 1, none: 0}}
+    - {name: words, kind: table}
+    - {name: map, kind: heatmap, panels: [b]}
+claims:
+  - {name: c, says: so, measure: mean, method: iht_linear, where: "panel=a,n>=20,d=16", at_most: 1}
+  - name: t
+    says: few samples are enough
+    measure: threshold_n
+    method: iht_linear
+    level: 0.5
+    falling: true
+    where: panel=a,d=16,s=2
+    at_most: 1000
+    profiles: [paper]
+  - name: slope
+    says: linear
+    measure: slope_in_d
+    method: iht_linear
+    level: 0.5
+    falling: true
+    where: panel=a,s=2
+    at_most: 2
+    profiles: [paper]
+profiles:
+  smoke: {n: [20], d: [16]}
+"""
+"""A spec over n and d, with several figures."""
+
 
 def spec_with(**claim: Any) -> Spec:
     base = {"name": "c", "says": "so", "measure": "mean", "method": "iht"}

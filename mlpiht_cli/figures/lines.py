@@ -27,7 +27,7 @@ NAMES: dict[Axis, str] = {
 
 def style(number: int) -> dict[str, str]:
     """Colour, dashes and marker of a line by its number; all three come back together after 84."""
-    dash = DASHES[(number + number // len(COLOURS)) % len(DASHES)]
+    dash = DASHES[number % len(DASHES)]
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": dash, "marker": MARKERS[number % len(MARKERS)]}
 
 

@@ -62,7 +62,7 @@ def _curves(data: FigureTable) -> Iterator[tuple[str, list[Curve]]]:
     found: dict[str, list[Curve]] = {}
     titles = {panel.title for panel in data.panels}
     for panel in data.panels:
-        if len(panel.n) < 2:
+        if None in panel.n:
             raise InputError(f"panel '{panel.name}' does not vary n, which scaling is about; draw a curve")
         for line in lines(panel, "n"):
             curve = _curve(line)

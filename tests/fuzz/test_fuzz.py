@@ -30,6 +30,7 @@ from mlpiht_cli.specs.load import parse
 from mlpiht_cli.store import Store
 from mlpiht_cli.tasks._readers import read_cifar10, read_idx, read_image
 from mlpiht_cli.tasks.datasets import payload
+from tests.hand import VARIED
 
 _spec = importlib.util.spec_from_file_location("mutate", Path(__file__).with_name("mutate.py"))
 assert _spec is not None
@@ -76,7 +77,7 @@ def table(rows: int = 12) -> str:
 def row(**changes: object) -> Row:
     base = {"task": "planted", "method": "iht", "depth": 1, "m": 1, "s": 1, "seed": 0, "status": "ok", "value": 1.5}
     base |= {"spec": "tiny", "panel": "a", "params": {"method": {"steps": 3}, "task": {"n": 9}}, "wall_s": 0.1}
-    base |= {"n": 9, "d": 2, "k": 1, "metric": "psnr", "psnr": 1.5}
+    base |= {"n": 9, "d": 2, "k": 1, "metric": "psnr", "psnr": 1.5, "measures": {"sure": True, "step": 0.5}}
     return Row.model_validate({"cell": "aa11", **base, **changes})
 
 
@@ -208,6 +209,7 @@ def good(tmp_path: Path, tiny_spec: str) -> dict[str, tuple[bytes, Reader]]:
     )
     return {
         "spec": (tiny_spec.encode(), read_spec),
+        "varied spec": (VARIED.encode(), read_spec),
         "idx": (struct.pack(">4B3I", 0, 0, 8, 3, 4, 5, 6) + bytes(120), read_pixels),
         "cifar10": (b"".join(bytes([label]) + bytes(3072) for label in range(3)), read_pictures),
         "data csv": (table().encode(), read_data_csv),
@@ -224,8 +226,8 @@ def good(tmp_path: Path, tiny_spec: str) -> dict[str, tuple[bytes, Reader]]:
 
 
 KINDS = (
-    *("spec", "idx", "cifar10", "data csv", "data npz", "model", "results csv", "reference csv", "plotted csv"),
-    *("record", "png", "gzip", "tar"),
+    *("spec", "varied spec", "idx", "cifar10", "data csv", "data npz", "model", "results csv", "reference csv"),
+    *("plotted csv", "record", "png", "gzip", "tar"),
 )
 
 
@@ -278,18 +280,21 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = ("seeds", "methods", "panels", "figure", "claims", "pictures", "profiles", "cells_of", "name", "spec_version")
+
+
+def places(document: Any) -> list[tuple[Any, Any]]:
+    """Every container of a document with each of its keys or positions."""
+    keys = document if isinstance(document, dict) else range(len(document)) if isinstance(document, list) else ()
+    return [place for key in keys for place in ((document, key), *places(document[key]))]
 
 
 @SETTINGS
-@given(st.sampled_from(FIELDS), VALUES, st.booleans())
-def test_any_value_in_a_field(tiny_spec: str, tmp_path: Path, field: str, value: object, inner: bool) -> None:
+@given(st.booleans(), st.integers(0, 999), VALUES)
+def test_any_value_anywhere(tiny_spec: str, tmp_path: Path, varied: bool, place: int, value: object) -> None:
     import yaml
 
-    document = yaml.safe_load(tiny_spec)
-    if inner and isinstance(document.get(field), list) and isinstance(document[field][0], dict):
-        key = sorted(document[field][0])[0]
-        document[field][0][key] = value
-    else:
-        document[field] = value
+    document = yaml.safe_load(VARIED if varied else tiny_spec)
+    every = places(document)
+    container, key = every[place % len(every)]
+    container[key] = value
     read_spec(yaml.safe_dump(document, allow_unicode=True).encode(errors="replace"), tmp_path)

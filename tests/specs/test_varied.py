@@ -16,35 +16,11 @@ from mlpiht_cli.rows import read_csv
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.schema import load_spec
 from mlpiht_cli.specs.tables import Place, placed
+from mlpiht_cli.store import Store
 from mlpiht_cli.tasks.gaussian import GaussianSparse
+from tests.hand import VARIED as SPEC
 
 Run = Callable[..., Any]
-
-SPEC = """\
-spec_version: 1
-name: varied
-title: Varied
-source: test
-seeds: [0, 1]
-methods:
-  - {name: iht_linear, steps: 3}
-panels:
-  - name: a
-    task: {name: gaussian_sparse}
-    m: [1]
-    s: [2, 3]
-    n: [10, 20, 40]
-    d: [8, 16]
-  - name: b
-    task: {name: gaussian_sparse, n: 20, d: 16}
-    m: [1]
-    s: [2]
-figure: {label: Varied, kind: curve, metric: relative_error, limits: [0, 1]}
-claims:
-  - {name: c, says: so, measure: mean, method: iht_linear, where: "panel=a,n>=20,d=16", at_most: 1}
-profiles:
-  smoke: {n: [20], d: [16]}
-"""
 
 
 @pytest.fixture
@@ -103,6 +79,47 @@ FAULTS = {
     "no integer": ("[10, 20, 40]", "[10, 1.5]", ":13:13: panels[0].n[1]: input should be a valid integer"),
     "budget above the smaller d": ("s: [2, 3]", "s: [2, 12]", "panels[0].s: s=12 is above the 8 weights"),
     "too many": ("[10, 20, 40]", str(list(range(1, 30000))), "panels: 239994 cells are more than 200000"),
+    "a map of many sizes": (
+        "kind: curve, x: n,",
+        "kind: heatmap,",
+        ":26:22: figure.views[0].kind: a heatmap is over m",
+    ),
+    "a curve over what is fixed": (
+        "panels: [a], title",
+        "panels: [b], title",
+        "figure.views[0].x: panel 'b' does not vary n",
+    ),
+    "a law of one size": (
+        "scaling, panels: [a]",
+        "scaling, panels: [b]",
+        "views[2].kind: scaling needs panels that vary n",
+    ),
+    "a law without a level": ("  level: 0.5\n  falling", "  falling", "views[2].level: scaling needs the level"),
+    "an unknown kind": (
+        "kind: scaling",
+        "kind: scalling",
+        "views[2].kind: unknown kind 'scalling', did you mean 'scaling'",
+    ),
+    "an unknown panel": ("panels: [a], title", "panels: [c], title", "figure.views[0].panels[0]: unknown panel 'c'"),
+    "a view twice": ("name: losses", "name: curves", "figure.views[1].name: two views have the same name, 'curves'"),
+    "an unknown field": ("kind: table", "kid: table", "figure.views[3].kid: unknown field, did you mean 'kind'?"),
+    "a threshold of two": ("a,d=16,s=2", "a,s=2", "claims[1].where: threshold_n is of one panel, m, s and d, not of 2"),
+    "a threshold without level": (
+        "level: 0.5\n    falling: true\n    where: panel=a,d",
+        "where: panel=a,d",
+        "claims[1].level",
+    ),
+    "a threshold without n": ("panel=a,d=16,s=2", "panel=b", "claims[1].where: threshold_n needs panels that vary n"),
+    "a slope over one d": (
+        "panel=a,s=2\n    at_most: 2",
+        "d=8,s=2\n    at_most: 2",
+        "claims[2].where: slope_in_d needs two d",
+    ),
+    "a picture of many": (
+        "profiles:\n  smoke",
+        "pictures: [{name: p, panel: a, m: 1, s: [2]}]\nprofiles:\n  smoke",
+        "pictures[0].panel: panel 'a' varies n or d",
+    ),
     "claim on nothing": ("n>=20,d=16", "n>=50", "claims[0].where: no cell of varied fits"),
 }
 
@@ -151,14 +168,14 @@ def test_a_sweep_over_sizes_resumes_and_is_placed(mlpiht: Run) -> None:
         assert (place.n, place.d) == ((row.n, row.d) if place.panel == "a" else (None, None))
     assert set(table) == {Place(p.panel, p.label, p.m, p.s, p.seed, p.n, p.d) for p in points(spec)}
     chosen = [row.value for row in rows if row.panel == "a" and (row.n or 0) >= 20 and row.d == 16]
-    (judged,) = check_claims(spec, "paper", rows)
+    judged = check_claims(spec, "paper", rows)[0]
     assert judged.measured == pytest.approx(sum(v or 0 for v in chosen) / len(chosen))
     assert judged.cells == judged.cells_used == 4
 
 
 def test_rows_that_were_not_scored_are_placed_too(mlpiht: Run) -> None:
     """Cells skipped in a panel that varies nothing are cells of one that varies n and d, too."""
-    text = SPEC.replace("gaussian_sparse", "planted").replace("m: [1]", "m: [1]\n    depth: 2")
+    text = SPEC[: SPEC.index("claims:")].replace("gaussian_sparse", "planted").replace("m: [1]", "m: [1]\n    depth: 2")
     text = text.replace("s: [2", "s: [4").replace("s: [4, 3]", "s: [4, 5]").replace("iht_linear", "iht")
     Path("varied.yaml").write_text(text)
     mlpiht("sweep", "varied", "--only", "panel=b")
@@ -167,6 +184,8 @@ def test_rows_that_were_not_scored_are_placed_too(mlpiht: Run) -> None:
     mlpiht("sweep", "varied")
     rows = read_csv(Path("results/varied.csv"))
     assert {row.status for row in rows} == {"skipped"}
+    records = [row for _, row in Store(Path("results")).every() if row is not None]
+    assert {(row.n is None, row.d is None) for row in records if row.panel == "a"} == {(False, False)}
     assert len(placed(load_spec(Path("varied.yaml")), "paper", rows)) == 26
 
 
