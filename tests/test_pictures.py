@@ -97,6 +97,7 @@ def test_a_network_with_hidden_neurons_is_no_layer(mlpiht: Run, tiny_spec: str, 
 PICTURE_FAULTS = {
     ("{name: planted, d: 6}", "s: [5, 2]"): "pictures[0]: the task's data depend on s: give one budget",
     ("{name: planted, d: 6}", "s: [5, 5]"): "pictures[0].s: holds a value twice",
+    ("{name: planted, d: 6}", "s: [5], seed: worst"): "pictures[0].seed: must be a seed or best, got 'worst'",
     ("{name: planted, d: 6}", "s: [5], seed: 2"): "pictures[0].seed: 2 is not among the seeds of panel 'a'",
     ("{name: planted, d: 6, k: 2}", "s: [5]"): "pictures[0]: planted weights are shown with depth 1 and one output",
     ("{name: planted, d: 6}\n    depth: 2", "s: [5]"): "pictures[0]: planted weights are shown with depth 1",

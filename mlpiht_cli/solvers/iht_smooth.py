@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vectors
 from mlpiht_cli.linalg.smooth import LOSSES, Array, SmoothLoss
@@ -55,6 +56,14 @@ class IHTSmooth(MethodByBudget):
         "random", description="s standard normal weights at random places, or none"
     )
     tolerance: float = Field(1e-6, ge=0, allow_inf_nan=False, description="error of a gradient that passes for stable")
+
+    @field_validator("lipschitz", mode="before")
+    @classmethod
+    def _word_or_number(cls, value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+        if not number and value not in ("bound", "exact_at_zero", "monte_carlo"):
+            raise ValueError("must be bound, exact_at_zero, monte_carlo or a positive number")
+        return value
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """One weight for every input and output."""

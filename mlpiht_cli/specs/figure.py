@@ -70,3 +70,10 @@ class Picture(Strict):
     seed: Seed | Literal["best"] = Field(0, description="best: of each method and budget that of least training loss")
 
     _unique = field_validator("s")(distinct)
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _best_or_number(cls, value: object) -> object:
+        if isinstance(value, str) and value != "best":
+            raise ValueError("must be a seed or best")
+        return value

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice, pairwise
 from typing import Any
 
@@ -166,6 +167,31 @@ def test_a_step_too_long_diverges_with_a_reason(iris: Problem) -> None:
     assert fit.model.nnz == 0
     zero = Problem(0 * iris.x, iris.y, iris.x, iris.y, "accuracy", "cross_entropy")
     assert "zero" in run(zero, 5).reason
+
+
+BAD = {
+    ("--s", "16"): "s=16 is above the 15 weights that iht_smooth counts",
+    ("--s", "5", "--set", "task.split=-1"): "task.split: input should be greater than or equal to 0, got -1",
+    ("--s", "5", "--set", "method.lipschitz=mean"): "method.lipschitz: must be bound, exact_at_zero, monte_carlo or a",
+    ("--s", "5", "--set", "method.lipschitz=0"): "method.lipschitz: must be bound",
+    ("--s", "5", "--set", "method.lipschitz=true"): "method.lipschitz: must be bound",
+}
+
+
+@pytest.mark.parametrize("args", BAD, ids=" ".join)
+def test_bad_input_is_one_message(mlpiht: Callable[..., Any], args: tuple[str, ...]) -> None:
+    result = mlpiht("fit", "--method", "iht_smooth", "--task", "iris", "--m", "1", *args)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {BAD[args]}")
+    assert result.err.count("\n") == 1
+
+
+def test_the_facts_are_measures_of_the_row(mlpiht: Callable[..., Any]) -> None:
+    args = ("--task", "iris", "--m", 1, "--s", 5, "--set", "method.steps=20")
+    row = mlpiht("fit", "--method", "iht_smooth", *args, "--json").json
+    assert row["measures"]["stable"] is False
+    assert row["measures"]["objective"] == pytest.approx(row["final_loss"]), "there is no ridge"
+    assert {"test_loss", "lipschitz", "lipschitz_bound", "step_size", "off_support_ratio"} <= row["measures"].keys()
 
 
 @pytest.mark.parametrize("wrong", [{"lipschitz": 0.0}, {"lipschitz": "mean"}, {"ridge": -1.0}, {"steps": 0}])
