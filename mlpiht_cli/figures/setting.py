@@ -36,7 +36,8 @@ def setting(data: FigureTable, look: Look) -> Figure:
         axes.grid(color="0.92", linewidth=0.5)
     grid[0].set_ylabel(unit(data.panels[0].metric), fontsize=9)
     handles = {str(line.get_label()): line for axes in grid for line in axes.lines if str(line.get_label())[0] != "_"}
-    figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    if len(handles) > 1:
+        figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     if not look.paper:
         note = data.note.replace("mean over", "median and range over")
         figure.suptitle(f"{data.title}\n{note}", fontsize=10, parse_math=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,9 +19,10 @@ DASHES = ("--", ":", "-.")
 
 
 def starts(data: FigureTable, look: Look) -> Figure:
-    """Points, median and best of all seeds of each method; lines of methods that are run with one seed.
+    """Points and median of all seeds of each method, and the seed that trained best; lines of methods with one seed.
 
-    One panel beside the other, budgets evenly apart. What is best is least where the figure's metric is ``falling``.
+    One panel beside the other, budgets evenly apart. The best start is that of least training loss, whatever the metric
+    shown: nobody may choose by the test data.
     """
     columns = min(COLUMNS, len(data.panels))
     rows = -(-len(data.panels) // columns)
@@ -29,7 +32,7 @@ def starts(data: FigureTable, look: Look) -> Figure:
         axes.remove()
     for place, panel in enumerate(data.panels):
         axes = grid.flat[place]
-        _draw(axes, panel, data)
+        _draw(axes, panel)
         axes.set_title(panel.title, fontsize=9, parse_math=False)
         axes.set_yscale(data.spec.scale)
         if panel.limits is not None:
@@ -49,28 +52,30 @@ def starts(data: FigureTable, look: Look) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, panel: PanelTable, data: FigureTable) -> None:
+def _draw(axes: Axes, panel: PanelTable) -> None:
     dashes = iter(DASHES * len(panel.methods))
     for method, colour in zip(panel.methods, COLOURS * len(panel.methods), strict=False):
-        values = [_values(panel, method, s) for s in panel.s]
-        places = [place for place, here in enumerate(values) if here]
-        known = [here for here in values if here]
+        runs = [_runs(panel, method, s) for s in panel.s]
+        places = [place for place, here in enumerate(runs) if here]
+        known = [[value for value, _ in here] for here in runs if here]
         if max(map(len, known), default=0) > 1:
-            best = np.min if data.spec.falling else np.max
             for place, here in zip(places, known, strict=True):
                 spread = place + SPREAD * np.linspace(-1, 1, len(here))
                 axes.plot(spread, here, ".", color=colour, alpha=0.35, markersize=3, label=f"{method}, every start")
             middle = [float(np.median(here)) for here in known]
             axes.plot(places, middle, color=colour, marker="o", markersize=4, label=f"{method}, median")
-            ends = [float(best(here)) for here in known]
-            axes.plot(places, ends, "*", color="black", markersize=5, label=f"{method}, best start")
+            best = [min(here, key=lambda run: run[1])[0] for here in runs if here]
+            axes.plot(places, best, "*", color="black", markersize=5, label=f"{method}, start of least training loss")
         elif known:
-            axes.plot(places, [here[0] for here in known], color=colour, linestyle=next(dashes), label=method)
+            level = [here[0] for here in known]
+            axes.plot(places, level, color=colour, linestyle=next(dashes), linewidth=1.8, zorder=3, label=method)
     axes.set_xticks(range(len(panel.s)), labels=[str(s) for s in panel.s], fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
     axes.grid(color="0.92", linewidth=0.5)
 
 
-def _values(panel: PanelTable, method: str, s: int) -> list[float]:
+def _runs(panel: PanelTable, method: str, s: int) -> list[tuple[float, float]]:
+    """Value and training loss of every run with a budget."""
     rows = [row for m in panel.m for size in panel.sizes for row in panel.at(method, m, s, size) if row is not None]
-    return [value for row in rows if (value := number(row, panel.metric)) is not None]
+    found = [(number(row, panel.metric), number(row, "final_loss")) for row in rows]
+    return [(value, math.inf if loss is None else loss) for value, loss in found if value is not None]

@@ -43,7 +43,7 @@ class FigureSpec(Strict):
     level: Finite | None = Field(
         None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
     )
-    falling: bool = Field(False, description="the metric falls as things get better, as errors do")
+    falling: bool = Field(False, description="of scaling: the metric falls with n, as errors do")
     slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
 
