@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from mlpiht_cli.linalg.newton import newton
 from mlpiht_cli.linalg.smooth import LOSSES
 from mlpiht_cli.linalg.subsets import subsets
-from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -32,7 +32,7 @@ class BestSubset(MethodByBudget):
 
     version: ClassVar[int] = 1
 
-    dtype: Literal["float32", "float64"] = "float64"
+    dtype: Precision = "float64"
     ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="ridge / 2 times the squared norm joins the loss")
     newton_steps: int = Field(100, ge=1, description="Newton steps at most")
     tolerance: float = Field(
@@ -67,7 +67,7 @@ class BestSubset(MethodByBudget):
             first = int(solved.value.argmin())
             if float(solved.value[first]) < value:
                 theta, value, slope = solved.theta[first], float(solved.value[first]), float(solved.slope[first])
-        model = SparseMLP((loss.matrix(theta).to(problem.x.device, DTYPES[self.dtype]),))
+        model = SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
         if not finite(value):
             return Fit(model, budget, iterations, Status.DIVERGED, reason="the data are not finite")
         facts = {"objective": value, "on_support_gradient": slope, "supports": tried}

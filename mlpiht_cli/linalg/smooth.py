@@ -8,13 +8,16 @@ NumPy's, in float64: on a dozen weights a call of torch costs more than its work
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[np.float64]
 

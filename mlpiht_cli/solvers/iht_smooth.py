@@ -14,7 +14,7 @@ from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vecto
 from mlpiht_cli.linalg.smooth import LOSSES, Array, SmoothLoss
 from mlpiht_cli.linalg.stability import ht_stability
 from mlpiht_cli.linalg.threshold import hard_threshold
-from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite, ignore
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, ignore, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -43,7 +43,7 @@ class IHTSmooth(MethodByBudget):
 
     version: ClassVar[int] = 1
 
-    dtype: Literal["float32", "float64"] = "float64"
+    dtype: Precision = "float64"
     steps: int = Field(1500, ge=1, description="full-batch steps")
     ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="ridge / 2 times the squared norm joins the loss")
     lipschitz: Literal["bound", "exact_at_zero", "monte_carlo"] | Positive = Field(
@@ -122,7 +122,7 @@ class IHTSmooth(MethodByBudget):
         return sparse_vectors(streams.start(), 1, loss.size, s).ravel()
 
     def _model(self, problem: Problem, loss: SmoothLoss, theta: Array) -> SparseMLP:
-        return SparseMLP((loss.matrix(theta).to(problem.x.device, DTYPES[self.dtype]),))
+        return SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
 
     def _diverged(self, problem: Problem, loss: SmoothLoss, budget: int, history: list[float]) -> Fit:
         reason = "the loss left the finite numbers" if history else "the data are not finite, or all inputs are zero"

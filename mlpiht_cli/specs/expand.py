@@ -145,8 +145,8 @@ def _condition(text: str, option: str) -> Callable[[Point], bool]:
         raise InputError(f"{option}: unknown field '{name}'{did_you_mean(name, _NUMBERS + _WORDS)}")
     values: list[Any] = [part.strip() for part in value.split("|")]
     if name in _NUMBERS:
-        if not all(re.fullmatch(r"\d{1,18}", part) for part in values):
-            raise InputError(f"{option}: '{value[:40]}' is not a number of the grid")
+        if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in values):
+            raise InputError(f"{option}: '{value[:40]}' is not a number of at most 18 digits, in '{text[:60]}'")
         values = [int(part) for part in values]
     elif sign not in ("=", "!="):
         raise InputError(f"{option}: '{name}' is a name; use = or !=, in '{text}'")
