@@ -69,6 +69,6 @@ class BestSubset(MethodByBudget):
                 theta, value, slope = solved.theta[first], float(solved.value[first]), float(solved.slope[first])
         model = SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
         if not finite(value):
-            return Fit(model, budget, iterations, Status.DIVERGED, reason="the data are not finite")
+            return Fit(model, budget, iterations, Status.DIVERGED, reason="the data are not finite, or too large")
         facts = {"objective": value, "on_support_gradient": slope, "supports": tried}
         return Fit(model, budget, iterations, facts=facts)

@@ -48,8 +48,9 @@ class SmoothLoss(ABC):
 
     @property
     def finite(self) -> bool:
-        """Whether all data are finite."""
-        return bool(np.isfinite(self.x).all() and np.isfinite(self.target).all())
+        """Whether all data and their squares are finite."""
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite((self.x**2).sum()) and np.isfinite((self.target**2).sum()))
 
     @property
     @abstractmethod

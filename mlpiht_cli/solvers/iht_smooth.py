@@ -50,7 +50,7 @@ class IHTSmooth(MethodByBudget):
         "bound", description="smoothness constant L of the step 1 / L: a bound, two estimates from below, or a number"
     )
     estimator: Literal["descent", "gradient"] = Field("descent", description="monte_carlo: (i) or (ii) of P2")
-    samples: int = Field(1000, ge=1, description="monte_carlo: random pairs of s-sparse points")
+    samples: int = Field(1000, ge=1, le=1_000_000, description="monte_carlo: random pairs of s-sparse points")
     scale: Positive = Field(1.0, description="monte_carlo: standard deviation of the points' nonzeros")
     start: Literal["random", "zero"] = Field(
         "random", description="s standard normal weights at random places, or none"
@@ -125,7 +125,7 @@ class IHTSmooth(MethodByBudget):
         return SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
 
     def _diverged(self, problem: Problem, loss: SmoothLoss, budget: int, history: list[float]) -> Fit:
-        reason = "the loss left the finite numbers" if history else "the data are not finite, or all inputs are zero"
+        reason = "the loss left the finite numbers" if history else "the data are not finite, too large, or all zero"
         zero = self._model(problem, loss, np.zeros(loss.size))
         return Fit(zero, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpiht_cli.linalg.smooth import LOSSES, Softmax, Squares
@@ -19,6 +19,7 @@ def data(seed: int, n: int = 12, d: int = 3, k: int = 3) -> tuple[torch.Tensor, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 999), ridge=st.sampled_from([0.0, 0.3]))
 def test_values_gradients_and_hessians_are_autograds(kind: str, seed: int, ridge: float) -> None:
     x, y, rng = data(seed)

@@ -165,6 +165,8 @@ def test_a_step_too_long_diverges_with_a_reason(iris: Problem) -> None:
     assert fit.status is Status.DIVERGED
     assert "finite" in fit.reason
     assert fit.model.nnz == 0
+    larger = Problem(1e200 * iris.x.double(), iris.y, iris.x, iris.y, "accuracy", "cross_entropy")
+    assert "too large" in run(larger, 5, lipschitz="exact_at_zero").reason
     zero = Problem(0 * iris.x, iris.y, iris.x, iris.y, "accuracy", "cross_entropy")
     assert "zero" in run(zero, 5).reason
 
@@ -173,6 +175,7 @@ BAD = {
     ("--s", "16"): "s=16 is above the 15 weights that iht_smooth counts",
     ("--s", "5", "--set", "task.split=-1"): "task.split: input should be greater than or equal to 0, got -1",
     ("--s", "5", "--set", "method.lipschitz=mean"): "method.lipschitz: must be bound, exact_at_zero, monte_carlo or a",
+    ("--s", "5", "--set", "method.samples=2000000"): "method.samples: input should be less than or equal to 1000000",
     ("--s", "5", "--set", "method.lipschitz=0"): "method.lipschitz: must be bound",
     ("--s", "5", "--set", "method.lipschitz=true"): "method.lipschitz: must be bound",
 }
