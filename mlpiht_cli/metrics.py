@@ -108,6 +108,7 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
         prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
     if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
         return None
+    loss = LOSSES[problem.loss](prediction.double(), problem.y_test.double())
     truth = problem.truth[0] if problem.truth is not None and len(problem.truth) == 1 else None
     value, exact = _value(model, problem, prediction, truth)
     return Scores(
@@ -117,6 +118,7 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
         accuracy=value if problem.metric == "accuracy" else None,
         support_f1=None if truth is None else support_f1(model.first_layer_support(), truth),
         exact=exact,
+        more={} if problem.x_test is problem.x else {"test_loss": float(loss)},
     )
 
 

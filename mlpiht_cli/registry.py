@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.method import Method
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_smooth import GradientDescent, IHTSmooth
 from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.task import Task
 from mlpiht_cli.tasks.cifar10 import CIFAR10Binary
 from mlpiht_cli.tasks.gaussian import GaussianSparse
 from mlpiht_cli.tasks.inr import INRCIFAR10, INRMNIST
+from mlpiht_cli.tasks.iris import Iris
 from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary
 from mlpiht_cli.tasks.planted import Planted
 from mlpiht_cli.tasks.tabular import Tabular
@@ -21,6 +24,7 @@ TASKS: dict[str, type[Task]] = {
     "gaussian_sparse": GaussianSparse,
     "inr_cifar10": INRCIFAR10,
     "inr_mnist": INRMNIST,
+    "iris": Iris,
     "mnist": MNIST,
     "mnist_binary": MNISTBinary,
     "planted": Planted,
@@ -28,9 +32,12 @@ TASKS: dict[str, type[Task]] = {
 }
 
 METHODS: dict[str, type[Method]] = {
+    "best_subset": BestSubset,
     "dense": Dense,
+    "gradient_descent": GradientDescent,
     "iht": IHT,
     "iht_linear": IHTLinear,
+    "iht_smooth": IHTSmooth,
     "iht_vector": IHTVector,
     "imp": IMP,
     "imp_fused": IMPFused,

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from mlpiht_cli.figures.curve import curve
 from mlpiht_cli.figures.heatmap import difference, heatmap, spread
 from mlpiht_cli.figures.scaling import scaling
+from mlpiht_cli.figures.setting import setting
+from mlpiht_cli.figures.starts import starts
 from mlpiht_cli.figures.table import FigureTable, Look
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.files import write_atomic
@@ -23,6 +25,8 @@ FIGURES: dict[str, Draw] = {
     "difference": difference,
     "curve": curve,
     "scaling": scaling,
+    "setting": setting,
+    "starts": starts,
 }
 MAPS = frozenset({"heatmap", "std", "difference"})
 """Kinds over m and s, which cannot show panels of several n or d."""

@@ -57,6 +57,8 @@ def kind_faults(spec: Spec | None) -> list[Fault]:
                 faults.append(Fault((*at, "kind"), f"scaling needs panels that vary n; '{single}' does not"))
             elif kind == "scaling" and figure.level is None:
                 faults.append(Fault((*at, "level"), "scaling needs the level of the metric that n* is the n of"))
+            elif kind == "setting" and figure.setting is None:
+                faults.append(Fault((*at, "setting"), "kind setting needs the method's setting that lines run over"))
     return faults
 
 
