@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from mlpiht_cli.cells import Cell
 from mlpiht_cli.rows import Row
 from mlpiht_cli.specs.expand import Point
 from mlpiht_cli.store import Store
-from mlpiht_cli.sweep import Ledger, tables_of
+from mlpiht_cli.sweep import tables_of
 
 _ABSENT = "absent"
 
@@ -38,7 +38,7 @@ class Reason:
         return {"panel": self.panel, "label": self.label, "changes": list(self.changes), "cells": self.cells}
 
 
-def reasons(cells: Sequence[Cell], current: Mapping[str, Row], rows: Iterable[Row]) -> list[Reason]:
+def reasons(cells: Sequence[Cell], current: Collection[str], rows: Iterable[Row]) -> list[Reason]:
     """Say of each cell without a row among ``current`` what sets the nearest of ``rows`` apart, most frequent first.
 
     Near is a row of the same panel, task, method and grid point that belongs to no cell; of several the one with the
@@ -80,11 +80,11 @@ def _changes(row: Row, cell: Cell) -> tuple[str, ...]:
     return tuple(out) or ("other data: the content of its files has changed",)
 
 
-def stale_rows(ledger: Ledger, store: Store) -> list[Reason]:
-    """Reasons why cells of a ledger have no row although the folder has rows of their specs."""
-    specs, mine = tables_of(ledger.cells), {cell.key for cell in ledger.cells}
-    if mine <= ledger.rows.keys():
+def stale_rows(cells: Sequence[Cell], current: Collection[str], store: Store) -> list[Reason]:
+    """Reasons why cells whose keys are not ``current`` have no row although the folder has rows of their specs."""
+    specs, mine = tables_of(cells), {cell.key for cell in cells}
+    if mine <= set(current):
         return []
     recorded = (row for _, row in store.every(without=mine) if row is not None and row.spec in specs)
     rows = [*store.tabled(specs), *recorded]
-    return reasons(ledger.cells, ledger.rows, rows)
+    return reasons(cells, current, rows)

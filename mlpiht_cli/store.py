@@ -11,14 +11,16 @@ import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from mlpiht_cli.files import read_bytes, write_atomic
 from mlpiht_cli.memory import collector_paused
-from mlpiht_cli.rows import DONE, PROFILES, Row, read_csv, table_name, to_csv
+from mlpiht_cli.rows import DONE, PROFILES, Brief, Row, read_csv, table_name, to_csv
 
 log = logging.getLogger("mlpiht")
+_R = TypeVar("_R", Row, Brief)
 
 
 class Store:
@@ -56,8 +58,11 @@ class Store:
 
     def records(self, keys: Iterable[str]) -> dict[str, Row]:
         """Newest readable record of each key that has one; damaged records are named and passed over."""
+        return self._records(keys, Row)
+
+    def _records(self, keys: Iterable[str], kind: type[_R]) -> dict[str, _R]:
         wanted = set(keys)
-        newest: dict[str, Row] = {}
+        newest: dict[str, _R] = {}
         with collector_paused():
             for prefix in sorted({key[:2] for key in wanted}):
                 folder, found = str(self._folder(prefix)), dict[str, list[str]]()
@@ -66,7 +71,7 @@ class Store:
                     if key in wanted:
                         found.setdefault(key, []).append(name)
                 for key, names in found.items():
-                    row = self._newest(key, folder, names)
+                    row = self._newest(kind, folder, names)
                     if row is not None:
                         newest[key] = row
         return newest
@@ -91,12 +96,21 @@ class Store:
         The latest attempt is the best; of equal ones a final one, then the record. A cell whose only record is
         damaged is not known, whatever a table says: it is computed anew, which replaces the record.
         """
+        return self._known(keys, self.tabled(specs), Row)
+
+    def brief(self, keys: Iterable[str], specs: Iterable[str]) -> dict[str, Brief]:
+        """The same rows in brief."""
+        rows = [Brief.model_validate(row, from_attributes=True) for row in self.tabled(specs)]
+        return self._known(keys, rows, Brief)
+
+    def _known(self, keys: Iterable[str], tabled: Iterable[_R], kind: type[_R]) -> dict[str, _R]:
         wanted = set(keys)
-        rows = self.tabled(specs)
-        records = self.records(wanted)
+        records = self._records(wanted, kind)
         usable = wanted - (set(self._damaged) - set(records))
-        best: dict[str, Row] = {}
-        for row in [*(row for row in rows if row.cell in usable), *records.values()]:
+        candidates: list[_R] = [row for row in tabled if row.cell in usable]
+        candidates.extend(records.values())
+        best: dict[str, _R] = {}
+        for row in candidates:
             if row.cell not in best or _rank(row) >= _rank(best[row.cell]):
                 best[row.cell] = row
         return best
@@ -133,11 +147,12 @@ class Store:
     def _folder(self, key: str) -> Path:
         return self.root / ".records" / key[:2]
 
-    def _newest(self, key: str, folder: str, names: list[str]) -> Row | None:
+    def _newest(self, kind: type[_R], folder: str, names: list[str]) -> _R | None:
         """Row of the newest readable record among those of a cell; a Path of each would cost as much as reading it."""
+        key = names[0].partition(".")[0]
         for name in sorted(names, reverse=True):
             try:
-                row = Row.model_validate_json(read_bytes(f"{folder}/{name}"))
+                row = kind.model_validate_json(read_bytes(f"{folder}/{name}"))
                 if row.cell == key:
                     return row
                 reason = "it belongs to another cell"
@@ -160,5 +175,5 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _rank(row: Row) -> tuple[int, bool]:
+def _rank(row: Row | Brief) -> tuple[int, bool]:
     return row.attempt, row.status in DONE

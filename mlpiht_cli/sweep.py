@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mlpiht_cli.cells import Cell, Job, jobs
 from mlpiht_cli.cost import CostModel, told
 from mlpiht_cli.executors.work import Executor, Work
 from mlpiht_cli.memory import collector_paused
-from mlpiht_cli.rows import DONE, Row
+from mlpiht_cli.rows import DONE, Brief, Row
 from mlpiht_cli.store import Store
 
 log = logging.getLogger("mlpiht")
 
 OnRow = Callable[[Row], None]
+_R = TypeVar("_R", Row, Brief)
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,22 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str
 def known_rows(cells: Sequence[Cell], store: Store) -> dict[str, Row]:
     """What is known of cells, without rows that somebody has given another cell's name: those are computed anew."""
     by_key = {cell.key: cell for cell in cells}
-    rows = store.known(by_key, tables_of(cells))
+    return _own(by_key, store.known(by_key, tables_of(cells)))
+
+
+def known_in_brief(cells: Sequence[Cell], store: Store) -> dict[str, Brief]:
+    """The same rows in brief."""
+    by_key = {cell.key: cell for cell in cells}
+    return _own(by_key, store.brief(by_key, tables_of(cells)))
+
+
+def _own(by_key: Mapping[str, Cell], rows: dict[str, _R]) -> dict[str, _R]:
     for key, row in list(rows.items()):
         if not by_key[key].fits(row.task, row.method, (row.depth, row.m, row.s, row.seed), (row.n, row.d)):
-            log.warning("a row of m=%d s=%d seed=%d says it is cell %s, which is another; left out", *_axes(row), key)
+            axes = row.m, row.s, row.seed
+            log.warning("a row of m=%d s=%d seed=%d says it is cell %s, which is another; left out", *axes, key)
             del rows[key]
     return rows
-
-
-def _axes(row: Row) -> tuple[int, int, int]:
-    return row.m, row.s, row.seed
 
 
 def tables_of(cells: Sequence[Cell]) -> set[str]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import COLUMNS, Row, read_csv, to_csv
+from mlpiht_cli.rows import COLUMNS, Brief, Row, read_csv, to_csv
 
 
 def row(**changes: Any) -> Row:
@@ -163,3 +163,11 @@ def test_measures_that_are_none_are_refused(tmp_path: Path, bad: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(InputError, match="row 2: "):
         read_csv(tmp_path / "t.csv")
+
+
+def test_a_brief_has_fields_of_a_row_with_the_same_bounds() -> None:
+    for name, field in Brief.model_fields.items():
+        whole = Row.model_fields[name]
+        assert (field.annotation, field.default) == (whole.annotation, whole.default), name
+    with pytest.raises(ValueError, match="attempt"):
+        Brief.model_validate({**row().model_dump(), "attempt": -1})

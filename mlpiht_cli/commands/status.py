@@ -26,21 +26,22 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.stale import stale_rows
     from mlpiht_cli.store import Store
-    from mlpiht_cli.sweep import survey
+    from mlpiht_cli.sweep import known_in_brief
 
     loaded, _ = plan.validate(find_spec(spec), sets)
     store = Store(out)
-    ledger = survey(plan.cells(loaded, profile, sets), store)
+    cells = plan.cells(loaded, profile, sets)
+    rows = known_in_brief(cells, store)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     troubles: dict[tuple[str, str, str, str, str], list[Path]] = {}  # and the logs that there may be
-    for cell in ledger.cells:
-        point, row = cell.point, ledger.rows.get(cell.key)
+    for cell in cells:
+        point, row = cell.point, rows.get(cell.key)
         status: str = row.status if row else "todo"
         counts.setdefault((point.panel, point.method, point.label), Counter())[status] += 1
         if row and row.reason:
             trouble = point.panel, point.method, point.label, status, row.reason
             troubles.setdefault(trouble, []).append(store.log(row.cell, row.attempt))
-    stale = stale_rows(ledger, store) if why else []
+    stale = stale_rows(cells, rows.keys(), store) if why else []
     if as_json:
         groups = [{"panel": p, "method": m, "label": name, **count} for (p, m, name), count in counts.items()]
         reasons = [
@@ -51,7 +52,7 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
         told_why = {"why": [one.json for one in stale]} if why else {}
         common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
         return
-    click.echo(f"{loaded.name} ({profile}): {len(ledger.cells)} cells")
+    click.echo(f"{loaded.name} ({profile}): {len(cells)} cells")
     for (panel, _, label), count in counts.items():
         told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
         click.echo(f"  {panel:<20} {label:<8} {told}")
