@@ -22,6 +22,9 @@ UNITS = {
     "support_f1": "F1 of the support",
     "settled": "step from which the support stays",
     "final_loss": "training loss",
+    "mse_ratio": "test MSE / variance",
+    "alignment": "median alignment",
+    "support_recall": "share of true coordinates found",
 }
 
 
