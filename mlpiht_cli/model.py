@@ -193,6 +193,8 @@ def _read_bias(bias: NDArray[Any]) -> Tensor:
 def _check_shapes(model: SparseMLP) -> None:
     if not model.layers:
         raise ValueError("no layers")
+    if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
+        raise ValueError("biases do not fit the first layer")
     # What `forward` makes dense: the rows of live neurons, and all of an output layer.
     last = model.layers[-1] if model.readout is None else None
     live = [layer.rows if layer is last else len(model._live(i)) for i, layer in enumerate(model.layers)]
@@ -203,8 +205,6 @@ def _check_shapes(model: SparseMLP) -> None:
             raise ValueError("layers do not fit together")
     if model.readout is not None and model.readout.shape != (model.layers[-1].rows,):
         raise ValueError("readout does not fit the last layer")
-    if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
-        raise ValueError("biases do not fit the first layer")
     if model.gates is not None and (model.gates.rows, model.gates.cols) != (
         model.layers[0].rows,
         model.layers[0].cols,

@@ -96,6 +96,15 @@ def test_biases_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             SparseMLP.load(path)
 
 
+def test_biases_are_checked_before_their_rows_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, most = tmp_path / "model.npz", model_module.MAX_SIDE
+    one = SparseMatrix(torch.tensor([0]), torch.ones(1), most, most)
+    SparseMLP((one,), bias=torch.ones(1)).save(path, {})
+    monkeypatch.setattr(SparseMLP, "_live", lambda *_: pytest.fail("16 GB of row numbers"))
+    with pytest.raises(InputError, match="bias"):
+        SparseMLP.load(path)
+
+
 def test_unused_neurons_are_left_out_of_the_support() -> None:
     net = SparseMLP(
         (
