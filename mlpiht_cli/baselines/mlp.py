@@ -77,6 +77,6 @@ class MLP(MethodByBudget):
         if self.mask == "pruned":
             y = problem.y[:, 0] - problem.y.mean()
             return top_s(coordinate_scores(problem.x, y, self.rule), count)
-        if self.mask == "oracle" and problem.directions is not None:
+        if self.mask == "oracle":
             return true_coordinates(problem.directions, count).to(problem.x.device)
         return torch.arange(problem.d, device=problem.x.device)

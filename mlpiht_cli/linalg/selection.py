@@ -1,7 +1,7 @@
 """Coordinates that a target depends on, found from gradients at neurons ``+-e_j`` (Vural & Erdogdu, COLT 2024).
 
-A correlation gradient is ``mean(y phi'(w.x) x)``. At ``w = +-e_j`` it is the same for every target that depends on the
-same coordinates in the same way, whatever the other coordinates are called: that is what a rotation would take away.
+A correlation gradient is ``mean(y phi'(w.x) x)``. Neurons ``+-e_j`` know the basis: where coordinates are renamed or
+change sign, the scores go with them; where they are rotated, nothing is left of the scores.
 """
 
 from __future__ import annotations
@@ -51,7 +51,15 @@ def _pairs(x: Tensor, y: Tensor) -> Tensor:
 _PARTS: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"even": _even, "odd": _odd, "row_max": _pairs}
 
 
-def true_coordinates(directions: SparseMatrix, count: int) -> Tensor:
-    """Coordinates of directions ``V`` ``[r, d]`` with the most weight, at most ``count``, int64 ascending."""
+def true_coordinates(directions: SparseMatrix | None, count: int) -> Tensor:
+    """Coordinates of directions ``V`` ``[r, d]`` with the most weight, at most ``count``, int64 ascending.
+
+    Raises
+    ------
+    ValueError
+        There are no directions.
+    """
+    if directions is None:
+        raise ValueError("the problem has no planted directions")
     weight = directions.values.new_zeros(directions.cols)
     return top_s(weight.index_add(0, directions.col, directions.values.square()), count)

@@ -93,12 +93,12 @@ class FeatureLearning(MethodByBudget):
             case "random":
                 drawn = streams.coordinates().permutation(d)[:count]
                 return torch.from_numpy(drawn).to(x.device).sort().values
-            case "oracle" if problem.directions is not None:
+            case "oracle":
                 return true_coordinates(problem.directions, count).to(x.device)
             case "gradient_magnitude":
                 dense, _ = gradient_step(x, y, _random_neurons(m, x, streams.coordinates()), self.degree)
                 return top_s(dense.square().sum(0), count)
-            case _:
+            case "pruned":
                 return top_s(coordinate_scores(x, y, self.rule), count)
 
 

@@ -84,3 +84,5 @@ def test_true_coordinates_are_the_heaviest_of_the_directions() -> None:
     v = SparseMatrix.from_dense(torch.tensor([[0.0, 0.6, 0.0, -0.8, 0.0, 0.0], [0.1, 0.0, 0.0, 0.0, 0.9, 0.0]]))
     assert true_coordinates(v, 9).tolist() == [0, 1, 3, 4], "others are no coordinates of theirs"
     assert true_coordinates(v, 2).tolist() == [3, 4]
+    with pytest.raises(ValueError, match="no planted directions"):
+        true_coordinates(None, 2)
