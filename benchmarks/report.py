@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import growth, machine, memory, race, speed, speed_imp
+from benchmarks import growth, machine, memory, race, speed, speed_imp, sweeps
 from benchmarks.common import Plan, Row
 from benchmarks.style import COLOURS, OTHER, OURS, grid
 from mlpiht_cli.errors import InputError
@@ -54,6 +54,7 @@ PARTS: dict[str, tuple[Table, ...]] = {
     "growth": (Table("growth", growth.rows, growth.draw),),
     "memory": (Table("memory", memory.rows, memory.draw),),
     "race": (Table("race", race.rows, race.draw),),
+    "sweeps": (Table("sweeps", sweeps.rows),),
 }
 """What ``python -m benchmarks PART`` measures; to add a part: one file, one line here."""
 
@@ -132,6 +133,10 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             **{"imp_psnr": "IMP (dB)", "iht_to_imp_psnr_s": "IHT to IMP's PSNR (s)", "ratio": "times faster to it"},
             **{"iht_reaches_imp_seeds": "seeds that reach it", "seeds": "seeds"},
         },
+    ),
+    "sweeps": (
+        "Sweeps of trivial cells, and many records",
+        {"name": "measurement", "cells": "cells", "of": "time of", "ours_s": "median (s)", "ours_s_max": "worst (s)"},
     ),
 }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from mlpiht_cli.problem import Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Batches:

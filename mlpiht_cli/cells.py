@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mlpiht_cli.files import canonical
 from mlpiht_cli.method import Method, Shape
 from mlpiht_cli.specs.expand import Point
 from mlpiht_cli.task import Axes, Task
@@ -39,15 +39,15 @@ class Cell:
     @cached_property
     def data_key(self) -> str:
         """Hash of all that determines the data."""
-        axes = {name: getattr(self.point, name) for name in sorted(self.task.depends_on)}
-        return _digest([self.point.task, self.task.version, self.task.identity, axes])
+        axes = {name: getattr(self.point, name) for name in self.task.depends_on}
+        return _digest(f'"{self.point.task}"', str(self.task.version), self.task.fingerprint, canonical(axes))
 
     @cached_property
     def key(self) -> str:
         """Hash of every resolved field and both versions; what is equal here is the same cell."""
         p = self.point
-        method = [p.method, self.method.version, self.method.model_dump(mode="json")]
-        return _digest([self.data_key, method, p.m, p.s, p.depth, p.seed])
+        method = f'["{p.method}",{self.method.version},{self.method.fingerprint}]'
+        return _digest(f'"{self.data_key}"', method, *map(str, (p.m, p.s, p.depth, p.seed)))
 
     def fits(self, task: str, method: str, axes: tuple[int, ...], size: tuple[int | None, int | None]) -> bool:
         """Whether a row that says it is of this cell has its task, method, (depth, m, s, seed) and (n, d) if any."""
@@ -69,9 +69,9 @@ class Cell:
         }
 
 
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+def _digest(*texts: str) -> str:
+    """Hash of a JSON list, given the texts of its items."""
+    return hashlib.sha256(f"[{','.join(texts)}]".encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,10 @@ class Job:
 
 def jobs(cells: list[Cell]) -> list[Job]:
     """Group cells into jobs, jobs with the same data next to each other so that data are made once."""
-    groups: dict[str, dict[str, list[Cell]]] = {}
+    groups: dict[str, dict[tuple[object, ...], list[Cell]]] = {}
     for cell in cells:
         p = cell.point
-        shared = [p.method, cell.method.model_dump(mode="json"), p.m, p.depth, p.seed]
-        if not cell.method.shares_trajectory:
-            shared.append(p.s)
-        groups.setdefault(cell.data_key, {}).setdefault(_digest(shared), []).append(cell)
+        budget = None if cell.method.shares_trajectory else p.s
+        shared = (p.method, cell.method.fingerprint, p.m, p.depth, p.seed, budget)
+        groups.setdefault(cell.data_key, {}).setdefault(shared, []).append(cell)
     return [Job(tuple(group)) for by_data in groups.values() for group in by_data.values()]

@@ -15,6 +15,7 @@ import click
 
 from mlpiht_cli import __version__
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.lazy import import_lazily
 
 INTERRUPTED = 130
 
@@ -49,6 +50,7 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
+        import_lazily("torch")
         module = importlib.import_module(f"mlpiht_cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command

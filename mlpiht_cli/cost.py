@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,13 +65,24 @@ class CostModel:
         ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, rows: Iterable[Row], device: str = "cpu") -> None:
+    def __init__(self, rows: Sequence[Row], device: str = "cpu") -> None:
+        self._rows, self._device = rows, device
+
+    @cached_property
+    def _fitted(self) -> dict[str, _Fitted]:
+        """Cost by kind of cell, learned when it is first asked for."""
         grouped: dict[str, list[Row]] = {}
-        for row in {row.cell: row for row in rows}.values():
-            if row.status == "ok" and row.wall_s is not None and row.n and row.d and row.device.startswith(device):
+        for row in {row.cell: row for row in self._rows}.values():
+            if (
+                row.status == "ok"
+                and row.wall_s is not None
+                and row.n
+                and row.d
+                and row.device.startswith(self._device)
+            ):
                 for kind in _kinds(row.method, row.params.get("method")):
                     grouped.setdefault(kind, []).append(row)
-        self._fitted = {kind: _fit(found) for kind, found in grouped.items() if len(found) >= EVIDENCE}
+        return {kind: _fit(found) for kind, found in grouped.items() if len(found) >= EVIDENCE}
 
     def seconds(self, cell: Cell) -> float | None:
         """Expected time of a fit, or None without evidence."""

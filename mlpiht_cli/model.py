@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.files import write_atomic
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.memory import check_room
 from mlpiht_cli.npz import Arrays, pack, unpack
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = "mlpiht-model-1"
 MAX_SIDE = 2**31  # rows or columns of a layer in a file

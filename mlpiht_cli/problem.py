@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Metric = Literal["psnr", "accuracy", "r2", "relative_error"]
 Loss = Literal["squared", "cross_entropy"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import platform
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from mlpiht_cli import __version__
+from mlpiht_cli.peak import follow, release
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +71,7 @@ class Meter:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._cuda = device.type == "cuda"
+        self._memory = follow()
         self.reset()
 
     def reset(self) -> None:
@@ -79,12 +80,11 @@ class Meter:
         self._rss: float | None = None
         self._peak_cuda: float | None = None
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
-        _release_memory()
+        release()
 
     def resume(self) -> None:
-        """Start or go on counting; on Linux the process's peak memory is reset."""
-        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")
+        """Start or go on counting."""
+        self._memory.start()
         if self._cuda:
             torch.cuda.synchronize(self._device)  # also initialises CUDA, which the reset does not
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -98,7 +98,7 @@ class Meter:
             self._peak_cuda = round(max(used, self._peak_cuda or 0.0), 1)
         self._wall += time.perf_counter() - self._wall_from
         self._cpu += time.process_time() - self._cpu_from
-        rss = _peak_rss_mb()
+        rss = self._memory.stop()
         self._rss = rss if self._rss is None or rss is None else max(rss, self._rss)
         return {
             "wall_s": round(self._wall, 4),
@@ -107,18 +107,3 @@ class Meter:
             "peak_cuda_mb": self._peak_cuda,
             "started_utc": self._started,
         }
-
-
-def _release_memory() -> None:
-    """Hand freed memory back to the system, so that an earlier fit's does not count for the next."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def _peak_rss_mb() -> float | None:
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return round(int(line.split()[1]) / 1024, 1)
-    return None

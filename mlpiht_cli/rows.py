@@ -84,22 +84,6 @@ class Row(BaseModel):
     started_utc: str = ""
     attempt: Count = 1
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _from_csv(cls, value: Any, info: Any) -> Any:
-        """An empty CSV field is nothing; params, measures and lists are JSON."""
-        name = info.field_name
-        if value == "" and name == "measures":
-            return {}
-        if value == "" and cls.model_fields[name].default is None:
-            return None
-        if isinstance(value, str) and name in ("params", "measures", "nnz_by_layer"):
-            try:
-                return json.loads(value)
-            except RecursionError as error:
-                raise ValueError("nested too deeply") from error
-        return value
-
     @field_validator("measures")
     @classmethod
     def _numbers(cls, measures: dict[str, Measured]) -> dict[str, Measured]:
@@ -149,6 +133,7 @@ def table_name(spec: str, profile: str) -> str:
     return f"{spec}.csv" if profile == "paper" else f"{spec}-{profile}.csv"
 
 
+_JSON = frozenset({"params", "measures", "nnz_by_layer"})
 COLUMNS: tuple[str, ...] = tuple(field.alias or name for name, field in Row.model_fields.items())
 SORT_BY = ("panel", "method", "depth", "m", "s", "seed", "d", "n", "cell")
 
@@ -193,10 +178,22 @@ def read_csv(path: Path) -> list[Row]:
 
 def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
     try:
-        return Row.model_validate(line)
+        return Row.model_validate({name: _from_text(name, text) for name, text in line.items() if text != ""})
     except (ValidationError, ValueError) as error:
         what = str(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
             what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise InputError(f"{path}: row {number}: {what}; delete the row, and the sweep computes it anew") from error
+
+
+def _from_text(name: str, text: Any) -> Any:
+    """Value of a CSV field; params, measures and lists are JSON."""
+    if not isinstance(text, str) or name not in _JSON:
+        return text
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"{name}: nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error

@@ -82,6 +82,9 @@ def _changes(row: Row, cell: Cell) -> tuple[str, ...]:
 
 def stale_rows(ledger: Ledger, store: Store) -> list[Reason]:
     """Reasons why cells of a ledger have no row although the folder has rows of their specs."""
-    specs = tables_of(ledger.cells)
-    rows = [*store.tabled(specs), *(row for _, row in store.every() if row is not None and row.spec in specs)]
+    specs, mine = tables_of(ledger.cells), {cell.key for cell in ledger.cells}
+    if mine <= ledger.rows.keys():
+        return []
+    recorded = (row for _, row in store.every(without=mine) if row is not None and row.spec in specs)
+    rows = [*store.tabled(specs), *recorded]
     return reasons(ledger.cells, ledger.rows, rows)

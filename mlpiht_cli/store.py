@@ -7,13 +7,15 @@ number of processes may write.
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from mlpiht_cli.files import write_atomic
+from mlpiht_cli.files import read_bytes, write_atomic
+from mlpiht_cli.memory import collector_paused
 from mlpiht_cli.rows import DONE, PROFILES, Row, read_csv, table_name, to_csv
 
 log = logging.getLogger("mlpiht")
@@ -55,21 +57,29 @@ class Store:
     def records(self, keys: Iterable[str]) -> dict[str, Row]:
         """Newest readable record of each key that has one; damaged records are named and passed over."""
         wanted = set(keys)
-        found: dict[str, list[Path]] = {}
-        for shard in sorted({self._folder(key) for key in wanted}):
-            for path in shard.glob("*.json") if shard.is_dir() else ():
-                key = path.name.partition(".")[0]
-                if key in wanted:
-                    found.setdefault(key, []).append(path)
-        newest = {key: self._newest(sorted(paths, reverse=True)) for key, paths in found.items()}
-        return {key: row for key, row in newest.items() if row is not None}
+        newest: dict[str, Row] = {}
+        with collector_paused():
+            for prefix in sorted({key[:2] for key in wanted}):
+                folder, found = str(self._folder(prefix)), dict[str, list[str]]()
+                for name in _names(folder):
+                    key = name.partition(".")[0]
+                    if key in wanted:
+                        found.setdefault(key, []).append(name)
+                for key, names in found.items():
+                    row = self._newest(key, folder, names)
+                    if row is not None:
+                        newest[key] = row
+        return newest
 
-    def every(self) -> Iterator[tuple[Path, Row | None]]:
-        """Each record file there is, with its row, or None if it is damaged."""
+    def every(self, without: Collection[str] = ()) -> Iterator[tuple[Path, Row | None]]:
+        """Each record file there is, but for those of some keys, with its row, or None if it is damaged."""
         for path in sorted((self.root / ".records").glob("*/*.json")):
+            key = path.name.partition(".")[0]
+            if key in without:
+                continue
             try:
-                row = Row.model_validate_json(path.read_bytes())
-                yield path, row if row.cell == path.name.partition(".")[0] else None
+                row = Row.model_validate_json(read_bytes(str(path)))
+                yield path, row if row.cell == key else None
             except FileNotFoundError:
                 continue  # removed meanwhile
             except (ValidationError, OSError):
@@ -123,21 +133,31 @@ class Store:
     def _folder(self, key: str) -> Path:
         return self.root / ".records" / key[:2]
 
-    def _newest(self, paths: list[Path]) -> Row | None:
-        for path in paths:
+    def _newest(self, key: str, folder: str, names: list[str]) -> Row | None:
+        """Row of the newest readable record among those of a cell; a Path of each would cost as much as reading it."""
+        for name in sorted(names, reverse=True):
             try:
-                row = Row.model_validate_json(path.read_bytes())
-                if row.cell == path.name.partition(".")[0]:
+                row = Row.model_validate_json(read_bytes(f"{folder}/{name}"))
+                if row.cell == key:
                     return row
                 reason = "it belongs to another cell"
             except ValidationError:
                 reason = "it is truncated or damaged"
             except OSError as error:
                 reason = str(error)
-            if path not in self._damaged.setdefault(path.name.partition(".")[0], []):
-                self._damaged[path.name.partition(".")[0]].append(path)
+            path = Path(folder, name)
+            if path not in self._damaged.setdefault(key, []):
+                self._damaged[key].append(path)
                 log.warning("record %s is left out: %s; the cell is computed anew", path, reason)
         return None
+
+
+def _names(folder: str) -> list[str]:
+    """Names of the records in a folder, which may not be there."""
+    try:
+        return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _rank(row: Row) -> tuple[int, bool]:

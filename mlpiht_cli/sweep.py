@@ -11,6 +11,7 @@ from pathlib import Path
 from mlpiht_cli.cells import Cell, Job, jobs
 from mlpiht_cli.cost import CostModel, told
 from mlpiht_cli.executors.work import Executor, Work
+from mlpiht_cli.memory import collector_paused
 from mlpiht_cli.rows import DONE, Row
 from mlpiht_cli.store import Store
 
@@ -70,7 +71,8 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str
     ``force`` runs every cell again, whatever is known of it. Costs are those of a kind of ``device``, learned from all
     profiles of the spec.
     """
-    rows = known_rows(cells, store)
+    with collector_paused():
+        rows = known_rows(cells, store)
     unique = {cell.key: cell for cell in cells}  # panels may share a cell
     todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
     evidence = store.tabled(tables_of(cells)) if todo else []

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mlpiht_cli.files import canonical
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
@@ -90,6 +91,11 @@ class Task(BaseModel, ABC):
     def identity(self) -> dict[str, object]:
         """What the data are, for the cell's key: the fields that change them, and checksums of files read."""
         return {**self.model_dump(mode="json", exclude={"clip_budget"}), **self.content()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The identity as JSON."""
+        return canonical(self.identity)
 
     def content(self) -> dict[str, object]:
         """Checksums of what is read from files, as far as the settings do not fix it."""

@@ -10,7 +10,7 @@ from hand import broken, drawn, row
 
 from mlpiht_cli.checks.reference import Mode, compare
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import Row, to_csv
+from mlpiht_cli.rows import COLUMNS, Row, to_csv
 
 PLAIN = "method,m,s,seed,psnr_db\n"
 
@@ -39,6 +39,13 @@ def test_close_has_a_tolerance_and_takes_exact_recoveries_for_equal() -> None:
     assert against(wide, head + "planted,iht,2,10,0,accuracy,0.906\n") == (0, 1, 0)
     assert against(wide, head + "planted,iht,2,10,0,psnr,0.9\n") == (0, 1, 0)
     assert against(wide, head + "mnist,iht,2,10,0,accuracy,0.9\n") == (0, 0, 1)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_metric_may_be_any_word(name: str) -> None:
+    """A column that is no score is no value, whatever it holds."""
+    text = f"task,method,m,s,seed,metric,value\nplanted,iht,2,10,0,{name},77\n"
+    assert against([row("iht", 2, 10, 0, 1.0)], text) == (0, 1, 0)
 
 
 def test_nan_in_a_reference_is_a_divergence() -> None:

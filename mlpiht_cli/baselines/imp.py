@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from mlpiht_cli.baselines.training import Trained, Trainer
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -16,6 +15,9 @@ from mlpiht_cli.method import Callback, Fit, Shape, Status, ignore
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def prune(weights: Sequence[Tensor], masks: Sequence[Tensor], rate: float) -> list[Tensor]:

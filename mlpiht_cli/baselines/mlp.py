@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from mlpiht_cli.baselines.training import Trainer, adam, sgd
 from mlpiht_cli.linalg.selection import Rule, coordinate_scores, true_coordinates
@@ -17,6 +16,9 @@ from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MLP(MethodByBudget):

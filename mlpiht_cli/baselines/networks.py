@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mlpiht_cli.baselines.compact import Part
 from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Layer, Network, gradient, layout
 from mlpiht_cli.problem import LOSSES, Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK_NUMBERS = 2**17
 """Activations of a chunk of samples, which the second cache holds beside their gradients."""

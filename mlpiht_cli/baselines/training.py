@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from mlpiht_cli.baselines.compact import Part, compact
 from mlpiht_cli.baselines.networks import CompiledNetwork, TorchNetwork, TrainedNetwork
 from mlpiht_cli.batches import Batches
 from mlpiht_cli.linalg.gated import compiled, threads_for
-from mlpiht_cli.method import DTYPES, Callback, Method, Shape, finite
+from mlpiht_cli.method import Callback, Method, Precision, Shape, finite, torch_dtype
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Optimiser = Callable[[list[Tensor], float], torch.optim.Optimizer]
+    """Makes an optimiser of parameters, with a step size."""
 
 
 def layer_sizes(d: int, k: int, shape: Shape) -> list[int]:
@@ -31,10 +36,6 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Te
         torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
         for fan_in, out in pairwise(sizes)
     ]
-
-
-Optimiser = Callable[[list[Tensor], float], torch.optim.Optimizer]
-"""Makes an optimiser of parameters, with a step size."""
 
 
 def adam(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
@@ -77,8 +78,8 @@ class Trainer:
         Loss before each step, of all runs in a row.
     """
 
-    def __init__(self, problem: Problem, shape: Shape, streams: Streams, batch: int, dtype: str) -> None:
-        device, kind = problem.x.device, DTYPES[dtype]
+    def __init__(self, problem: Problem, shape: Shape, streams: Streams, batch: int, dtype: Precision) -> None:
+        device, kind = problem.x.device, torch_dtype(dtype)
         self._problem = problem.to(device, kind)
         self._features = self._problem.x.T.contiguous() if compiled(device) else None
         self._batches = Batches(self._problem, batch, streams.batch_order())

@@ -212,8 +212,8 @@ def _outcome(row: Row, metric: str) -> Outcome:
         return row.status
     if not intact(row):
         return f"value is not its {row.metric or 'metric'}"
-    value = row.value if row.metric == metric else getattr(row, metric, None) if metric in Row.model_fields else None
-    return f"no {metric}" if value is None else "diverged" if math.isnan(value) else float(value)
+    value = row.number(metric)
+    return f"no {metric}" if value is None else "diverged" if math.isnan(value) else value
 
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:

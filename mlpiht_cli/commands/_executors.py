@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,7 +95,8 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
 
     devices, remote = _devices(chosen), chosen["scheduler"] is not None
     threads = torch.get_num_threads() if len(devices) == 1 and not remote else 1
-    site = Site(root.resolve(), chosen["device"], threads, chosen["cell_timeout"])
+    ours = tuple((name, value) for name, value in sorted(os.environ.items()) if name.startswith("MLPIHT_") and value)
+    site = Site(root.resolve(), chosen["device"], threads, chosen["cell_timeout"], ours)
     if not jobs or not (remote or len(devices) > 1 or chosen["devices"] or chosen["cell_timeout"]):
         return Serial(site)
     from mlpiht_cli.executors.pool import Pool
@@ -104,7 +106,7 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
         return Pool(site, LocalSeats(devices[:jobs], threads))
     try:
         return Pool(site, ClusterSeats(chosen["scheduler"], chosen["device"]))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
         raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there ({error})") from error
 
 

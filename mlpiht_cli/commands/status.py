@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mlpiht_cli.commands import _common as common
+from mlpiht_cli.memory import collector_paused
 
 
 @click.command("status")
@@ -18,6 +19,7 @@ from mlpiht_cli.commands import _common as common
 @common.out_option
 @click.option("--why", is_flag=True, help="Say which setting or version makes the rows at hand stale.")
 @common.json_option
+@collector_paused()
 def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool, as_json: bool) -> None:
     """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
     from mlpiht_cli import plan

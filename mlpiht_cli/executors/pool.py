@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -24,10 +25,21 @@ if TYPE_CHECKING:
 NEVER_BEGAN = 3
 """How often a job is handed out again because its worker died before beginning it."""
 SECONDS_BETWEEN_ROUNDS = 2.0
+SECONDS_OF_A_BUNDLE = 0.25
+"""Short jobs are handed out several at a time, this much work at once: the way to a worker and back costs 20 ms."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Jobs under way in one seat, in their order."""
+
+    works: list[Work]
+    seat: Seat
+    since: float = field(default_factory=time.monotonic)
 
 
 class Pool(Executor):
-    """Hands jobs to workers, never more than one to each, so that a worker's death blames nobody else's job.
+    """Hands jobs to workers, which do one at a time, so that a worker's death blames nobody else's job.
 
     Workers record rows themselves. The pool adds what they could not: rows that did not reach the store (a folder
     that is not shared), and a failed row with its reason for each cell that a dead worker left behind.
@@ -35,56 +47,88 @@ class Pool(Executor):
 
     def __init__(self, site: Site, seats: Seats) -> None:
         self._site, self._seats, self._store = site, seats, Store(site.root)
-        self._flying: dict[Future[Any], tuple[Work, Seat]] = {}
+        self._flying: dict[Future[Any], Bundle] = {}
+        self._pace = SECONDS_OF_A_BUNDLE  # of a job, as the last bundle had it: the first ones go out one by one
+        self._false_starts: Counter[str] = Counter()
 
     def run(self, works: Iterable[Work], stopped: Callable[[], bool]) -> Iterator[Row]:
         """See :meth:`Executor.run`; jobs under way are finished."""
         waiting = deque(works)
-        unbegun: dict[str, int] = {}
-        flying = self._flying
         landed: SimpleQueue[Future[Any]] = SimpleQueue()
         while True:
             self._launch(waiting, landed, stopped)
-            if not flying and (stopped() or not waiting):
+            if not self._flying and (stopped() or not waiting):
                 return
             try:
                 future = landed.get(timeout=SECONDS_BETWEEN_ROUNDS)
             except Empty:
                 self._seats.mend()
                 continue
-            work, seat = flying.pop(future)
-            rows = self._rows(future, work, seat)
-            if rows is None:
-                key = work.job.first.key
-                unbegun[key] = unbegun.get(key, 0) + 1
-                if unbegun[key] <= NEVER_BEGAN:
-                    waiting.appendleft(work)
-                    continue
-                rows = self._lost(work, seat, "failed", "its worker died before beginning it, several times")
+            rows, rest = self._outcome(future, self._flying.pop(future))
+            waiting.extendleft(reversed(rest))
             yield from rows
 
     def _launch(self, waiting: deque[Work], landed: SimpleQueue[Future[Any]], stopped: Callable[[], bool]) -> None:
-        """Give each free seat a job."""
-        taken = {seat.name for _, seat in self._flying.values()}
-        for seat in self._seats.all() if waiting and not stopped() else ():
+        """Give each free seat a bundle of jobs."""
+        taken = {bundle.seat.name for bundle in self._flying.values()}
+        seats = self._seats.all() if waiting and not stopped() else ()
+        for seat in seats:
             if seat.name in taken or not waiting:
                 continue
-            work = waiting.popleft()
-            fresh_log(work, self._store)
-            future = self._seats.submit(seat, attend, work, replace(self._site, device=seat.device))
-            self._flying[future] = work, seat
+            works = self._bundle(waiting, max(1, len(waiting) // (2 * len(seats))))
+            for work in works:
+                fresh_log(work, self._store)
+            future = self._seats.submit(seat, attend, works, replace(self._site, device=seat.device))
+            self._flying[future] = Bundle(works, seat)
             future.add_done_callback(landed.put)
 
-    def _rows(self, future: Future[Any], work: Work, seat: Seat) -> list[Row] | None:
-        """Rows of a job that ended, one way or another; None if it never began."""
+    def _bundle(self, waiting: deque[Work], fair: int) -> list[Work]:
+        """Take the next jobs: as many as are done in a moment, but a fair share at most; a suspect goes alone."""
+        size = min(fair, max(1, int(SECONDS_OF_A_BUNDLE / self._pace)))
+        works = [waiting.popleft()]
+        while waiting and len(works) < size and not any(self._false_starts[_name(w)] for w in (works[0], waiting[0])):
+            works.append(waiting.popleft())
+        return works
+
+    def _outcome(self, future: Future[Any], bundle: Bundle) -> tuple[list[Row], list[Work]]:
+        """Rows of a bundle that ended, one way or another, and its jobs that never began."""
         if future.status in ("cancelled", "lost"):
             raise ConnectionError("the connection to the scheduler is lost")
+        done, error, died = [], "", False
         if future.status == "finished":
-            rows: list[Row] = future.result()
-            return [self._recorded(row) for row in rows]
-        error = future.exception()
-        if not self._seats.died(error):
-            return self._lost(work, seat, "failed", f"{type(error).__name__}: {error}")
+            done, error = future.result()
+        else:
+            fault = future.exception()
+            error, died = f"{type(fault).__name__}: {fault}", self._seats.died(fault)
+        rows = {row.cell: self._recorded(row) for row in done}
+        rest = [work for work in bundle.works if any(cell.key not in rows for cell in work.job.cells)]
+        if died:
+            lost, rest = self._after_death(rest, bundle.seat)
+        elif error and rest:  # the others come after it
+            lost, rest = self._lost(rest[0], bundle.seat, "failed", error), rest[1:]
+        else:
+            self._pace = max((time.monotonic() - bundle.since) / len(bundle.works), 1e-4)
+            return list(rows.values()), []
+        return list((rows | {row.cell: row for row in lost}).values()), rest
+
+    def _after_death(self, works: list[Work], seat: Seat) -> tuple[list[Row], list[Work]]:
+        """Rows of jobs whose worker died, and those that never began."""
+        found = [self._left_behind(work, seat) for work in works]
+        rows = [row for each in found for row in each or ()]
+        rest = [work for work, each in zip(works, found, strict=True) if each is None]
+        if len(rest) < len(works):
+            return rows, rest
+        self._false_starts.update(map(_name, works))  # one of them may be to blame, unseen
+        given_up = [work for work in works if self._false_starts[_name(work)] > NEVER_BEGAN]
+        for work in given_up:
+            rows += self._lost(work, seat, "failed", "its worker died before beginning it, several times")
+        return rows, [work for work in works if work not in given_up]
+
+    def _left_behind(self, work: Work, seat: Seat) -> list[Row] | None:
+        """Rows of a job whose worker died; None if it never began."""
+        recorded = recorded_of(work, self._store)
+        if len(recorded) == len(work.job.cells):
+            return list(recorded.values())
         try:
             told = self._log(work).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -96,8 +140,7 @@ class Pool(Executor):
         return self._lost(work, seat, "failed", f"the worker process died: {why}")
 
     def _log(self, work: Work) -> Path:
-        key = work.job.first.key
-        return self._store.log(key, work.attempts[key])
+        return self._store.log(_name(work), work.attempts[_name(work)])
 
     def _lost(self, work: Work, seat: Seat, status: str, reason: str) -> list[Row]:
         """Rows of a job whose worker did not return: those it recorded, and one with the reason for each other."""
@@ -125,7 +168,12 @@ class Pool(Executor):
     ) -> None:
         """End the workers that are ours."""
         self._seats.close()
-        for work, _ in self._flying.values() if self._seats.here else ():
-            log = self._log(work)
-            if log.exists() and not log.stat().st_size:
-                log.unlink()
+        for bundle in self._flying.values() if self._seats.here else ():
+            for log in map(self._log, bundle.works):
+                if log.exists() and not log.stat().st_size:
+                    log.unlink()
+
+
+def _name(work: Work) -> str:
+    """A job goes by its first cell's key."""
+    return work.job.first.key

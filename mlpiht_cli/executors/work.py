@@ -25,12 +25,27 @@ class Work:
 
 @dataclass(frozen=True)
 class Site:
-    """Where and how work is done: results folder, device, torch threads (None: as torch has it), seconds per cell."""
+    """Where and how work is done.
+
+    Attributes
+    ----------
+    root
+        The results folder.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:i``.
+    threads
+        torch's threads; None: as torch has it.
+    cell_timeout
+        Seconds after which a cell is given up.
+    variables
+        Environment variables of the sweep that workers elsewhere are to have too.
+    """
 
     root: Path
     device: str
     threads: int | None = None
     cell_timeout: float | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 class Executor(ABC):

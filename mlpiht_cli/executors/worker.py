@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -23,18 +24,47 @@ def _bench(site: Site) -> tuple[Bench, threading.Lock]:
     return Bench(site), threading.Lock()
 
 
-def attend(work: Work, site: Site) -> list[Row]:
-    """Do the work in a worker process and return its rows, which are recorded as far as the folder can be written.
+def attend(works: Sequence[Work], site: Site) -> tuple[list[Row], str]:
+    """Do works one after the other, up to the first that cannot be done or recorded.
+
+    Returns
+    -------
+    tuple
+        Rows, which are recorded, and what went wrong in the work after them; empty if nothing did.
+    """
+    bench, lock = _bench(site)
+    rows: list[Row] = []
+    with lock, _variables(site):
+        try:
+            for work in works:
+                for row in _done(work, bench, site):
+                    rows.append(row)  # one by one: those before a fault are kept
+        except Exception as error:
+            return rows, f"{type(error).__name__}: {error}"
+    return rows, ""
+
+
+@contextmanager
+def _variables(site: Site) -> Iterator[None]:
+    """Environment variables of the sweep, as far as a cluster's worker has none of its own."""
+    missing = {name: value for name, value in site.variables if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
+
+
+def _done(work: Work, bench: Bench, site: Site) -> Iterator[Row]:
+    """Rows of a work as they come.
 
     The job's log, named after its first cell, exists from now on until it ends well: a worker that dies leaves it.
     """
-    bench, lock = _bench(site)
-    with lock, _watched(fresh_log(work, bench.store), site) as heartbeat:
-        rows = []
+    with _watched(fresh_log(work, bench.store), site) as heartbeat:
         for row in bench.perform(work):
             heartbeat()
-            rows.append(row)
-        return rows
+            yield row
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def _from_csv(path: Path) -> FigureTable:
     for name in dict.fromkeys(row.panel for row in table):
         own = [row for row in table if row.panel == name]
         grids = _grids(own)
-        spans = [len(values) for values in grids]
+        spans = [len(values) for values in grids if len(values) > 1]
         if math.prod(spans) * len({labels[row.cell] for row in own}) > MAX_CELLS:
             raise InputError(f"{path}: panel '{name}' has {' x '.join(map(str, spans))} places for {len(own)} rows")
         here = [

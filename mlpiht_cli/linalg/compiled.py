@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mlpiht_cli.linalg import kernels
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.kernels import Masked, Support
 from mlpiht_cli.linalg.operators import GatedOperator, Tile, by_neuron
 from mlpiht_cli.linalg.threads import PANELS, share
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK_BYTES = 8192
 """A feature's share of a chunk of samples: 2048 samples in float32. A hundred features then fit the second cache."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.operators import GatedOperator, MatrixColumns, Tile, by_neuron
 from mlpiht_cli.linalg.threads import kernel_threads
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BACKEND = "MLPIHT_BACKEND"
 """Environment variable: ``torch`` runs the torch operator on the processor too."""

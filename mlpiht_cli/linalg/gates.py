@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import NormalRows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class GateRule(Protocol):

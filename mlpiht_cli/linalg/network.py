@@ -6,13 +6,15 @@ vector is zero is dead: it gives nothing and its gradients are zero.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Network, gradient, layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK = 1024
 """Samples that go through the network together."""

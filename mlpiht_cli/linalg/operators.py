@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import torch
-from torch import Tensor
 
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.sparse import SparseMatrix
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Tile(NamedTuple):

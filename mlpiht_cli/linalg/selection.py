@@ -7,13 +7,15 @@ change sign, the scores go with them; where they are rotated, nothing is left of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import Tensor
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Rule = Literal["even", "odd", "row_max"]
 """Part of the gradients that scores coordinate j.

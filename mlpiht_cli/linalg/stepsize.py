@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from mlpiht_cli.linalg.operators import SupportOperator
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Constants of the reference code of P1 (protocol, section 1).
 FIRST_STEP = 1e-14  # with an empty support the first step only ranks coordinates

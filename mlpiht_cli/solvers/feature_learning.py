@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from mlpiht_cli.linalg.ridge import ridge
 from mlpiht_cli.linalg.selection import Rule, coordinate_scores, true_coordinates
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
-from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 8192  # samples at a time: bounds the activations, and sums of blocks are added in float64
 MAX_BIAS = 2.5
@@ -63,7 +65,7 @@ class FeatureLearning(MethodByBudget):
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Select, learn and read out for one budget; see :meth:`MethodByBudget.fit_path`."""
-        problem = problem.to(problem.x.device, DTYPES[self.dtype])
+        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
         # The mean tells nothing of directions, and its error would move all scores and gradients alike.
         centred = replace(problem, y=problem.y - problem.y.mean())
         kept = self._kept(centred, shape.m, self.keep * budget, streams)

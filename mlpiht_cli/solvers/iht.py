@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from mlpiht_cli.batches import Batches
 from mlpiht_cli.linalg.gated import compiled, gated_operator
@@ -17,11 +16,14 @@ from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
-from mlpiht_cli.method import DTYPES, Callback, Fit, Shape, Status, finite
+from mlpiht_cli.method import Callback, Fit, Shape, Status, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import LayeredSolver
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def iht_step(
@@ -89,7 +91,7 @@ class IHT(LayeredSolver):
         Stops early when nothing can change any more: every neuron is dead, or a step on all samples gave back the
         weights that its gates come from.
         """
-        problem = problem.to(problem.x.device, DTYPES[self.dtype])
+        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
         random = RandomGates(streams.gates(problem.d), m, problem.x)
         state = _State(self, random, SparseMatrix.zeros(m, problem.d, problem.x), budget)
         history: list[float] = []

@@ -10,7 +10,7 @@ from pydantic import Field
 from mlpiht_cli.linalg.operators import DenseOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import Refinement
-from mlpiht_cli.method import DTYPES, Callback, Fit, MethodByBudget, Shape, Status, finite
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -41,7 +41,7 @@ class IHTLinear(MethodByBudget):
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Run IHT for one budget; see :meth:`MethodByBudget.fit_path`."""
-        problem = problem.to(problem.x.device, DTYPES[self.dtype])
+        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
         operator = DenseOperator(problem.x)
         weights = zero = SparseMatrix.zeros(1, problem.d, problem.x)
         refine, history, settled = Refinement(self.inner_steps), list[float](), 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from mlpiht_cli.batches import Batches
 from mlpiht_cli.linalg import network
@@ -17,11 +16,14 @@ from mlpiht_cli.linalg.gated import compiled
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
 from mlpiht_cli.linalg.threshold import top_s
-from mlpiht_cli.method import DTYPES, Callback, Fit, Shape, Status, finite
+from mlpiht_cli.method import Callback, Fit, Shape, Status, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import LOSSES, Loss, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import LayeredSolver
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Fixed steps of the reference code of P1 (protocol, section 1).
 STEP = 0.005
@@ -80,7 +82,7 @@ class IHTVector(LayeredSolver):
 
     def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Run IHT with one hidden layer and an output layer."""
-        run = _Run(self, problem.to(problem.x.device, DTYPES[self.dtype]), m, budget, streams)
+        run = _Run(self, problem.to(problem.x.device, torch_dtype(self.dtype)), m, budget, streams)
         history: list[float] = []
         for loss in run.losses():
             history.append(loss)

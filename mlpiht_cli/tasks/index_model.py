@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.hermite import hermite
@@ -18,6 +17,9 @@ from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.task import Axes, Axis, Dims, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 N_TEST = 8192
 """Test samples, whatever ``n`` is."""

@@ -21,18 +21,18 @@ LEVELS = [
     {"tasks", "solvers", "baselines"},
     {"registry"},
     {"cells", "plan", "cost", "shards"},
-    {"provenance", "runner", "dataset_file"},
+    {"peak", "provenance", "runner", "dataset_file"},
     {"executors"},
     {"sweep", "pictures", "stale", "clean"},
     {"commands"},
-    {"cli"},
+    {"cli", "lazy"},
     {"__main__"},
 ]
 # Torch-free leaves beside the chain: what they may import, and who may import them.
 LEAVES = {
     "specs": {"errors", "specs", "rows"},
     "rows": {"errors", "files", "memory", "rows"},
-    "store": {"errors", "files", "rows", "store"},
+    "store": {"errors", "files", "memory", "rows", "store"},
     "scaling": set(),
     "figures": {"errors", "files", "rows", "scaling", "specs", "figures"},
     "checks": {"errors", "files", "rows", "scaling", "specs", "checks"},
@@ -166,3 +166,21 @@ def test_light_modules_do_not_import_torch(module: str) -> None:
     code = f"import sys, {module}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("words", [["status", "smoke"], ["validate", "figure1"], ["specs", "list"]])
+def test_commands_that_compute_nothing_do_not_load_torch(words: list[str]) -> None:
+    """A module may import torch, whose loading waits for its first use, but none may use it while it is imported."""
+    code = f"import sys, mlpiht_cli.cli as c; c.main({words}); print('torch._C' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_lazy_module_is_an_ordinary_one_once_it_is_used() -> None:
+    code = (
+        "from mlpiht_cli.lazy import import_lazily; import sys; import_lazily('wave'); import wave; "
+        "before = 'open' in vars(wave); found = wave.Wave_read; "
+        "print(before, wave is sys.modules['wave'], type(wave).__name__, found.__module__, hasattr(wave, 'nothing'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "module", "wave", "False"]

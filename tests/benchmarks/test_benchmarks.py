@@ -146,7 +146,7 @@ def test_imp_stops_where_it_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> No
     assert [row["status"] for row in rows] == ["ok", "not run: about 25903 GiB predicted"]
 
 
-NAMES = ("machine", "speed", "imp", "growth", "memory", "race")
+NAMES = ("machine", "speed", "imp", "growth", "memory", "race", "sweeps")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -123,12 +124,13 @@ def test_a_job_that_dies_half_way_keeps_the_cells_it_recorded(
 
 
 @contextmanager
-def cluster(count: int) -> Iterator[str]:
+def cluster(count: int, protocol: str = "tcp", **config: str) -> Iterator[str]:
     """A Dask scheduler and workers in processes of their own; yields its address."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])  # where the faulty task is
-    env = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": path}
+    env = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": path, **config}
     pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": env}
     start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    start += ["--protocol", protocol]
     start += ["--scheduler-file", "scheduler.json", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     processes = [subprocess.Popen(start, **pipes)]
     try:
@@ -155,6 +157,27 @@ def test_two_workers_of_a_cluster_over_tcp(mlpiht: Run, spec: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+def test_a_cluster_over_tls(mlpiht: Run, spec: Path, start: Run) -> None:
+    """Both ends show the certificate; who has none is not let in."""
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mlpiht -keyout key.pem -out cert.pem"
+    subprocess.run(["openssl", *words.split()], check=True, capture_output=True)
+    tls = "DASK_DISTRIBUTED__COMM__TLS__"
+    config = {f"{tls}CA_FILE": "cert.pem"}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        config |= {f"{tls}{role}__CERT": "cert.pem", f"{tls}{role}__KEY": "key.pem"}
+    with cluster(1, "tls", **config) as address:
+        assert address.startswith("tls://127.0.0.1:")
+        refused = mlpiht("sweep", spec, "--scheduler", address, "--json")
+        process = start("sweep", spec, "--scheduler", address, "--json", env={**os.environ, **config})
+        out, err = process.communicate(timeout=120)
+    assert refused.code == 2
+    assert "TLS configuration" in refused.json["error"]
+    assert process.returncode == 0, err
+    assert json.loads(out)["counts"] == {"ok": 16}
+
+
+@pytest.mark.slow
 def test_cells_that_go_wrong_on_a_cluster(mlpiht: Run, faulty_spec: Path) -> None:
     with cluster(2) as address:
         wrong = sets(dies=3, raises=4)
@@ -163,39 +186,6 @@ def test_cells_that_go_wrong_on_a_cluster(mlpiht: Run, faulty_spec: Path) -> Non
     assert "4 cells: 2 done, 2 failed" in result.out, result.err
     reasons = [row["reason"] for row in table(Path("results/faulty.csv")) if row["reason"]]
     assert [reason.partition(":")[0] for reason in reasons] == ["the worker process died", "RuntimeError"]
-
-
-def test_rows_of_workers_that_do_not_share_the_folder_are_recorded_here(
-    mlpiht: Run, spec: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlpiht_cli.executors import pool, work
-    from mlpiht_cli.executors.pool import Pool
-    from mlpiht_cli.executors.seats import Seat
-
-    here = work.Site(Path("here"), "cpu", 1)
-    there = work.Bench(work.Site(Path("there"), "cpu", 1))
-    job = work.Work(*_one_job(spec))
-    rows = list(there.perform(job))
-
-    class Done:
-        status = "finished"
-
-        def result(self) -> list[Any]:
-            return rows
-
-    one = Pool(here, None)  # type: ignore[arg-type]
-    monkeypatch.setattr(pool, "attend", None)
-    for _ in range(2):
-        one._rows(Done(), job, Seat("a", "cpu"))  # type: ignore[arg-type]
-    assert len(records("here")) == len(records("there")) == len(rows) == 1
-
-
-def _one_job(spec: Path) -> tuple[Any, dict[str, int]]:
-    from mlpiht_cli import plan
-    from mlpiht_cli.cells import jobs
-
-    job = jobs(plan.cells(plan.validate(spec)[0], "paper"))[0]
-    return job, {cell.key: 1 for cell in job.cells}
 
 
 @pytest.mark.slow

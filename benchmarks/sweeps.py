@@ -1,0 +1,97 @@
+"""Part (f): what a sweep costs beyond its cells, and how fast `status` and a resumed sweep read many records."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks import common
+from benchmarks.common import Plan, Row
+from mlpiht_cli import plan as plans
+from mlpiht_cli.rows import read_csv
+from mlpiht_cli.runner import row_of
+from mlpiht_cli.specs.schema import load_spec
+
+CELLS, RECORDS = 1000, 100_000
+QUICK_CELLS, QUICK_RECORDS = 4, 20
+BUDGETS = 100
+SPEC = """\
+spec_version: 1
+name: trivial
+title: Trivial cells
+source: benchmark
+seeds: {seeds}
+methods:
+  - {{name: iht_linear, steps: 1}}
+panels:
+  - name: a
+    task: {{name: gaussian_sparse, n: 5, d: 100}}
+    m: [1]
+    s: {budgets}
+figure: {{label: none, kind: curve, metric: relative_error, limits: [0, 1]}}
+"""
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """Measure the overhead of a cell with one and two processes, and the reading of many records."""
+    cells, records = (QUICK_CELLS, QUICK_RECORDS) if plan.quick else (CELLS, RECORDS)
+    with tempfile.TemporaryDirectory() as folder:
+        for jobs in (1, 2):
+            if plan.wants(f"sweep-jobs{jobs}"):
+                taken = [_overhead(Path(folder, f"{jobs}-{i}"), cells, jobs) for i in range(plan.repeats)]
+                yield _row(f"sweep-jobs{jobs}", cells, "a cell beyond its work", taken)
+        if plan.wants("status"):
+            spec = _spec(Path(folder, "many"), records)
+            _fill(spec, Path(folder, "many"))
+            commands = {"status": ["status"], "status-why": ["status", "--why"], "resume": ["sweep", "--dry-run"]}
+            for name, command in commands.items():
+                taken = [_seconds([*command, str(spec), "--out", str(spec.parent)]) for _ in range(plan.repeats)]
+                yield _row(name, records, "the command", taken)
+
+
+def _row(name: str, cells: int, what: str, taken: Sequence[float]) -> Row:
+    spread = common.spread("ours", taken)
+    return {"name": name, "cells": cells, "of": what, **spread, "repeats": len(taken), **common.machine()}
+
+
+def _overhead(folder: Path, cells: int, jobs: int) -> float:
+    """Seconds a cell beyond what starting takes and what the fits themselves take, shared by the processes.
+
+    Making the data and scoring count as overhead here: they are next to nothing for trivial cells.
+    """
+    spec = _spec(folder, cells)
+    words = ["sweep", str(spec), "--jobs", str(jobs), "--out"]
+    start = _seconds([*words, str(folder / "start"), "--only", "seed=0,s<=2"])
+    whole = _seconds([*words, str(folder / "all")])
+    work = sum(row.wall_s or 0.0 for row in read_csv(folder / "all" / "trivial.csv"))
+    return (whole - start - work / jobs) / cells
+
+
+def _spec(folder: Path, cells: int) -> Path:
+    """A spec of so many trivial cells."""
+    folder.mkdir()
+    budgets = min(BUDGETS, cells)
+    path = folder / "trivial.yaml"
+    path.write_text(SPEC.format(seeds=list(range(cells // budgets)), budgets=list(range(1, budgets + 1))))
+    return path
+
+
+def _fill(spec: Path, results: Path) -> None:
+    """A record for each cell of a spec, as if it had been run; not synced one by one, which takes minutes."""
+    scored = {"status": "ok", "n": 5, "d": 100, "k": 1, "metric": "relative_error", "value": 0.5, "wall_s": 0.01}
+    for i, cell in enumerate(plans.cells(load_spec(spec), "paper")):
+        row = row_of(cell, {**scored, "device": "cpu: none", "threads": 1})
+        path = results / ".records" / cell.key[:2] / f"{cell.key}.0001.{i:08x}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(row.model_dump_json(by_alias=True, indent=1))
+
+
+def _seconds(words: Sequence[str]) -> float:
+    """Wall seconds of a command line in a process of its own."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "mlpiht_cli", "-q", *words], check=True, capture_output=True)
+    return time.perf_counter() - began
