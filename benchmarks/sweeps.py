@@ -16,6 +16,7 @@ from mlpiht_cli.rows import read_csv
 from mlpiht_cli.runner import row_of
 from mlpiht_cli.specs.schema import load_spec
 
+JOBS = (1, 2)
 CELLS, RECORDS = 1000, 100_000
 QUICK_CELLS, QUICK_RECORDS = 4, 20
 BUDGETS = 100
@@ -40,7 +41,7 @@ def rows(plan: Plan) -> Iterator[Row]:
     """Measure the overhead of a cell with one and two processes, and the reading of many records."""
     cells, records = (QUICK_CELLS, QUICK_RECORDS) if plan.quick else (CELLS, RECORDS)
     with tempfile.TemporaryDirectory() as folder:
-        for jobs in (1, 2):
+        for jobs in JOBS:
             if plan.wants(f"sweep-jobs{jobs}"):
                 taken = [_overhead(Path(folder, f"{jobs}-{i}"), cells, jobs) for i in range(plan.repeats)]
                 yield _row(f"sweep-jobs{jobs}", cells, "a cell beyond its work", taken)
@@ -49,7 +50,7 @@ def rows(plan: Plan) -> Iterator[Row]:
             _fill(spec, Path(folder, "many"))
             commands = {"status": ["status"], "status-why": ["status", "--why"], "resume": ["sweep", "--dry-run"]}
             for name, command in commands.items():
-                taken = [_seconds([*command, str(spec), "--out", str(spec.parent)]) for _ in range(plan.repeats)]
+                taken = [launched([*command, str(spec), "--out", str(spec.parent)]) for _ in range(plan.repeats)]
                 yield _row(name, records, "the command", taken)
 
 
@@ -65,8 +66,8 @@ def _overhead(folder: Path, cells: int, jobs: int) -> float:
     """
     spec = _spec(folder, cells)
     words = ["sweep", str(spec), "--jobs", str(jobs), "--out"]
-    start = _seconds([*words, str(folder / "start"), "--only", "seed=0,s<=2"])
-    whole = _seconds([*words, str(folder / "all")])
+    start = launched([*words, str(folder / "start"), "--only", "seed=0,s<=2"])
+    whole = launched([*words, str(folder / "all")])
     work = sum(row.wall_s or 0.0 for row in read_csv(folder / "all" / "trivial.csv"))
     return (whole - start - work / jobs) / cells
 
@@ -90,7 +91,7 @@ def _fill(spec: Path, results: Path) -> None:
         path.write_text(row.model_dump_json(by_alias=True, indent=1))
 
 
-def _seconds(words: Sequence[str]) -> float:
+def launched(words: Sequence[str]) -> float:
     """Wall seconds of a command line in a process of its own."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "mlpiht_cli", "-q", *words], check=True, capture_output=True)

@@ -144,9 +144,12 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
         prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
     if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
         return None
+    loss = LOSSES[problem.loss](prediction.double(), problem.y_test.double())
     truth = problem.truth[0] if problem.truth is not None and len(problem.truth) == 1 else None
     value, exact = _value(model, problem, prediction, truth)
-    more = {} if problem.directions is None else _index_scores(model, problem.directions, value)
+    more = {} if problem.x_test is problem.x else {"test_loss": float(loss)}
+    if problem.directions is not None:
+        more |= _index_scores(model, problem.directions, value)
     return Scores(
         value,
         final_loss,

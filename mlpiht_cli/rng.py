@@ -18,6 +18,8 @@ _GATES = 1
 _SPLIT = 2
 _REVIVAL = 3
 _HASHES = 4
+_START = 5
+_PAIRS = 6
 _DIRECTIONS = 16
 _INPUTS = 17
 _NOISE = 18
@@ -103,6 +105,14 @@ class Streams:
     def revival(self) -> np.random.Generator:
         """Generator of the small random weights that blocks without weights start from."""
         return self._generator(_REVIVAL)
+
+    def start(self) -> np.random.Generator:
+        """Generator of a random sparse vector that a solver starts from."""
+        return self._generator(_START)
+
+    def pairs(self) -> np.random.Generator:
+        """Generator of the pairs of points that a smoothness constant is estimated on."""
+        return self._generator(_PAIRS)
 
     def hashes(self, count: int) -> NDArray[np.int64]:
         """Random multipliers and offsets of ``count`` hash functions, 64 bits each, shape ``[count, 2]``."""

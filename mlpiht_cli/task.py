@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -47,8 +47,10 @@ class Task(BaseModel, ABC):
     """Raised by hand when the data change; part of every cell's key."""
     depends_on: ClassVar[frozenset[Axis]]
     """Axes that change the data: cells that agree in them share one problem."""
-    pictured: ClassVar[Literal["image", "weights"] | None] = None
-    """What pictures of it show: an image, or the planted weights of one hidden layer."""
+    pictured: ClassVar[Literal["image", "weights", "layer"] | None] = None
+    """What pictures of it show: an image, planted weights of one hidden layer, or the weights of a linear one."""
+    weight_names: ClassVar[tuple[Sequence[str], Sequence[str]]] = ((), ())
+    """Names of the outputs and of the inputs, for pictures of a linear layer."""
 
     clip_budget: bool = Field(
         False,

@@ -29,6 +29,7 @@ def test_measures_agree_with_short_computations(seed: int) -> None:
     iht, imp = array(rows, "iht"), array(rows, "imp")
     a, b = iht.mean(-1), imp.mean(-1)
     spreads = np.ptp(np.clip(iht, 0, 50).mean(-1), axis=0)
+    within = iht <= b[..., None] + 9
     correlations = [stats.spearmanr(WIDTHS, a[:, j]).statistic for j in range(2)]
     expected = {
         "share_not_worse": ({"against": "imp", "margin": 5}, np.mean(a >= b - 5)),
@@ -39,6 +40,11 @@ def test_measures_agree_with_short_computations(seed: int) -> None:
         "median": ({}, np.median(iht)),
         "mean": ({"where": "m>=3,seed=0|2"}, iht[1:, :, [0, 2]].mean()),
         "share_above": ({"level": 20}, np.mean(iht >= 20)),
+        "share_within": ({"against": "imp", "margin": 9}, within.mean()),
+        "share_best_within": ({"against": "imp", "margin": 9}, within.any(-1).mean()),
+        "least_rise_within": ({"against": "imp", "margin": 9}, within[:, 1].mean() - within[:, 0].mean()),
+        "least_rise": ({}, (a[:, 1] - a[:, 0]).min()),
+        "largest_excess": ({"against": "imp"}, (iht.max(-1) - imp.min(-1)).max()),
     }
     assert expected.keys() == MEASURES.keys()
     for measure, (claim, value) in expected.items():
@@ -67,6 +73,18 @@ def test_jackknife_over_seeds() -> None:
     place = Place("a", 2, 10)
     sample = Sample(spec_with().claims[0], {place: {0: 1.0, 1: 2.0, 2: 6.0}}, {})
     assert standard_error(MEASURES["mean"], sample) == pytest.approx(stats.sem([1.0, 2.0, 6.0]))
+
+
+def test_a_rival_of_one_seed_is_compared_with_all_seeds() -> None:
+    """A yardstick that draws no numbers is run once; the jackknife leaves it in."""
+    rows = [r for r in table(lambda m, s, seed: 10 * seed, lambda m, s, _: m) if r.method == "iht" or r.seed == 0]
+    methods = [{"name": "iht", "steps": 4}, {"name": "imp", "epochs": 2, "seeds": [0]}]
+    spec = Spec.model_validate({**spec_with().model_dump(), "methods": methods})
+    claim = spec_with(measure="share_within", against="imp", margin=8.5).claims[0]
+    (judged,) = check_claims(spec.model_copy(update={"claims": [claim]}), "paper", rows)
+    assert judged.measured == pytest.approx((2 + 2 + 2) / 9)  # 0 and 10 are at most 2 + 8.5, 20 is not
+    assert judged.se == pytest.approx(np.sqrt(2 / 3 * np.sum((np.array([1 / 2, 1 / 2, 1]) - 2 / 3) ** 2)))
+    assert judged.verdict == "holds"
 
 
 def test_a_perfect_fit_counts_as_a_number() -> None:
@@ -104,6 +122,11 @@ CLAIMS: list[dict[str, Any]] = [
     {"measure": "median"},
     {"measure": "mean", "clip": [-20, 50]},
     {"measure": "share_above", "level": 20},
+    {"measure": "share_within", "against": "imp", "margin": 5},
+    {"measure": "share_best_within", "against": "imp", "margin": -5},
+    {"measure": "least_rise_within", "against": "imp"},
+    {"measure": "least_rise"},
+    {"measure": "largest_excess", "against": "imp"},
 ]
 
 

@@ -93,6 +93,19 @@ def test_predictions_that_overflow_have_no_score() -> None:
     assert evaluate(line(1e30), Problem(x, x, x, x, "psnr", peak=1.0)) is None
 
 
+def test_the_test_loss_is_measured_where_there_are_test_data() -> None:
+    """Cross-entropy of the softmax, written out; none where the metric measures fit."""
+    x, y = torch.tensor([[1.0], [2.0]]), torch.eye(2)
+    x_test, y_test = torch.tensor([[3.0]]), torch.tensor([[0.0, 1.0]])
+    model = SparseMLP((SparseMatrix.from_dense(torch.tensor([[0.5], [-0.25]])),))
+    held_out = evaluate(model, Problem(x, y, x_test, y_test, "accuracy", "cross_entropy"))
+    assert held_out is not None
+    assert held_out.more["test_loss"] == pytest.approx(math.log(math.exp(1.5) + math.exp(-0.75)) + 0.75)
+    fit = evaluate(model, Problem(x, y, x, y, "accuracy", "cross_entropy"))
+    assert fit is not None
+    assert "test_loss" not in fit.more
+
+
 def biased(first: list[list[float]], output: list[float]) -> SparseMLP:
     return SparseMLP((matrix(first), matrix([output])), bias=torch.linspace(-1, 1, len(first)))
 

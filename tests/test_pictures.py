@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from mlpiht_cli import pictures, plan
+from mlpiht_cli.cells import Job
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.pictures import Shot
 from mlpiht_cli.runner import Runner, pick_device
@@ -24,7 +25,7 @@ Run = Callable[..., Any]
 def shots(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Shot, list[list[Shot]]]]:
     """What was laid out, instead of the figure."""
     seen: list[tuple[str, Shot, list[list[Shot]]]] = []
-    for name in ("images", "weights"):
+    for name in ("images", "weights", "layers"):
         monkeypatch.setattr(pictures.pictures, name, lambda title, target, rows: seen.append((title, target, rows)))
     return seen
 
@@ -65,9 +66,38 @@ def test_an_image_stands_beside_its_reconstructions(mlpiht: Run, tiny_spec: str,
     assert -10 * float(error.log10()) == pytest.approx(told, abs=0.06), "the title is the picture's own score"
 
 
+def test_a_linear_layer_is_shown_by_the_best_of_its_seeds(mlpiht: Run, tiny_spec: str, shots: Any) -> None:
+    path = spec_of(tiny_spec, "{name: iris}", "{name: l, panel: a, m: 2, s: [5, 2], seed: best}")
+    methods = "  - {name: iht_smooth, steps: 30}\n  - {name: gradient_descent, label: dense, steps: 30, seeds: [0]}\n"
+    old = "  - {name: iht, steps: 4}\n  - {name: imp, epochs: 2}\n"
+    path.write_text(path.read_text().replace(old, methods))
+    spec, _ = plan.validate(path)
+    cells = plan.cells(spec, "paper")
+    pictures.picture(spec, spec.pictures[0], cells, Runner(pick_device("cpu")))
+    (_, (species, features), ((small, large), (dense,))) = shots[0]
+    assert (len(species), len(features)) == (3, 5)
+    assert [(shot.values != 0).sum() for shot in (small, large, dense)] == [2, 5, 15]
+    rows = [row for cell in cells for row, _ in Runner(pick_device("cpu")).run(Job((cell,)))]
+    for shot, s in ((small, 2), (large, 5)):
+        losses = {row.seed: row.final_loss for row in rows if (row.method, row.s, row.m) == ("iht_smooth", s, 2)}
+        assert len(losses) == 2
+        assert shot.title == f"iht_smooth, s = {s}: loss {min(losses.values()):.2g}"
+    assert dense.title.startswith("dense: loss ")
+
+
+def test_a_network_with_hidden_neurons_is_no_layer(mlpiht: Run, tiny_spec: str, shots: Any) -> None:
+    path = spec_of(tiny_spec, "{name: iris}", "{name: l, panel: a, m: 2, s: [5]}")
+    path.write_text(path.read_text().replace("{name: iht, steps: 4}", "{name: best_subset, seeds: [1]}"))
+    spec, _ = plan.validate(path)
+    pictures.picture(spec, spec.pictures[0], plan.cells(spec, "paper"), Runner(pick_device("cpu")))
+    (_, _, ((imp,),)) = shots[0]
+    assert imp.title == "imp, s = 5: has hidden neurons"
+
+
 PICTURE_FAULTS = {
     ("{name: planted, d: 6}", "s: [5, 2]"): "pictures[0]: the task's data depend on s: give one budget",
     ("{name: planted, d: 6}", "s: [5, 5]"): "pictures[0].s: holds a value twice",
+    ("{name: planted, d: 6}", "s: [5], seed: worst"): "pictures[0].seed: must be a seed or best, got 'worst'",
     ("{name: planted, d: 6}", "s: [5], seed: 2"): "pictures[0].seed: 2 is not among the seeds of panel 'a'",
     ("{name: planted, d: 6, k: 2}", "s: [5]"): "pictures[0]: planted weights are shown with depth 1 and one output",
     ("{name: planted, d: 6}\n    depth: 2", "s: [5]"): "pictures[0]: planted weights are shown with depth 1",

@@ -17,7 +17,7 @@ from mlpiht_cli.specs.schema import Claim, Spec
 
 IN_COLUMNS = frozenset({"psnr", "accuracy"})
 """Metrics whose value stands in a second column of a row."""
-KEEP_NO_BUDGET = frozenset({"dense", "feature_learning", "mlp"})
+KEEP_NO_BUDGET = frozenset({"dense", "feature_learning", "gradient_descent", "mlp"})
 """Methods whose networks may have more nonzeros than the budget: what their classes say, read without torch."""
 COLUMNLESS = frozenset({"r2", "relative_error"})
 """Metrics whose value stands in no second column of a row."""

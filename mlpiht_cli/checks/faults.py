@@ -81,7 +81,7 @@ def _of_pictures(spec: Spec) -> Iterator[Fault]:
             yield Fault(("pictures", i, "panel"), f"panel '{panel.name}' varies n or d; a picture is of one data set")
         if picture.m not in panel.m:
             yield Fault(("pictures", i, "m"), f"{picture.m} is not among the widths of panel '{panel.name}'")
-        if picture.seed not in (panel.seeds or spec.seeds):
+        if picture.seed != "best" and picture.seed not in (panel.seeds or spec.seeds):
             yield Fault(("pictures", i, "seed"), f"{picture.seed} is not among the seeds of panel '{panel.name}'")
         for j, s in enumerate(picture.s):
             if s not in panel.s:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +44,9 @@ class Sample:
     other: Scores
 
     def without(self, seed: int) -> Sample:
-        """The sample with one seed left out."""
-        return replace(self, own=_without(self.own, seed), other=_without(self.other, seed))
+        """The sample with one seed left out; a rival that has one seed alone, as it draws no numbers, keeps it."""
+        yardstick = {place: by_seed for place, by_seed in self.other.items() if len(by_seed) == 1}
+        return replace(self, own=_without(self.own, seed), other={**_without(self.other, seed), **yardstick})
 
     @property
     def seeds(self) -> set[int]:
@@ -168,6 +170,60 @@ def share_above(sample: Sample) -> float | None:
     return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
 
 
+def share_within(sample: Sample) -> float | None:
+    """Share of all scores that are at most the other method's mean at their place, plus the margin."""
+    return _mean([value for values in _within(sample).values() for value in values], math.nan)
+
+
+def share_best_within(sample: Sample) -> float | None:
+    """Share of the places where any score is at most the other method's mean there, plus the margin."""
+    return _mean([max(values) for values in _within(sample).values()], math.nan)
+
+
+def least_rise_within(sample: Sample) -> float | None:
+    """Least rise of :func:`share_within` from one budget to the next; negative if it falls anywhere."""
+    by_budget: dict[int, list[float]] = {}
+    for place, values in sorted(_within(sample).items(), key=lambda pair: pair[0].s):
+        by_budget.setdefault(place.s, []).extend(values)
+    if len(by_budget) > 1 and sample.bad(*sample.own):
+        return -1.0 if sample.claim.at_most is None else 1.0
+    return min((float(np.mean(b) - np.mean(a)) for a, b in pairwise(by_budget.values())), default=None)
+
+
+def _within(sample: Sample) -> dict[Place, list[float]]:
+    """Whether (1) or not (0) each score is at most the other method's mean there, plus the margin."""
+    bad = float(sample.claim.at_most is not None)
+    found = {}
+    for place, scores in sample.own.items():
+        bar = float(np.mean(_filled(sample.other[place], math.inf))) + sample.claim.margin
+        found[place] = [bad if math.isnan(value) else float(value <= bar) for value in scores.values()]
+    return found
+
+
+def least_rise(sample: Sample) -> float | None:
+    """Least rise of the mean from one budget to the next, panel and width fixed; negative if it falls anywhere."""
+    rows: dict[tuple[str, int], list[Place]] = {}
+    for place in sorted(sample.own, key=lambda place: place.s):
+        rows.setdefault((place.panel, place.m), []).append(place)
+    rises = [
+        sample.worst if sample.bad(a, b) else sample.mean(b) - sample.mean(a)
+        for places in rows.values()
+        for a, b in pairwise(places)
+    ]
+    return min(rises, default=None)
+
+
+def largest_excess(sample: Sample) -> float | None:
+    """Largest of the method's scores less the other's least one at the same place."""
+
+    def excess(place: Place) -> float:
+        if sample.bad(place):
+            return sample.worst
+        return max(sample.own[place].values()) - float(np.min(_filled(sample.other[place], math.inf)))
+
+    return max(map(excess, sample.own), default=None)
+
+
 Measure = Callable[[Sample], float | None]
 
 MEASURES: dict[str, Measure] = {
@@ -179,8 +235,15 @@ MEASURES: dict[str, Measure] = {
     "median": median,
     "mean": mean,
     "share_above": share_above,
+    "share_within": share_within,
+    "share_best_within": share_best_within,
+    "least_rise_within": least_rise_within,
+    "least_rise": least_rise,
+    "largest_excess": largest_excess,
 }
-COMPARISONS = frozenset({"share_not_worse", "mean_difference"})
+COMPARISONS = frozenset(
+    {"share_not_worse", "mean_difference", "share_within", "share_best_within", "least_rise_within", "largest_excess"}
+)
 """Measures that need ``against``."""
 NEED_LEVEL = frozenset({"share_above"})
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
-from mlpiht_cli.figures.curve import curve
-from mlpiht_cli.figures.heatmap import difference, heatmap, spread
-from mlpiht_cli.figures.scaling import scaling
 from mlpiht_cli.figures.table import FigureTable, Look
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.files import write_atomic
 
-Draw = Callable[[FigureTable, Look], Figure]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[[FigureTable, Look], "Figure"]
 Write = Callable[[FigureTable], str]
 
+
+def _drawn_by(module: str, function: str) -> Draw:
+    """A kind's function, imported when it draws: matplotlib is slow to load, and specs need the names alone."""
+
+    def draw(data: FigureTable, look: Look) -> Figure:
+        figure: Figure = getattr(importlib.import_module(f"mlpiht_cli.figures.{module}"), function)(data, look)
+        return figure
+
+    return draw
+
+
 FIGURES: dict[str, Draw] = {
-    "heatmap": heatmap,
-    "std": spread,
-    "difference": difference,
-    "curve": curve,
-    "scaling": scaling,
+    "heatmap": _drawn_by("heatmap", "heatmap"),
+    "std": _drawn_by("heatmap", "spread"),
+    "difference": _drawn_by("heatmap", "difference"),
+    "curve": _drawn_by("curve", "curve"),
+    "scaling": _drawn_by("scaling", "scaling"),
+    "setting": _drawn_by("setting", "setting"),
+    "starts": _drawn_by("starts", "starts"),
 }
 MAPS = frozenset({"heatmap", "std", "difference"})
 """Kinds over m and s, which cannot show panels of several n or d."""

@@ -40,11 +40,14 @@ class Line:
     fixed: dict[Axis, int | None]
     x: Axis
 
+    def every(self, value: int | None) -> list[Row | None]:
+        """Rows at one place of the line, one a seed; None for those that are missing."""
+        place = {**self.fixed, self.x: value}
+        return self.panel.at(self.method, place["m"] or 0, place["s"] or 0, (place["n"], place["d"]))
+
     def at(self, value: int | None) -> list[Row]:
         """Rows at one place of the line, one a seed, without those that are missing."""
-        place = {**self.fixed, self.x: value}
-        rows = self.panel.at(self.method, place["m"] or 0, place["s"] or 0, (place["n"], place["d"]))
-        return [row for row in rows if row is not None]
+        return [row for row in self.every(value) if row is not None]
 
     @property
     def varied(self) -> list[Axis]:

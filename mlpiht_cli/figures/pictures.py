@@ -49,6 +49,26 @@ def weights(title: str, target: Shot, rows: Sequence[Sequence[Shot]]) -> Figure:
     return _sheet(title, every, draw, (8.0, 1.5 * len(every) + 0.5))
 
 
+def layers(title: str, names: tuple[Sequence[str], Sequence[str]], rows: Sequence[Sequence[Shot]]) -> Figure:
+    """Matrices of one linear layer, outputs by inputs, with the weights written in; each has a scale of its own."""
+    outputs, inputs = names
+
+    def draw(axes: Axes, shot: Shot) -> None:
+        top = float(np.abs(shot.values).max()) or 1.0
+        axes.imshow(shot.values, cmap="PuOr", vmin=-top, vmax=top, aspect="auto", interpolation="none")
+        for (i, j), weight in np.ndenumerate(shot.values):
+            if weight:
+                dark = abs(weight) > 0.6 * top
+                colour = "white" if dark else "black"
+                words = f"{weight:.0f}" if abs(weight) >= 10 else f"{weight:.2g}"
+                axes.text(j, i, words, ha="center", va="center", fontsize=7, color=colour)
+        axes.set_xticks(range(len(inputs)), labels=list(inputs), fontsize=7, rotation=30, ha="right")
+        axes.set_yticks(range(len(outputs)), labels=list(outputs), fontsize=7)
+        axes.tick_params(length=0)
+
+    return _sheet(title, rows, draw, (2.6 * max(len(row) for row in rows), 1.8 * len(rows) + 0.6))
+
+
 def _sheet(
     title: str, rows: Sequence[Sequence[Shot]], draw: Callable[[Axes, Shot], None], size: tuple[float, float]
 ) -> Figure:

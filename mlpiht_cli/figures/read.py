@@ -164,6 +164,7 @@ def _panel(
         {place: rows[place] for place in places if place in rows},
         axis(p.n for p in here),
         axis(p.d for p in here),
+        {label: axis(p.seed for p in here if p.label == label) for label in {p.label for p in here}},
     )
 
 

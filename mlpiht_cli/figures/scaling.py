@@ -76,7 +76,7 @@ def _curves(data: FigureTable) -> Iterator[tuple[str, list[Curve]]]:
 
 def _curve(line: Line) -> Curve | None:
     """Scores of a line over n where all seeds have a row; a run that went wrong has the score nan."""
-    rows = {n: there for n in line.panel.n if n is not None and len(there := line.at(n)) == len(line.panel.seeds)}
+    rows = {n: there for n in line.panel.n if n is not None and len(there := line.at(n)) == len(line.every(n))}
     dims = {row.d for there in rows.values() for row in there if row.d is not None}
     if not dims:
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -25,6 +25,9 @@ UNITS = {
     "mse_ratio": "test MSE / variance",
     "alignment": "median alignment",
     "support_recall": "share of true coordinates found",
+    "lipschitz": "smoothness constant L",
+    "on_support_gradient": "largest gradient on the support",
+    "off_support_ratio": "ratio off the support",
 }
 
 
@@ -83,6 +86,8 @@ class PanelTable:
     rows: dict[Place, Row]
     n: Sequence[int | None] = (None,)
     d: Sequence[int | None] = (None,)
+    own_seeds: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Seeds of the methods that are not run with all of them."""
 
     @property
     def span(self) -> tuple[float, float]:
@@ -99,7 +104,8 @@ class PanelTable:
     @property
     def total(self) -> int:
         """Number of cells."""
-        return len(self.methods) * len(self.sizes) * len(self.m) * len(self.s) * len(self.seeds)
+        runs = sum(len(self.own_seeds.get(method, self.seeds)) for method in self.methods)
+        return runs * len(self.sizes) * len(self.m) * len(self.s)
 
     def grid(self, method: str, partial: bool) -> Grid:
         """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
@@ -122,7 +128,8 @@ class PanelTable:
 
     def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
         """Rows of one grid point, one a seed; None where there is none."""
-        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in self.seeds]
+        seeds = self.own_seeds.get(method, self.seeds)
+        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in seeds]
 
 
 def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[list[float], str]:

@@ -45,7 +45,7 @@ def _summary(panel: PanelTable, found: Sequence[Row | None]) -> tuple[str, ...]:
         *([f"{float(value):.{digits}f}" for value in known] or [""] * 5),
         f"{sum(exact)}/{len(exact)}" if exact else "",
         _settled(rows),
-        str(len(panel.seeds) - len(values)),
+        str(len(found) - len(values)),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.figures import KINDS, MAPS
 from mlpiht_cli.method import Method, Shape
 from mlpiht_cli.plan.objects import VARIED, Made, PanelError, Settings, check_names, objects, profile_sets, settings_for
 from mlpiht_cli.registry import METHODS, TASKS
@@ -42,8 +43,6 @@ def entry_faults(data: Any) -> list[Fault]:
 
 def kind_faults(spec: Spec | None) -> list[Fault]:
     """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
-    from mlpiht_cli.figures import KINDS, MAPS  # matplotlib is slow to import
-
     faults = []
     for at, figure, panels in drawn(spec) if spec is not None else ():
         sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
@@ -57,6 +56,8 @@ def kind_faults(spec: Spec | None) -> list[Fault]:
                 faults.append(Fault((*at, "kind"), f"scaling needs panels that vary n; '{single}' does not"))
             elif kind == "scaling" and figure.level is None:
                 faults.append(Fault((*at, "level"), "scaling needs the level of the metric that n* is the n of"))
+            elif kind == "setting" and figure.setting is None:
+                faults.append(Fault((*at, "setting"), "kind setting needs the method's setting that lines run over"))
     return faults
 
 

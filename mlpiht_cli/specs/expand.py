@@ -66,6 +66,8 @@ def points(spec: Spec) -> Iterator[Point]:
     for panel in spec.panels:
         grids = methods_of(panel, spec), panel.sizes, panel.m, panel.s, panel.seeds or spec.seeds
         for method, size, m, s, seed in product(*grids):
+            if method.seeds is not None and seed not in method.seeds:
+                continue
             yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown, *size)
 
 

@@ -22,6 +22,7 @@ class View(Strict):
     limits: Limits | None = None
     scale: Literal["linear", "log"] | None = None
     x: Axis | None = None
+    setting: Name | None = None
     level: Finite | None = None
     falling: bool | None = None
     slopes: dict[str, Finite] | None = None
@@ -38,7 +39,10 @@ class FigureSpec(Strict):
     limits: Limits | None = Field(None, description="of the metric; by default its own, or what the rows span")
     scale: Literal["linear", "log"] = Field("linear", description="of the metric's axis in curves")
     x: Axis = Field("s", description="axis that curves run over")
-    level: Finite | None = Field(None, description="of scaling: n* is the n from which the metric stays beyond it")
+    setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
+    level: Finite | None = Field(
+        None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
+    )
     falling: bool = Field(False, description="of scaling: the metric falls with n, as errors do")
     slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
@@ -63,6 +67,13 @@ class Picture(Strict):
     panel: str
     m: Width
     s: list[Budget] = Field(min_length=1)
-    seed: Seed = 0
+    seed: Seed | Literal["best"] = Field(0, description="best: of each method and budget that of least training loss")
 
     _unique = field_validator("s")(distinct)
+
+    @field_validator("seed", mode="before")
+    @classmethod
+    def _best_or_number(cls, value: object) -> object:
+        if isinstance(value, str) and value != "best":
+            raise ValueError("must be a seed or best")
+        return value

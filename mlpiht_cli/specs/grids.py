@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mlpiht_cli.specs.load import Fault
+from mlpiht_cli.specs.load import Fault, Location
 
 if TYPE_CHECKING:
     from mlpiht_cli.specs.schema import Panel, Spec
@@ -34,6 +34,31 @@ def grid(panel: Panel, axis: str, spec: Spec) -> list[int] | None:
     """Values of one axis of a panel; None for n or d where it does not vary them."""
     values: list[int] | None = getattr(panel, axis)
     return spec.seeds if values is None and axis == "seeds" else values
+
+
+def seed_faults(spec: Spec) -> list[Fault]:
+    """Seeds of a method that some panel does not run, or of a task, and profiles that leave a method none."""
+    faults = []
+    for i, panel in enumerate(spec.panels):
+        if panel.task.seeds is not None:
+            faults.append(Fault(("panels", i, "task", "seeds"), "a task has no seeds; give them to a method"))
+        at: Location = ("panels", i, "methods") if panel.methods else ("methods",)
+        seeds = set(grid(panel, "seeds", spec) or [])
+        for j, method in enumerate(panel.methods or spec.methods):
+            own = set(seeds if method.seeds is None else method.seeds)
+            faults += [
+                Fault((*at, j, "seeds"), f"{seed} is not among the seeds of panel '{panel.name}'")
+                for seed in sorted(own - seeds)
+            ]
+            faults += [
+                Fault(
+                    ("profiles", name, "seeds"),
+                    f"leaves '{method.shown}' of panel '{panel.name}' without any seed",
+                )
+                for name, profile in spec.profiles.items()
+                if profile.seeds is not None and method.seeds is not None and not own & set(profile.seeds)
+            ]
+    return faults
 
 
 def profile_faults(spec: Spec) -> list[Fault]:

@@ -26,7 +26,7 @@ from mlpiht_cli.specs.fields import (
 )
 from mlpiht_cli.specs.figure import FigureSpec, Picture
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.grids import profile_faults, size_faults
+from mlpiht_cli.specs.grids import profile_faults, seed_faults, size_faults
 from mlpiht_cli.specs.load import Document, Fault, load
 from mlpiht_cli.specs.names import name_faults
 from mlpiht_cli.specs.views import view_faults
@@ -46,6 +46,11 @@ class Entry(BaseModel):
 
     name: str
     label: str = Field("", max_length=40, description="of a method: its row in figures, by default its name")
+    seeds: list[Seed] | None = Field(
+        None, min_length=1, description="of a method: those of the panel's seeds that it is run with, if not all"
+    )
+
+    _unique = field_validator("seeds")(distinct)
 
     @property
     def shown(self) -> str:
@@ -204,7 +209,8 @@ def _checked(document: Document) -> tuple[Spec | None, Document, list[Fault]]:
     faults = size_faults(spec)
     if faults:  # all other checks look at pairs and products
         return None, document, faults
-    return spec, document, [*document.faults, *name_faults(spec), *view_faults(spec), *profile_faults(spec)]
+    faults = [*name_faults(spec), *view_faults(spec), *seed_faults(spec), *profile_faults(spec)]
+    return spec, document, [*document.faults, *faults]
 
 
 def load_spec(path: Path) -> Spec:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,12 +15,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import common, growth, machine, memory, memory_probe, report, speed, yardstick
+from benchmarks import common, growth, machine, memory, memory_probe, report, speed, sweeps, yardstick
 from benchmarks import yardstick_imp as plain
 from benchmarks import yardstick_vector as vector
 from benchmarks.__main__ import main
 from benchmarks.memory_probe import Setting
 from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.cli import main as mlpiht
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.countsketch import HASHES, CountSketch, sketch_width
 from mlpiht_cli.problem import Problem
@@ -149,6 +153,12 @@ def test_imp_stops_where_it_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> No
 NAMES = ("machine", "speed", "imp", "growth", "memory", "race", "sweeps")
 
 
+def in_this_process(words: Sequence[str]) -> float:
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert mlpiht(["-q", *words]) == 0
+    return 1.0
+
+
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder of a quick run of all parts; probes run in this process, which spares a second each."""
@@ -156,6 +166,8 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         monkeypatch.setenv(name, "1")  # the command sets them, and they go with the test
     monkeypatch.setattr(memory, "launch", memory_probe.probe)
+    monkeypatch.setattr(sweeps, "launched", in_this_process)
+    monkeypatch.setattr(sweeps, "JOBS", (1,))
     options = ["--quick", "--repeats", "1", "--seeds", "2", "--out", str(tmp_path)]
     result = CliRunner().invoke(main, ["all", *options], catch_exceptions=False)
     assert result.exit_code == 0
@@ -172,7 +184,7 @@ def test_a_quick_run_writes_tables_and_figures(quick: Path) -> None:
         done = table[table["status"] == "ok"] if "status" in table else table
         assert len(done) > 0
         expected = {"processor", "cores", "threads", "torch", "numpy", "mlpiht", "repeats"}
-        expected |= set() if name == "machine" else {"n", "d", "m", "s"}
+        expected |= {"machine": set(), "sweeps": {"cells", "ours_s"}}.get(name, {"n", "d", "m", "s"})
         assert expected <= set(table.columns)
         assert done[sorted(expected)].notna().all(axis=None)
     speeds = pd.read_csv(quick / "speed.csv").set_index("name")
@@ -181,7 +193,7 @@ def test_a_quick_run_writes_tables_and_figures(quick: Path) -> None:
     assert row["ratio"] == pytest.approx(row["yardstick_s"] / row["ours_s"], rel=1e-4)
     assert row["psnr_ours_same_seeds"] == pytest.approx(row["psnr_yardstick"], abs=1.0)
     text = report.markdown(quick)
-    assert sum(line.startswith("| --- ") for line in text.splitlines()) == 6
+    assert sum(line.startswith("| --- ") for line in text.splitlines()) == 7
     assert "nan" not in text
 
     again = ["growth", "--quick", "--repeats", "2", "--only", "growth-m", "--out", str(quick)]

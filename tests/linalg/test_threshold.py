@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.linalg.threshold import StreamedTopS, top_s, top_s_padded
+from mlpiht_cli.linalg.threshold import StreamedTopS, hard_threshold, top_s, top_s_padded
 
 # Few distinct magnitudes, so that ties are the rule.
 vectors = st.lists(st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=40)
@@ -73,3 +73,13 @@ def test_a_padded_stream_keeps_what_the_plain_one_keeps(seed: int, s: int, tile:
     assert index[real].tolist() == plain.result()[0].tolist()
     assert kept[real].tolist() == plain.result()[1].tolist()
     assert set(index[~real].tolist()) <= {17}
+
+
+@given(st.lists(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=12), st.integers(1, 13))
+def test_the_form_for_short_vectors_keeps_what_top_s_keeps(values: list[float], s: int) -> None:
+    vector = np.array(values)
+    kept = top_s(torch.tensor(values), s).numpy()
+    expected = np.zeros(len(values))
+    expected[kept] = vector[kept]
+    np.testing.assert_array_equal(hard_threshold(vector, s), expected)
+    np.testing.assert_array_equal(vector, values, err_msg="the argument is left alone")

@@ -17,6 +17,8 @@ from mlpiht_cli.specs.schema import load_spec
 FIGURES = [978, 978, 690, 756, 864]
 PAPER_CELLS = {f"figure{i}": FIGURES[(i - 1) % 5] for i in range(1, 11)}
 PAPER_CELLS |= {"table1": 9 * 10, "table2": 9 * 10, "gaussian": 3 * 8 * 5, "smoke": 4 * 5 * 2 * 2}
+# 10 splits, 11 budgets: 40 starts, dense, exhaustive; two panels of estimates; 9 lengths of run.
+PAPER_CELLS |= {"iris": 10 * 11 * (40 + 1 + 1) + 2 * 3 * (5 * 2 * 10 + 2) + 9 * 3 * 10}
 PAPER_CELLS |= {"imp_protocol": 3 * 6 * 2 * 4 * 3, "vector_steps": (2 * 4 * 5 + 3 * 2) * 4 * 3}
 # Curves, n* against d (two methods and one step), s = d^a at four d each, two directions; eight seeds.
 PAPER_CELLS |= {"index_models": ((6 + 6 + 3) * 10 + 5 * 13 * 2 + 4 * 11 + (39 + 39 + 41) * 2 + 2 * 4 * 7) * 8}
@@ -65,6 +67,29 @@ def test_profiles_shrink_grids_and_settings(tmp_path: Path, tiny_spec: str) -> N
     assert {cell.task.n for cell in plan.cells(spec, "smoke")} == {40}
     with pytest.raises(InputError, match="no profile 'laptop'"):
         with_profile(spec, "laptop")
+
+
+def test_a_method_may_be_run_with_some_seeds_alone(tmp_path: Path, tiny_spec: str) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny_spec.replace("name: imp, ", "name: imp, seeds: [1], "))
+    spec, _ = plan.validate(path)
+    seeds = {method: {p.seed for p in points(spec) if p.method == method} for method in ("iht", "imp")}
+    assert seeds == {"iht": {0, 1}, "imp": {1}}
+    assert len(plan.cells(spec, "paper")) == 8 + 4
+    assert "seeds" not in plan.cells(spec, "paper")[-1].params["method"]
+
+
+def test_seeds_of_a_method_that_are_not_run_are_refused(tmp_path: Path, tiny_spec: str) -> None:
+    path = tmp_path / "tiny.yaml"
+    text = tiny_spec.replace("name: imp, ", "name: imp, seeds: [1, 7], ").replace(
+        "smoke: {m: [2]", "smoke: {seeds: [0], m: [2]"
+    )
+    path.write_text(text.replace("name: planted, ", "name: planted, seeds: [1], "))
+    with pytest.raises(InputError) as error:
+        plan.validate(path)
+    assert "tiny.yaml:8:17: methods[1].seeds: 7 is not among the seeds of panel 'a'" in str(error.value)
+    assert "profiles.smoke.seeds: leaves 'imp' of panel 'a' without any seed" in str(error.value)
+    assert "task.seeds: a task has no seeds" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""The best sparse linear layer there is: every support tried, each with its optimal weights (P2's ground truth)."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from mlpiht_cli.linalg.newton import newton
+from mlpiht_cli.linalg.smooth import LOSSES
+from mlpiht_cli.linalg.subsets import subsets
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, torch_dtype
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+
+_MAX_WEIGHTS = 20
+
+
+class BestSubset(MethodByBudget):
+    """Minimum of the objective over all supports of ``s`` weights, by Newton's method on each of the ``C(N, s)``.
+
+    The objective, the loss and ridge / 2 times the squared norm, is convex, so that on each support a vanishing
+    gradient proves the optimum: no network of s weights is below, up to what the tolerance leaves. Where classes can be
+    separated and there is no ridge, the infimum is at infinity; the objective then falls by about a factor e a step,
+    and what is reported is the first point whose gradient is within the tolerance, the infimum up to about as much.
+    Draws no random numbers. Computed in float64 on the processor; ``dtype`` is that of the weights that come back.
+    """
+
+    version: ClassVar[int] = 1
+
+    dtype: Precision = "float64"
+    ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="ridge / 2 times the squared norm joins the loss")
+    newton_steps: int = Field(100, ge=1, description="Newton steps at most")
+    tolerance: float = Field(
+        1e-9, gt=0, allow_inf_nan=False, description="largest gradient on a support that is solved"
+    )
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """One weight for every input and output."""
+        return d * k
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Any smooth loss of few weights."""
+        if problem.loss not in LOSSES:
+            return f"best_subset knows no derivatives of the loss {problem.loss}"
+        size = problem.d * problem.k
+        return (
+            f"best_subset tries all supports of at most {_MAX_WEIGHTS} weights, not {size}"
+            if size > _MAX_WEIGHTS
+            else None
+        )
+
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Try every support of one budget; see :meth:`MethodByBudget.fit_path`."""
+        loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
+        theta, value, slope, iterations = np.zeros(loss.size), math.inf, math.inf, 0
+        tried = 0
+        for kept in subsets(loss.size, min(budget, loss.size)) if loss.finite else ():
+            tried += len(kept)
+            for solved in islice(newton(loss, kept, self.tolerance), self.newton_steps + 1):
+                iterations += 1
+                callback(iterations, float(solved.value.min()))
+            first = int(solved.value.argmin())
+            if float(solved.value[first]) < value:
+                theta, value, slope = solved.theta[first], float(solved.value[first]), float(solved.slope[first])
+        model = SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
+        if not finite(value):
+            return Fit(model, budget, iterations, Status.DIVERGED, reason="the data are not finite, or too large")
+        facts = {"objective": value, "on_support_gradient": slope, "supports": tried}
+        return Fit(model, budget, iterations, facts=facts)

@@ -1,0 +1,32 @@
+"""All subsets of a few positions, for what is found by trying every one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import combinations, islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpiht_cli.errors import CellSkipped
+
+MAX_SUBSETS = 200_000
+"""Subsets that are tried at most: any number out of 20 positions."""
+_CHUNK = 2048
+
+
+def subsets(size: int, count: int) -> Iterator[NDArray[np.int64]]:
+    """Subsets of ``count`` out of ``size`` positions in lexicographic order, in chunks ``[<= 2048, count]``.
+
+    Raises
+    ------
+    CellSkipped
+        There are more than :data:`MAX_SUBSETS`.
+    """
+    number = math.comb(size, count)
+    if number > MAX_SUBSETS:
+        raise CellSkipped(f"{number} subsets of {count} out of {size} weights are too many to try")
+    every = combinations(range(size), count)
+    while chunk := list(islice(every, _CHUNK)):
+        yield np.array(chunk, dtype=np.int64)
