@@ -16,12 +16,14 @@ from mlpiht_cli.tasks.datasets import sha256
 
 
 def arrays_of(problem: Problem) -> Arrays:
-    """Arrays of a problem: inputs, targets and planted weights as ``(in, out)`` matrices."""
+    """Arrays of a problem: inputs, targets and planted weights or directions as ``(in, out)`` matrices."""
     arrays = {"x": problem.x.numpy(), "y": problem.y.numpy()}
     if problem.x_test is not problem.x:
         arrays |= {"x_test": problem.x_test.numpy(), "y_test": problem.y_test.numpy()}
     for i, layer in enumerate(problem.truth or ()):
         arrays[f"weights{i}"] = layer.dense().T.contiguous().numpy()
+    if problem.directions is not None:
+        arrays["directions"] = problem.directions.dense().T.contiguous().numpy()
     return arrays
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.threshold import top_s
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import LOSSES, Metric, Problem
 from mlpiht_cli.rows import EXACT_DB
@@ -97,6 +98,41 @@ def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
     return 2.0 * shared / total if total else 1.0
 
 
+def neuron_directions(model: SparseMLP) -> Tensor:
+    """Unit weight vectors of the first layer's neurons that reach the output, float64 ``[a, d]``.
+
+    A vector counts once, whatever its sign and however many neurons (with other biases) share it.
+    """
+    found = model.first_layer_support()
+    rows = found.dense_rows(found.live_rows()).double()
+    first = rows.gather(1, (rows != 0).double().argmax(1, keepdim=True))  # the first entry that is not zero
+    unit: Tensor = torch.unique(rows / rows.norm(dim=1, keepdim=True) * first.sign(), dim=0)
+    return unit
+
+
+def alignment(model: SparseMLP, directions: SparseMatrix) -> float:
+    """Median over the neurons of the length of a unit weight vector's part in the span of the directions.
+
+    With one direction ``v`` it is ``|cos(w, v)|``. 0 without neurons.
+    """
+    parts = neuron_directions(model) @ directions.dense().to(model.layers[0].values.device, torch.float64).T
+    return float(parts.norm(dim=1).median()) if len(parts) else 0.0
+
+
+def support_recall(model: SparseMLP, directions: SparseMatrix) -> float:
+    """Share of the directions' coordinates among the inputs that the first layer weighs most.
+
+    Twice as many inputs as there are such coordinates count, so that a dense network does not have them all by being
+    dense. Coordinates count by their squared length, which is the same for all where sparsity is hard.
+    """
+    found = model.first_layer_support()
+    weight = found.values.new_zeros(found.cols, dtype=torch.float64)
+    heaviest = top_s(weight.index_add(0, found.col, found.values.double().square()), 2 * directions.nnz)
+    missed = directions.dense().square().sum(0)
+    missed[heaviest.cpu()] = 0.0
+    return 1.0 - float(missed.sum()) / directions.rows
+
+
 def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
     """Score a network on the problem's test data, its loss on the training data.
 
@@ -111,6 +147,9 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
     loss = LOSSES[problem.loss](prediction.double(), problem.y_test.double())
     truth = problem.truth[0] if problem.truth is not None and len(problem.truth) == 1 else None
     value, exact = _value(model, problem, prediction, truth)
+    more = {} if problem.x_test is problem.x else {"test_loss": float(loss)}
+    if problem.directions is not None:
+        more |= _index_scores(model, problem.directions, value)
     return Scores(
         value,
         final_loss,
@@ -118,8 +157,18 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
         accuracy=value if problem.metric == "accuracy" else None,
         support_f1=None if truth is None else support_f1(model.first_layer_support(), truth),
         exact=exact,
-        more={} if problem.x_test is problem.x else {"test_loss": float(loss)},
+        more=more,
     )
+
+
+def _index_scores(model: SparseMLP, directions: SparseMatrix, r2: float | None) -> dict[str, float]:
+    """Scores against the directions of an index model; ``mse_ratio`` is the mean squared error over the variance."""
+    ratio = {} if r2 is None else {"mse_ratio": 1.0 - r2}
+    return {
+        **ratio,
+        "alignment": alignment(model, directions),
+        "support_recall": support_recall(model, directions),
+    }
 
 
 def _value(

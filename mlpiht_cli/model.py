@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.files import write_atomic
@@ -28,7 +29,7 @@ _CHUNK = 2**24  # activations computed at a time, in numbers; bounds the working
 
 @dataclass(frozen=True)
 class SparseMLP:
-    """A bias-free ReLU network that stores its nonzero weights only.
+    """A ReLU network that stores its nonzero weights only, with biases in its first layer if at all.
 
     Attributes
     ----------
@@ -41,11 +42,15 @@ class SparseMLP:
     gates
         Gate vectors ``[m, d]`` of a gated network, ``yhat = sum_j readout_j 1[h_j . x > 0] (w_j . x)``, for
         the live neurons; None for a ReLU network.
+    bias
+        Biases ``[m]`` of the first layer, added before its ReLU; None where there are none. They are not counted as
+        weights. Not for gated networks.
     """
 
     layers: tuple[SparseMatrix, ...]
     readout: Tensor | None = None
     gates: SparseMatrix | None = None
+    bias: Tensor | None = None
 
     @property
     def nnz(self) -> int:
@@ -66,26 +71,37 @@ class SparseMLP:
         """Return predictions ``[n, k]`` for inputs ``[n, d]``; only live neurons are computed."""
         if x.ndim != 2 or x.shape[1] != self.inputs:
             raise ValueError(f"the model takes {self.inputs} features, the data have {tuple(x.shape)}")
-        widest = max([1, *(len(layer.live_rows()) for layer in self.layers)])
+        widest = max([1, *(len(self._live(i)) for i in range(len(self.layers)))])
         step = max(1, _CHUNK // widest)
         return torch.cat([self._forward(x[a : a + step]) for a in range(0, max(len(x), 1), step)])
 
     def hidden(self, x: Tensor) -> Tensor:
         """Return the first hidden layer's activations ``relu(X W^T)``, ``[n, d] -> [n, m]``."""
-        first = self.layers[0]
-        live = first.live_rows()
+        first, live = self.layers[0], self._live(0)
         out = x.new_zeros(len(x), first.rows)
-        out[:, live] = (x @ first.dense_rows(live).T).relu()
+        out[:, live] = self._biased(x @ first.dense_rows(live).T, live).relu()
         return out
+
+    def _live(self, i: int) -> Tensor:
+        """Rows of a layer that may differ from zero: those with weights, and all of a layer with biases."""
+        layer = self.layers[i]
+        has_bias = i == 0 and self.bias is not None
+        return torch.arange(layer.rows, device=layer.index.device) if has_bias else layer.live_rows()
+
+    def _biased(self, products: Tensor, ids: Tensor) -> Tensor:
+        """Products ``[n, len(ids)]`` with the rows ``ids`` of the first layer, with their biases."""
+        return products if self.bias is None else products + self.bias[ids]
 
     def _forward(self, x: Tensor) -> Tensor:
         hidden, known = x, torch.arange(self.inputs, device=x.device)
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
             is_output = i == last and self.readout is None
-            ids = torch.arange(layer.rows, device=x.device) if is_output else layer.live_rows()
+            ids = torch.arange(layer.rows, device=x.device) if is_output else self._live(i)
             before = hidden
             hidden = before @ layer.dense_rows(ids)[:, known].T
+            if i == 0:
+                hidden = self._biased(hidden, ids)
             if self.gates is not None:
                 hidden = hidden * (before @ self.gates.dense_rows(ids).T > 0)
             elif not is_output:
@@ -108,6 +124,7 @@ class SparseMLP:
             tuple(layer.to(device, dtype) for layer in self.layers),
             None if self.readout is None else self.readout.to(device),
             None if self.gates is None else self.gates.to(device, dtype),
+            None if self.bias is None else self.bias.to(device, dtype),
         )
 
     def save(self, path: Path, meta: Mapping[str, object]) -> None:
@@ -120,8 +137,9 @@ class SparseMLP:
             arrays[f"{name}_index"] = matrix.index.cpu().numpy()
             arrays[f"{name}_values"] = matrix.values.cpu().numpy()
             arrays[f"{name}_shape"] = np.array([matrix.rows, matrix.cols])
-        if self.readout is not None:
-            arrays["readout"] = self.readout.cpu().numpy()
+        for name, vector in (("readout", self.readout), ("bias", self.bias)):
+            if vector is not None:
+                arrays[name] = vector.cpu().numpy()
         write_atomic(path, pack(arrays))
 
     @classmethod
@@ -141,10 +159,11 @@ class SparseMLP:
             layers = tuple(_read_matrix(data, f"layer{i}") for i in range(count))
             gates = _read_matrix(data, "gates") if "gates_index" in data else None
             readout = torch.from_numpy(data["readout"]) if "readout" in data else None
+            bias = _read_bias(data["bias"]) if "bias" in data else None
             meta = json.loads(str(data["meta"]))
             if not isinstance(meta, dict):
                 raise TypeError("its meta data are no mapping")
-            model = cls(layers, readout, gates)
+            model = cls(layers, readout, gates, bias)
             _check_shapes(model)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(
@@ -167,12 +186,21 @@ def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
     return SparseMatrix(torch.from_numpy(index), torch.from_numpy(values), rows, cols)
 
 
+def _read_bias(bias: NDArray[Any]) -> Tensor:
+    if bias.dtype not in (np.float32, np.float64) or not np.isfinite(bias).all():
+        raise ValueError("the biases are not finite floats")
+    return torch.from_numpy(bias)
+
+
 def _check_shapes(model: SparseMLP) -> None:
     if not model.layers:
         raise ValueError("no layers")
+    if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
+        raise ValueError("biases do not fit the first layer")
     # What `forward` makes dense: the rows of live neurons, and all of an output layer.
     last = model.layers[-1] if model.readout is None else None
-    dense = sum((layer.rows if layer is last else len(layer.live_rows())) * layer.cols for layer in model.layers)
+    live = [layer.rows if layer is last else len(model._live(i)) for i, layer in enumerate(model.layers)]
+    dense = sum(rows * layer.cols for rows, layer in zip(live, model.layers, strict=True))
     check_room(16 * dense, "its layers")
     for a, b in pairwise(model.layers):
         if a.rows != b.cols:

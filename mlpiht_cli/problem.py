@@ -34,6 +34,9 @@ class Problem:
         Peak value of the PSNR, 0 where it is not defined.
     truth
         Planted layers, input side first, each ``[out, in]``; None where nothing was planted.
+    directions
+        Orthonormal rows ``V`` ``[r, d]`` of an index model, whose target is a function of ``V x`` alone; None where
+        there are none.
     notes
         Facts about the data that belong in the row's params (an unofficial checksum, for instance).
     recipe
@@ -49,6 +52,7 @@ class Problem:
     loss: Loss = "squared"
     peak: float = 0.0
     truth: tuple[SparseMatrix, ...] | None = None
+    directions: SparseMatrix | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
     recipe: Mapping[str, object] | None = None
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
+from mlpiht_cli.baselines.mlp import MLP
 from mlpiht_cli.method import Method
+from mlpiht_cli.solvers.feature_learning import FeatureLearning
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
 from mlpiht_cli.solvers.iht_smooth import GradientDescent, IHTSmooth
@@ -13,6 +15,7 @@ from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.task import Task
 from mlpiht_cli.tasks.cifar10 import CIFAR10Binary
 from mlpiht_cli.tasks.gaussian import GaussianSparse
+from mlpiht_cli.tasks.index_model import IndexModel
 from mlpiht_cli.tasks.inr import INRCIFAR10, INRMNIST
 from mlpiht_cli.tasks.iris import Iris
 from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary
@@ -22,6 +25,7 @@ from mlpiht_cli.tasks.tabular import Tabular
 TASKS: dict[str, type[Task]] = {
     "cifar10_binary": CIFAR10Binary,
     "gaussian_sparse": GaussianSparse,
+    "index_model": IndexModel,
     "inr_cifar10": INRCIFAR10,
     "inr_mnist": INRMNIST,
     "iris": Iris,
@@ -34,6 +38,7 @@ TASKS: dict[str, type[Task]] = {
 METHODS: dict[str, type[Method]] = {
     "best_subset": BestSubset,
     "dense": Dense,
+    "feature_learning": FeatureLearning,
     "gradient_descent": GradientDescent,
     "iht": IHT,
     "iht_linear": IHTLinear,
@@ -41,4 +46,5 @@ METHODS: dict[str, type[Method]] = {
     "iht_vector": IHTVector,
     "imp": IMP,
     "imp_fused": IMPFused,
+    "mlp": MLP,
 }

@@ -20,6 +20,13 @@ _REVIVAL = 3
 _HASHES = 4
 _START = 5
 _PAIRS = 6
+_DIRECTIONS = 16
+_INPUTS = 17
+_NOISE = 18
+_TEST = 19
+_NEURONS = 20
+_COORDINATES = 21
+_READOUT = 22
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 
 
@@ -111,3 +118,31 @@ class Streams:
         """Random multipliers and offsets of ``count`` hash functions, 64 bits each, shape ``[count, 2]``."""
         bits = self._generator(_HASHES).integers(-(2**63), 2**63 - 1, size=(count, 2), dtype=np.int64, endpoint=True)
         return np.asarray(bits)
+
+    def directions(self) -> np.random.Generator:
+        """Generator of the planted directions of an index model."""
+        return self._generator(_DIRECTIONS)
+
+    def inputs(self) -> np.random.Generator:
+        """Generator of an index model's inputs, sample by sample, so that more samples extend fewer."""
+        return self._generator(_INPUTS)
+
+    def noise(self) -> np.random.Generator:
+        """Generator of the noise of an index model's labels, sample by sample."""
+        return self._generator(_NOISE)
+
+    def test_set(self) -> np.random.Generator:
+        """Generator of an index model's test inputs and then their noise."""
+        return self._generator(_TEST)
+
+    def neurons(self) -> np.random.Generator:
+        """Generator of the neurons that feature learning starts from."""
+        return self._generator(_NEURONS)
+
+    def coordinates(self) -> np.random.Generator:
+        """Generator of randomly kept coordinates."""
+        return self._generator(_COORDINATES)
+
+    def readout(self) -> np.random.Generator:
+        """Generator of the read-out's random features: which neuron, its sign and its bias."""
+        return self._generator(_READOUT)

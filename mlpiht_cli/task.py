@@ -38,7 +38,7 @@ class Dims:
 class Task(BaseModel, ABC):
     """Something to be learned: its fields are its settings, and the instance never changes.
 
-    A task knows no method. ``hints`` names defaults that suit it for settings a method may have.
+    A task knows no method.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -47,7 +47,6 @@ class Task(BaseModel, ABC):
     """Raised by hand when the data change; part of every cell's key."""
     depends_on: ClassVar[frozenset[Axis]]
     """Axes that change the data: cells that agree in them share one problem."""
-    hints: ClassVar[Mapping[str, object]] = {}
     pictured: ClassVar[Literal["image", "weights", "layer"] | None] = None
     """What pictures of it show: an image, planted weights of one hidden layer, or the weights of a linear one."""
     weight_names: ClassVar[tuple[Sequence[str], Sequence[str]]] = ((), ())
@@ -57,6 +56,11 @@ class Task(BaseModel, ABC):
         False,
         description="allow a budget s above the number of weights, which then keeps all; the paper's grids have such",
     )
+
+    @property
+    def hints(self) -> Mapping[str, object]:
+        """Defaults that suit the task for settings a method may have."""
+        return {}
 
     @abstractmethod
     def dims(self) -> Dims:

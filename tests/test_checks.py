@@ -10,9 +10,10 @@ import pytest
 from hand import WIDTHS, array, broken, drawn, row, spec_with, table
 from scipy import stats
 
-from mlpiht_cli.checks.claims import Judged, check_claims, intact
+from mlpiht_cli.checks.claims import KEEP_NO_BUDGET, Judged, check_claims, intact
 from mlpiht_cli.checks.faults import claim_faults
 from mlpiht_cli.checks.measures import MEASURES, Place, Sample, standard_error
+from mlpiht_cli.registry import METHODS
 from mlpiht_cli.rows import PERFECT_DB, Row
 from mlpiht_cli.specs.schema import Spec
 
@@ -197,7 +198,8 @@ def test_rows_are_intact_or_not() -> None:
     assert intact(good.model_copy(update={"metric": "r2", "psnr": None}))
     assert intact(good.model_copy(update={"psnr": 12.5 * (1 + 1e-11)}))
     assert intact(good.model_copy(update={"exact": False, "nnz": 10}))
-    assert intact(good.model_copy(update={"method": "dense", "nnz": 99}))
+    assert all(intact(good.model_copy(update={"method": name, "nnz": 99})) for name in KEEP_NO_BUDGET)
+    assert {name for name, kind in METHODS.items() if not kind.keeps_budget} == KEEP_NO_BUDGET
     assert not intact(good.model_copy(update={"metric": "r2"})), "its value would be free"
     assert not intact(good.model_copy(update={"nnz": 11}))
     assert not intact(good.model_copy(update={"exact": True}))

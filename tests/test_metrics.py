@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.metrics import accuracy, evaluate, psnr, r2, support_f1
+from mlpiht_cli.metrics import accuracy, alignment, evaluate, psnr, r2, support_f1, support_recall
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 
@@ -104,3 +104,53 @@ def test_the_test_loss_is_measured_where_there_are_test_data() -> None:
     fit = evaluate(model, Problem(x, y, x, y, "accuracy", "cross_entropy"))
     assert fit is not None
     assert "test_loss" not in fit.more
+
+
+def biased(first: list[list[float]], output: list[float]) -> SparseMLP:
+    return SparseMLP((matrix(first), matrix([output])), bias=torch.linspace(-1, 1, len(first)))
+
+
+V = matrix([[0.6, 0.8, 0.0, 0.0]])
+
+
+def test_alignment_is_the_median_cosine_whatever_sign_length_or_copies() -> None:
+    assert alignment(biased([[3.0, 4.0, 0.0, 0.0]], [1.0]), V) == pytest.approx(1.0)
+    assert alignment(biased([[0.0, 0.0, 2.0, 0.0]], [1.0]), V) == 0.0
+    # Cosines .6, .8 and .96; five copies and a constant neuron do not count, nor does one without output.
+    rows = [[0.0, 5.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0], *[[-1.0, 0.0, 0.0, 0.0]] * 4]
+    rows += [[0.0] * 4, [0.0, 0.0, 0.0, 1.0]]
+    assert alignment(biased(rows, [1.0] * 8 + [0.0]), V) == pytest.approx(0.8)
+    assert alignment(biased([[0.0] * 4], [1.0]), V) == 0.0
+
+
+def test_alignment_with_two_directions_is_with_their_span() -> None:
+    plane = matrix([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
+    assert alignment(biased([[0.6, 0.0, 0.8, 0.0]], [1.0]), plane) == pytest.approx(0.6)
+    assert alignment(biased([[3.0, -4.0, 0.0, 0.0]], [1.0]), plane) == pytest.approx(1.0)
+    turned = matrix([[0.6, 0.8, 0.0, 0.0], [-0.8, 0.6, 0.0, 0.0]])
+    assert alignment(biased([[1.0, 0.0, 0.0, 1.0]], [1.0]), turned) == pytest.approx(2**-0.5)
+
+
+def test_support_recall_counts_among_the_heaviest_inputs() -> None:
+    wide = matrix([[0.6, 0.8, 0.0, 0.0, 0.0, 0.0]])
+    assert support_recall(biased([[9.0, 1.0, 2.0, 3.0, 0.1, 0.1]], [1.0]), wide) == pytest.approx(1.0)
+    assert support_recall(biased([[9.0, 0.1, 2.0, 3.0, 0.2, 0.1]], [1.0]), wide) == pytest.approx(0.36)
+    assert support_recall(biased([[0.0, 1.0, 0.0, 0.0, 0.0, 0.0]], [1.0]), wide) == pytest.approx(0.64)
+    assert support_recall(biased([[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]], [1.0]), wide) == 0.0
+    equal = matrix([[0.5, -0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0]])
+    assert support_recall(biased([[1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]], [1.0]), equal) == 0.75
+
+
+def test_index_models_are_scored_alike_for_every_method() -> None:
+    x = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0]])
+    y = torch.tensor([[1.0], [2.0], [6.0]])
+    net = biased([[0.0, 0.0, 2.0, 0.0]], [1.0])
+    scores = evaluate(net, Problem(x, y, x, y, "r2", directions=V))
+    assert scores is not None
+    assert scores.value is not None
+    assert scores.more == {"mse_ratio": pytest.approx(1 - scores.value), "alignment": 0.0, "support_recall": 0.0}
+    # Predictions are relu(2 x_3 - 1) = 0, 0, 5 (one neuron: linspace gives it the bias -1).
+    assert scores.more["mse_ratio"] == pytest.approx((1 + 4 + 1) / (4 + 1 + 9))
+    plain = evaluate(net, Problem(x, y, x, y, "r2"))
+    assert plain is not None
+    assert plain.more == {}

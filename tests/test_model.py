@@ -57,6 +57,54 @@ def test_saved_models_come_back(tmp_path: Path) -> None:
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "model.npz").read_bytes()
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_biases_are_added_in_the_first_layer_and_make_dead_rows_live(fused: bool, tmp_path: Path) -> None:
+    first = SparseMatrix.from_dense(torch.tensor([[1.0, -2.0], [0.0, 0.0], [0.5, 0.5]]).double())
+    bias, x = torch.tensor([0.5, 2.0, -1.0]).double(), inputs(9, 2)
+    hidden = (x @ first.dense().T + bias).relu()
+    second = sparse(3, 3, 2, 0.8)
+    layers = (first, second) if fused else (first, second, sparse(2, 3, 3, 1.0))
+    signs = torch.tensor([1.0, -1.0, 1.0]) if fused else None
+    net = SparseMLP(layers, signs, bias=bias)
+    deeper = (hidden @ second.dense().T).relu()
+    expected = deeper @ (signs.double()[:, None] if signs is not None else layers[-1].dense().T)
+    torch.testing.assert_close(net.forward(x), expected)
+    torch.testing.assert_close(net.hidden(x), hidden)
+    assert net.nnz == sum(layer.nnz for layer in layers), "biases are not counted"
+    net.save(tmp_path / "model.npz", {})
+    back, _ = SparseMLP.load(tmp_path / "model.npz")
+    assert torch.equal(back.forward(x), net.forward(x))
+    single = net.to("cpu", torch.float32)
+    assert single.forward(x.float()).dtype == torch.float32
+
+
+def test_a_linear_model_has_biases_too() -> None:
+    layer, bias, x = sparse(3, 4, 0), torch.tensor([1.0, -2.0, 0.5]).double(), inputs(6, 4)
+    torch.testing.assert_close(SparseMLP((layer,), bias=bias).forward(x), x @ layer.dense().T + bias)
+
+
+def test_biases_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    for net in (
+        SparseMLP((sparse(4, 3, 0),), torch.ones(4), bias=torch.ones(3)),
+        SparseMLP((sparse(4, 3, 0),), torch.ones(4), bias=torch.full((4,), torch.nan)),
+        SparseMLP((sparse(4, 3, 0),), torch.ones(4), sparse(4, 3, 1), bias=torch.ones(4)),
+        SparseMLP((sparse(4, 3, 0),), torch.ones(4), bias=torch.ones(4, dtype=torch.int64)),
+    ):
+        net.save(path, {})
+        with pytest.raises(InputError, match="bias"):
+            SparseMLP.load(path)
+
+
+def test_biases_are_checked_before_their_rows_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, most = tmp_path / "model.npz", model_module.MAX_SIDE
+    one = SparseMatrix(torch.tensor([0]), torch.ones(1), most, most)
+    SparseMLP((one,), bias=torch.ones(1)).save(path, {})
+    monkeypatch.setattr(SparseMLP, "_live", lambda *_: pytest.fail("16 GB of row numbers"))
+    with pytest.raises(InputError, match="bias"):
+        SparseMLP.load(path)
+
+
 def test_unused_neurons_are_left_out_of_the_support() -> None:
     net = SparseMLP(
         (

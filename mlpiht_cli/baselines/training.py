@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +21,9 @@ from mlpiht_cli.rng import Streams
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Optimiser = Callable[[list[Tensor], float], torch.optim.Optimizer]
+    """Makes an optimiser of parameters, with a step size."""
+
 
 def layer_sizes(d: int, k: int, shape: Shape) -> list[int]:
     """Widths from input to output: ``depth`` hidden layers of ``m`` neurons."""
@@ -33,6 +36,16 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Te
         torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
         for fan_in, out in pairwise(sizes)
     ]
+
+
+def adam(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
+    """Adam with torch's other defaults."""
+    return torch.optim.Adam(parameters, lr=lr, fused=True)
+
+
+def sgd(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
+    """Plain gradient descent, no momentum."""
+    return torch.optim.SGD(parameters, lr=lr, fused=True)
 
 
 class Trained(Method):
@@ -74,8 +87,10 @@ class Trainer:
         self.initial = [weight.to(device, kind) for weight in drawn]
         self.history: list[float] = []
 
-    def train(self, masks: Sequence[Tensor], epochs: int, lr: float, callback: Callback) -> tuple[list[Tensor], str]:
-        """Train the masked initial weights with a fresh Adam.
+    def train(
+        self, masks: Sequence[Tensor], epochs: int, lr: float, callback: Callback, optimiser: Optimiser = adam
+    ) -> tuple[list[Tensor], str]:
+        """Train the masked initial weights with a fresh optimiser.
 
         Returns
         -------
@@ -83,12 +98,15 @@ class Trainer:
             The weights, and why the training diverged or an empty string.
         """
         with threads_for(self._problem.x.device):
-            return self._train(masks, epochs, lr, callback)
+            parts = compact(masks)
+            network = self._network(parts)
+            reason = self._train(network, epochs, optimiser(network.parameters, lr), callback)
+            found = self._weights(parts, masks, network)
+        if not reason and not all(bool(torch.isfinite(weight).all()) for weight in found):
+            reason = f"the weights left the finite numbers by step {len(self.history)}"
+        return found, reason
 
-    def _train(self, masks: Sequence[Tensor], epochs: int, lr: float, callback: Callback) -> tuple[list[Tensor], str]:
-        parts = compact(masks)
-        network = self._network(parts)
-        adam = torch.optim.Adam(network.parameters, lr=lr, fused=True)
+    def _train(self, network: TrainedNetwork, epochs: int, optimiser: torch.optim.Optimizer, callback: Callback) -> str:
         reason = ""
         losses: list[Tensor | float] = []
         for _ in range(epochs):
@@ -96,17 +114,13 @@ class Trainer:
             network.shuffle(order)
             for first, last in spans:
                 losses.append(network.backward(first, last))
-                adam.step()
+                optimiser.step()
                 # A loss that is read makes the host wait for a GPU, so there they are read in one go.
                 if self._features is not None:
                     reason = self._read(losses, callback)
                 if reason:
-                    return self._weights(parts, masks, network), reason
-        reason = self._read(losses, callback)
-        found = self._weights(parts, masks, network)
-        if not reason and not all(bool(torch.isfinite(weight).all()) for weight in found):
-            reason = f"the weights left the finite numbers by step {len(self.history)}"
-        return found, reason
+                    return reason
+        return self._read(losses, callback)
 
     def _weights(self, parts: list[Part], masks: Sequence[Tensor], network: TrainedNetwork) -> list[Tensor]:
         """All weights of the layers: those of the network, and those that left it as they started."""

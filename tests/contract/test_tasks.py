@@ -16,6 +16,7 @@ from mlpiht_cli.task import Axes, Task
 SMALL: dict[str, dict[str, object]] = {
     "planted": {"n": 50, "d": 5},
     "gaussian_sparse": {"n": 20, "d": 30},
+    "index_model": {"n": 20, "d": 30},
     "cifar10_binary": {"train_files": 1},
 }
 # Fixtures of the tasks that read a data set.

@@ -1,0 +1,84 @@
+"""Networks with biases trained by SGD or Adam, on all inputs or on few: rivals of feature learning (P3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import Field
+
+from mlpiht_cli.baselines.training import Trainer, adam, sgd
+from mlpiht_cli.linalg.selection import Rule, coordinate_scores, true_coordinates
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.threshold import top_s
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MLP(MethodByBudget):
+    """A ReLU network of one hidden layer with biases, both layers trained by minibatches.
+
+    The mask says which inputs its hidden layer may see: all, the ``keep * s`` of largest gradient at neurons ``+-e_j``
+    (pruned, by ``rule``), or the true ones (oracle, which alone looks at the truth).
+
+    SGD sees inner products alone: turn inputs and initial weights together, and its network turns along. Adam does
+    not: it scales every weight by its own gradients, and so depends on the basis, as pruning does.
+    """
+
+    version: ClassVar[int] = 1
+    keeps_budget: ClassVar[bool] = False
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    mask: Literal["none", "pruned", "oracle"] = Field("none", description="inputs that the hidden layer may see")
+    rule: Rule = Field("even", description="score that the pruned mask keeps coordinates by")
+    keep: int = Field(2, ge=1, description="coordinates kept, as a multiple of s")
+    batch: int = Field(64, ge=0, description="samples per step; 0 is the full batch")
+    epochs: int = Field(30, ge=1, description="passes over the data")
+    lr: float = Field(3e-3, gt=0, description="step size")
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """Weights of both layers, without the biases."""
+        return shape.m * (d + k)
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """One hidden layer; the oracle needs a truth, and pruning one output."""
+        if shape.depth != 1:
+            return "mlp has one hidden layer: set depth to 1"
+        if self.mask == "pruned" and problem.k != 1:
+            return "the mask 'pruned' needs one output"
+        if self.mask == "oracle" and problem.directions is None:
+            return "the mask 'oracle' needs a task with planted directions, such as index_model"
+        return None
+
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Mask and train for one budget; see :meth:`MethodByBudget.fit_path`."""
+        kept = self._kept(problem, self.keep * budget)
+        # A constant input makes its weights biases.
+        biased = replace(problem, x=torch.cat([problem.x, torch.ones_like(problem.x[:, :1])], dim=1))
+        trainer = Trainer(biased, shape, streams, self.batch, self.dtype)
+        first, second = (torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial)
+        first[:, :-1] = False
+        first[:, kept] = True
+        make = adam if self.optimizer == "adam" else sgd
+        (hidden, output), reason = trainer.train([first, second], self.epochs, self.lr, callback, make)
+        if reason:
+            hidden, output = torch.zeros_like(hidden), torch.zeros_like(output)
+        layers = (SparseMatrix.from_dense(hidden[:, :-1]), SparseMatrix.from_dense(output))
+        status, history = Status.DIVERGED if reason else Status.OK, tuple(trainer.history)
+        model = SparseMLP(layers, bias=hidden[:, -1].clone())
+        return Fit(model, budget, len(history), status, history=history, reason=reason, facts={"kept": len(kept)})
+
+    def _kept(self, problem: Problem, count: int) -> Tensor:
+        """Inputs that the mask leaves, int64 ascending."""
+        if self.mask == "pruned":
+            y = problem.y[:, 0] - problem.y.mean()
+            return top_s(coordinate_scores(problem.x, y, self.rule), count)
+        if self.mask == "oracle":
+            return true_coordinates(problem.directions, count).to(problem.x.device)
+        return torch.arange(problem.d, device=problem.x.device)

@@ -1,0 +1,161 @@
+"""Gradient feature learning with and without pruning first, and a ridge read-out (P3: Vural & Erdogdu, COLT 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from mlpiht_cli.linalg.ridge import ridge
+from mlpiht_cli.linalg.selection import Rule, coordinate_scores, true_coordinates
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.threshold import top_s
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_ROWS = 8192  # samples at a time: bounds the activations, and sums of blocks are added in float64
+MAX_BIAS = 2.5
+"""Largest bias of a read-out neuron."""
+
+
+class FeatureLearning(MethodByBudget):
+    """Learn ``m`` directions by normalised correlation gradients on kept coordinates, then fit a read-out on them.
+
+    Protocol, section 6. The budget ``s`` is the number of nonzeros of a direction, and ``keep * s`` coordinates are
+    kept; the network has ``readout`` neurons on these, and so more weights than ``s``.
+
+    The arms differ in the coordinates kept: all (unpruned), those of largest gradient at neurons ``+-e_j`` (pruned, by
+    ``rule``), the true ones (oracle, which alone looks at the truth), random ones, or those where one gradient step of
+    dense neurons is largest (gradient_magnitude: what pruning by magnitude would keep).
+    """
+
+    version: ClassVar[int] = 1
+    keeps_budget: ClassVar[bool] = False
+
+    arm: Literal["unpruned", "pruned", "oracle", "random", "gradient_magnitude"] = Field(
+        "pruned", description="which coordinates are kept"
+    )
+    rule: Rule = Field("even", description="score that the pruned arm keeps coordinates by")
+    degree: Literal[2, 3] = Field(2, description="what features look for: ReLU sees degree 2, phi' = z^2 - 1 degree 3")
+    steps: int = Field(10, ge=1, description="normalised gradient steps T")
+    keep: int = Field(2, ge=1, description="coordinates kept, as a multiple of s")
+    readout: int = Field(128, ge=1, description="ReLU neurons of the read-out")
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """Weights of the read-out's neurons and of the output, with its intercept."""
+        return self.readout * d + self.readout + 1
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """One output, squared loss, one hidden layer; the oracle needs a truth."""
+        if problem.k != 1 or problem.loss != "squared" or shape.depth != 1:
+            return "feature_learning needs one output, the squared loss and depth 1"
+        if problem.n < 2:
+            return "feature_learning needs two samples or more: it holds some out"
+        if self.arm == "oracle" and problem.directions is None:
+            return "the arm 'oracle' needs a task with planted directions, such as index_model"
+        return None
+
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Select, learn and read out for one budget; see :meth:`MethodByBudget.fit_path`."""
+        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
+        # The mean tells nothing of directions, and its error would move all scores and gradients alike.
+        centred = replace(problem, y=problem.y - problem.y.mean())
+        kept = self._kept(centred, shape.m, self.keep * budget, streams)
+        x = problem.x if len(kept) == problem.d else problem.x[:, kept]
+        history = list[float]()
+        w = _random_neurons(shape.m, x, streams.neurons())
+        for step in range(1, self.steps + 1):
+            w, correlation = gradient_step(x, centred.y[:, 0], w, self.degree)
+            history.append(-correlation)
+            callback(step, history[-1])
+            if not finite(correlation, float(w.sum())):
+                reason = f"the loss or the neurons left the finite numbers at step {step}"
+                silent = SparseMLP((SparseMatrix.zeros(1, problem.d, x), SparseMatrix.zeros(1, 1, x)))
+                return Fit(silent, budget, step, Status.DIVERGED, history=tuple(history), reason=reason)
+        neurons, output, bias = read_out(x, problem.y[:, 0], w, self.readout, streams)
+        first = neurons.new_zeros(len(neurons), problem.d)
+        first[:, kept] = neurons
+        model = SparseMLP((SparseMatrix.from_dense(first), SparseMatrix.from_dense(output[None, :])), bias=bias)
+        return Fit(model, budget, self.steps, history=tuple(history), facts={"kept": len(kept)})
+
+    def _kept(self, problem: Problem, m: int, count: int, streams: Streams) -> Tensor:
+        """Coordinates of this arm, int64 ascending; at most ``count`` unless it is unpruned."""
+        x, y, d = problem.x, problem.y[:, 0], problem.d
+        match self.arm:
+            case "unpruned":
+                return torch.arange(d, device=x.device)
+            case "random":
+                drawn = streams.coordinates().permutation(d)[:count]
+                return torch.from_numpy(drawn).to(x.device).sort().values
+            case "oracle":
+                return true_coordinates(problem.directions, count).to(x.device)
+            case "gradient_magnitude":
+                dense, _ = gradient_step(x, y, _random_neurons(m, x, streams.coordinates()), self.degree)
+                return top_s(dense.square().sum(0), count)
+            case "pruned":
+                return top_s(coordinate_scores(x, y, self.rule), count)
+
+
+def _random_neurons(m: int, x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Independent neurons ``[m, d]``, uniform on the unit sphere of the inputs' coordinates."""
+    return _unit(torch.from_numpy(rng.standard_normal((m, x.shape[1]))).to(x))
+
+
+def _unit(w: Tensor) -> Tensor:
+    """Rows over their lengths; rows without length stay zero."""
+    lengths = w.norm(dim=1, keepdim=True)
+    return torch.where(lengths > 0, w / lengths, w)
+
+
+def gradient_step(x: Tensor, y: Tensor, w: Tensor, degree: int) -> tuple[Tensor, float]:
+    """One step ``w <- g / |g|`` of every neuron, ``g = mean(y phi'(w.x) x)`` being the gradient of its correlation.
+
+    Parameters
+    ----------
+    x, y, w
+        Inputs ``[n, d]``, targets ``[n]``, neurons ``[m, d]``.
+    degree
+        2: ``phi = relu``; 3: ``phi = z^3/3 - z``, since a ReLU without bias has no part of degree 3.
+
+    Returns
+    -------
+    tuple
+        The new neurons, and the mean of ``mean(y phi(w.x))`` over the old ones.
+    """
+    gradient = torch.zeros(w.shape, dtype=torch.float64, device=x.device)
+    correlation = 0.0
+    for a in range(0, len(x), _ROWS):
+        rows, target = x[a : a + _ROWS], y[a : a + _ROWS, None]
+        z = rows @ w.T
+        slope = (z > 0).to(z.dtype) if degree == 2 else z.square() - 1.0
+        value = z * slope if degree == 2 else z * (z.square() / 3.0 - 1.0)
+        gradient += (slope * target).T @ rows
+        correlation += float((target * value).sum(dtype=torch.float64))
+    return _unit(gradient).to(w.dtype), correlation / (len(x) * len(w))
+
+
+def read_out(x: Tensor, y: Tensor, w: Tensor, count: int, streams: Streams) -> tuple[Tensor, Tensor, Tensor]:
+    """Fit ``y`` by ridge regression on neurons ``relu(+-w_j.x + b)`` of random j and sign, ``b ~ U[-2.5, 2.5]``.
+
+    Returns
+    -------
+    tuple
+        Neurons ``[count + 1, d]``, output weights and biases ``[count + 1]``. The last neuron has no weights and bias
+        1: it carries the intercept.
+    """
+    rng = streams.readout()
+    pick = torch.from_numpy(rng.integers(len(w), size=count)).to(x.device)
+    sign = torch.from_numpy(rng.choice([-1.0, 1.0], size=(count, 1))).to(x)
+    bias = torch.from_numpy(rng.uniform(-MAX_BIAS, MAX_BIAS, size=count)).to(x)
+    neurons = sign * w[pick]
+    found = ridge((x @ neurons.T + bias).relu(), y, streams.split())
+    output = torch.cat([found.coefficients, found.intercept[None]]).to(x.dtype)
+    return torch.cat([neurons, neurons.new_zeros(1, x.shape[1])]), output, torch.cat([bias, bias.new_ones(1)])
