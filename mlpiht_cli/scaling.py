@@ -124,3 +124,14 @@ def _resampled(curve: Curve, uniform: NDArray[np.float64]) -> Curve:
     """The curve with seeds drawn with replacement by numbers in [0, 1), so that curves of equal seeds draw the same."""
     seeds = curve.scores.shape[1]
     return replace(curve, scores=curve.scores[:, (uniform[:seeds] * seeds).astype(int)])
+
+
+def wilson(hits: int, total: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a share ``hits / total`` (Wilson 1927); all of [0, 1] where nothing was tried."""
+    if not total:
+        return 0.0, 1.0
+    z, share = 1.959963984540054, hits / total
+    centre, scale = share + z * z / (2 * total), 1 + z * z / total
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    # None or all of them: 0 and 1 without rounding.
+    return (centre - half) / scale if hits else 0.0, (centre + half) / scale if hits < total else 1.0

@@ -36,6 +36,7 @@ FIGURES: dict[str, Draw] = {
     "scaling": _drawn_by("scaling", "scaling"),
     "setting": _drawn_by("setting", "setting"),
     "starts": _drawn_by("starts", "starts"),
+    "success": _drawn_by("success", "success"),
 }
 MAPS = frozenset({"heatmap", "std", "difference"})
 """Kinds over m and s, which cannot show panels of several n or d."""
