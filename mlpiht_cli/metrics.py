@@ -98,6 +98,45 @@ def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
     return 2.0 * shared / total if total else 1.0
 
 
+PARALLEL = 1e-6
+"""One minus the cosine below which two neurons count as one; float32 weights have rounding errors of 1e-7."""
+
+
+def merged_rows(matrix: SparseMatrix) -> NDArray[np.float64]:
+    """Live rows ``[a, d]`` with those that point the same way added up.
+
+    ``relu(w.x) + relu(c w.x) = relu((1 + c) w.x)`` for c > 0: no data can tell such neurons apart.
+    """
+    rows = matrix.dense_rows(matrix.live_rows()).double().cpu().numpy()
+    if not len(rows):
+        return rows
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    first = (unit @ unit.T > 1.0 - PARALLEL).argmax(1)  # of each row, the first that is parallel to it
+    out = np.zeros_like(rows)
+    np.add.at(out, first, rows)
+    return np.asarray(out[np.unique(first)])
+
+
+def recovery_scores(model: SparseMLP, truth: SparseMatrix) -> dict[str, float]:
+    """How well planted neurons are found, parallel ones counted as one and matched to the nearest.
+
+    ``merged_f1`` is the F1 score of the support; ``weight_error`` the largest error of a weight over the largest
+    planted weight, where the network has no other factors than output signs of +1, as the planted one.
+    """
+    found, true = merged_rows(model.first_layer_support()), merged_rows(truth)
+    from scipy.optimize import linear_sum_assignment
+
+    count = max(len(found), len(true))  # neurons without a partner are matched to nothing
+    a, b = (np.pad(rows, ((0, count - len(rows)), (0, 0))) for rows in (found, true))
+    distance = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2.0 * a @ b.T
+    i, j = linear_sum_assignment(distance)
+    total = float((a != 0).sum() + (b != 0).sum())
+    scores = {"merged_f1": 2.0 * float(((a[i] != 0) & (b[j] != 0)).sum()) / total if total else 1.0}
+    if model.readout is not None and bool((model.readout == 1).all()) and total:
+        scores["weight_error"] = float(np.abs(a[i] - b[j]).max() / np.abs(b).max())
+    return scores
+
+
 def neuron_directions(model: SparseMLP) -> Tensor:
     """Unit weight vectors of the first layer's neurons that reach the output, float64 ``[a, d]``.
 
@@ -148,6 +187,8 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
     truth = problem.truth[0] if problem.truth is not None and len(problem.truth) == 1 else None
     value, exact = _value(model, problem, prediction, truth)
     more = {} if problem.x_test is problem.x else {"test_loss": float(loss)}
+    if truth is not None and truth.nnz and problem.metric == "psnr":
+        more |= recovery_scores(model, truth)
     if problem.directions is not None:
         more |= _index_scores(model, problem.directions, value)
     return Scores(

@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.metrics import accuracy, alignment, evaluate, psnr, r2, support_f1, support_recall
+from mlpiht_cli.metrics import (
+    accuracy,
+    alignment,
+    evaluate,
+    merged_rows,
+    psnr,
+    r2,
+    recovery_scores,
+    support_f1,
+    support_recall,
+)
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 
@@ -154,3 +164,34 @@ def test_index_models_are_scored_alike_for_every_method() -> None:
     plain = evaluate(net, Problem(x, y, x, y, "r2"))
     assert plain is not None
     assert plain.more == {}
+
+
+def fused(rows: list[list[float]]) -> SparseMLP:
+    return SparseMLP((SparseMatrix.from_dense(torch.tensor(rows)),), torch.ones(len(rows)))
+
+
+TRUE = SparseMatrix.from_dense(torch.tensor([[1.0, 0, 0], [2, 0, 0], [0, -1, 3], [0, 1, 0], [0, 0, 0]]))
+
+
+def test_neurons_that_point_the_same_way_count_as_one() -> None:
+    merged = {tuple(row) for row in merged_rows(TRUE).tolist()}
+    assert merged == {(3.0, 0.0, 0.0), (0.0, -1.0, 3.0), (0.0, 1.0, 0.0)}
+    one = fused([[0, 1, 0], [3, 0, 0], [0, -0.5, 1.5], [0, -0.5, 1.5]])
+    assert recovery_scores(one, TRUE) == {"merged_f1": 1.0, "weight_error": 0.0}
+    assert support_f1(one.first_layer_support(), TRUE) < 1.0
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    planted = fused(TRUE.dense().tolist())
+    assert torch.allclose(one.forward(x), planted.forward(x), atol=1e-6), "which is why they count as one"
+
+
+def test_recovery_scores_of_what_is_missing_wrong_or_too_much() -> None:
+    turned = recovery_scores(fused([[-3.0, 0, 0], [0, -1, 3], [0, 1, 0]]), TRUE)
+    assert turned["weight_error"] == 1.0, "a weight of the other sign is another neuron"
+    missing = recovery_scores(fused([[3.0, 0, 0], [0, -1, 3]]), TRUE)
+    assert missing == {"merged_f1": pytest.approx(2 * 3 / 7), "weight_error": pytest.approx(1 / 3)}
+    near = recovery_scores(fused([[3.0003, 0, 0], [0, -1, 3], [0, 1, 0]]), TRUE)
+    assert near["weight_error"] == pytest.approx(1e-4, rel=1e-3)
+    assert near["merged_f1"] == 1.0
+    assert recovery_scores(fused([[0.0, 0, 0]]), TRUE) == {"merged_f1": 0.0, "weight_error": 1.0}
+    two_layers = SparseMLP((TRUE, SparseMatrix.from_dense(torch.ones(1, 5))))
+    assert recovery_scores(two_layers, TRUE) == {"merged_f1": 1.0}, "its weights come in two factors"
