@@ -7,6 +7,7 @@ from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.method import Method
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_realloc import IHTRealloc
 from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.task import Task
 from mlpiht_cli.tasks.cifar10 import CIFAR10Binary
@@ -31,6 +32,7 @@ METHODS: dict[str, type[Method]] = {
     "dense": Dense,
     "iht": IHT,
     "iht_linear": IHTLinear,
+    "iht_realloc": IHTRealloc,
     "iht_vector": IHTVector,
     "imp": IMP,
     "imp_fused": IMPFused,

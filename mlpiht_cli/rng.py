@@ -18,6 +18,7 @@ _GATES = 1
 _SPLIT = 2
 _REVIVAL = 3
 _HASHES = 4
+_MOVES = 5
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 
 
@@ -96,6 +97,10 @@ class Streams:
     def revival(self) -> np.random.Generator:
         """Generator of the small random weights that blocks without weights start from."""
         return self._generator(_REVIVAL)
+
+    def moves(self) -> np.random.Generator:
+        """Generator of the random starts of a search over supports."""
+        return self._generator(_MOVES)
 
     def hashes(self, count: int) -> NDArray[np.int64]:
         """Random multipliers and offsets of ``count`` hash functions, 64 bits each, shape ``[count, 2]``."""

@@ -1,0 +1,159 @@
+"""The search: propose, fit, prune, decode, and keep the best network within the budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
+from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
+from mlpiht_cli.solvers.realloc.propose import MomentProposal, new_inputs
+from mlpiht_cli.solvers.realloc.prune import Elimination
+
+EXACT = 1e-11
+"""Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network may have: neurons ``m`` and weights ``s``; and what the search may have beside."""
+
+    m: int
+    s: int
+
+    @property
+    def blocks(self) -> int:
+        """Neurons of the search."""
+        return math.ceil(1.5 * self.m) + 5
+
+    @property
+    def weights(self) -> int:
+        """Weights of the search, once pruned."""
+        return math.ceil(1.3 * self.s) + 20
+
+    @property
+    def inputs(self) -> int:
+        """Weights that are added to known neurons in a round."""
+        return max(10, math.ceil(0.3 * self.s))
+
+
+@dataclass
+class Search:
+    """Rounds of proposals on a network with a skip connection, and the best finished network so far.
+
+    Attributes
+    ----------
+    samples, limits
+        The data and the limits of the answer.
+    best
+        Best network within the limits, and its loss.
+    moves
+        What a round did, for the fit's facts.
+    """
+
+    samples: Samples
+    limits: Limits
+    draws: np.random.Generator
+    best: tuple[Blocks, float]
+    moves: dict[str, int] = field(default_factory=lambda: {"proposed": 0, "merged": 0, "accepted": 0})
+
+    def __post_init__(self) -> None:
+        skip = linear_fit(self.samples)
+        empty = skip.new_empty(0, len(skip))
+        self._floor = EXACT * float(self.samples.y.double().square().mean())
+        self._blocks = Blocks(empty, empty.bool(), skip)
+        self._loss = math.inf
+        self._stalled = 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the best network explains the targets."""
+        return self.best[1] < self._floor
+
+    @property
+    def stalled(self) -> int:
+        """Rounds since the loss last fell by a tenth."""
+        return self._stalled
+
+    def round(self) -> None:
+        """One round of proposals."""
+        grown = self._grown()
+        fitted = GaussNewton(3, floor=self._floor)(self.samples, grown)
+        for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
+            pruned = signed(Elimination(z, budget)(fitted))
+            fitted = GaussNewton(steps, floor=self._floor)(self.samples, pruned)
+        fitted = self._merged(fitted)
+        self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
+        if fitted.loss < self._loss or self._stalled < 3:
+            self._blocks = fitted.blocks
+        self._loss = min(self._loss, fitted.loss)
+        self._offer(self._finished(fitted.blocks))
+
+    def _grown(self) -> Blocks:
+        """The network with new inputs for its neurons, new neurons, and one-sparse ones everywhere."""
+        blocks, samples = self._blocks, self.samples
+        known = len(blocks.weights)
+        residual = samples.residual(blocks)
+        whiten = min(100, 3 * self.limits.m) if not known or self._stalled else 0
+        neurons = MomentProposal()(samples, residual, whiten, self.draws)[: max(5, self.limits.blocks - known)]
+        self.moves["proposed"] += len(neurons)
+        if known:
+            noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
+            everywhere = quadratic(samples, blocks, 0).everywhere
+            more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
+            blocks = Blocks(blocks.weights, blocks.support | more, blocks.skip)
+        blocks = blocks.joined(neurons, neurons != 0)
+        return _with_one_sparse(blocks) if known else blocks
+
+    def _merged(self, fitted: Fitted) -> Fitted:
+        """Put together what may be one neuron, unless the loss rises."""
+        for cosine in (0.95, 0.99, 0.999, 0.99999):
+            fewer = merged(fitted.blocks, cosine)
+            if len(fewer.weights) == len(fitted.blocks.weights):
+                break
+            tried = GaussNewton(4, floor=self._floor)(self.samples, fewer)
+            if tried.loss < max(1.1 * fitted.loss, self._floor):
+                self.moves["merged"] += len(fitted.blocks.weights) - len(fewer.weights)
+                return tried
+        return fitted
+
+    def _finished(self, blocks: Blocks) -> Fitted | None:
+        """A network within the limits, without a skip connection."""
+        blocks = unpaired(signed(blocks))
+        if not blocks.nnz:
+            return None
+        blocks = _largest(blocks, self.limits)
+        fitted = GaussNewton(8, gain=0.1, floor=self._floor)(self.samples, blocks)
+        if fitted.loss < 1e-5 * float(self.samples.y.double().var()):
+            fitted = GaussNewton(10, gain=1e-3, sampled=False)(self.samples, fitted.blocks)
+        return fitted
+
+    def _offer(self, fitted: Fitted | None) -> None:
+        if fitted is not None and fitted.loss < self.best[1]:
+            self.best = (fitted.blocks, fitted.loss)
+            self.moves["accepted"] += 1
+
+
+def _largest(blocks: Blocks, limits: Limits) -> Blocks:
+    """The ``m`` largest neurons and the ``s`` largest weights of them."""
+    keep = blocks.support.clone()
+    size = blocks.weights.norm(dim=1)
+    keep[size.argsort(descending=True)[limits.m :]] = False
+    entries = torch.where(keep, blocks.weights.abs(), -1.0).flatten().argsort(descending=True)
+    keep.view(-1)[entries[limits.s :]] = False
+    return blocks.kept(keep)
+
+
+def _with_one_sparse(blocks: Blocks) -> Blocks:
+    """Add a neuron of one tiny weight for every input that has no one-sparse neuron."""
+    single = blocks.support[blocks.support.sum(1) == 1].any(0)
+    identity = torch.eye(len(single), dtype=blocks.weights.dtype, device=single.device)[~single]
+    return blocks.joined(1e-6 * identity, identity != 0)
+
+
+Report = Callable[[float], None]
