@@ -84,11 +84,12 @@ class Samples:
 
 
 def linear_fit(samples: Samples) -> Tensor:
-    """Best linear prediction of the centred targets, float64 ``[d]``; where inputs are dependent, a slightly damped one."""
+    """Best linear prediction of the centred targets, float64 ``[d]``; slightly damped, as inputs may be dependent."""
     x = samples.features
     gram = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
     for run in tiles(samples.n):
         gram += x[:, run] @ x[:, run].T
     right = (x @ (samples.y - samples.y.mean())).double()
     gram.diagonal().add_(1e-9 * gram.diagonal().mean() + 1e-30)
-    return torch.linalg.solve(gram, right)
+    found: Tensor = torch.linalg.solve(gram, right)
+    return found

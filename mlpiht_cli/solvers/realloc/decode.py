@@ -15,8 +15,8 @@ TINY = 1e-4  # relative weight of a half that is dropped
 def signed(blocks: Blocks) -> Blocks:
     """Turn neurons round so that the least is left for the skip connection.
 
-    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. Which to turn is a linear
-    program, ``min |c + W^T f|_1`` over ``0 <= f <= 1``, rounded; the sum of absolute values since the planted signs
+    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. Which to turn is a
+    linear program, ``min |c + W^T f|_1`` over ``0 <= f <= 1``, rounded; the sum of absolute values since the planted signs
     leave most coordinates at zero.
     """
     if blocks.skip is None or not len(blocks.weights):
@@ -37,14 +37,14 @@ def _least_l1(w: NDArray[np.float64], skip: NDArray[np.float64]) -> NDArray[np.f
     equal = np.concatenate([w.T, np.eye(d), -np.eye(d)], axis=1)
     bounds = [(0.0, 1.0)] * b + [(0.0, None)] * (2 * d)
     found = linprog(cost, A_eq=equal, b_eq=-skip, bounds=bounds, method="highs")
-    return np.asarray(found.x[:b]) if found.status == 0 else np.zeros(b)
+    return np.zeros(b) if found.x is None else np.asarray(found.x[:b])
 
 
 def unpaired(blocks: Blocks) -> Blocks:
     """Write the skip connection as neurons where one-sparse ones allow it, and drop the rest of it.
 
-    On the coordinate of a one-sparse neuron ``w relu(x_a)`` and a linear part ``c x_a`` are ``p relu(x_a) + q relu(-x_a)``,
-    a pair of neurons when p and q are not negative.
+    On the coordinate of a one-sparse neuron ``w relu(x_a)`` and a linear part ``c x_a`` are
+    ``p relu(x_a) + q relu(-x_a)``, a pair of neurons when p and q are not negative.
     """
     if blocks.skip is None:
         return blocks

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from mlpiht_cli.linalg.moments import (
@@ -97,7 +98,7 @@ class MomentProposal:
                 break
         return directions
 
-    def _whitened(self, x: Tensor, rest: Tensor, whitening: Whitening, starts: np.ndarray) -> Tensor:
+    def _whitened(self, x: Tensor, rest: Tensor, whitening: Whitening, starts: NDArray[np.float64]) -> Tensor:
         """Unit directions of the orthogonal tensor's components."""
         directions = torch.from_numpy(starts).to(x.device)
         if not directions.shape[1]:
@@ -115,7 +116,8 @@ class MomentProposal:
                 break
         lifted = directions @ whitening.lift.T
         lifted = lifted / lifted.norm(dim=1, keepdim=True).clamp(min=1e-30)
-        return lifted[_distinct(lifted, size, 0.97)]
+        found: Tensor = lifted[_distinct(lifted, size, 0.97)]
+        return found
 
 
 def _clean(moment: Tensor, noise: float) -> Tensor:
@@ -136,7 +138,8 @@ def _sparse_starts(moment: Tensor, clean: Tensor) -> Tensor:
     pairs = identity[flat // d] + off[flat].sign()[:, None] * identity[flat % d]
     starts = torch.cat([identity[inputs], clean[inputs], pairs])
     size = starts.norm(dim=1)
-    return starts[size > 0] / size[size > 0, None]
+    unit: Tensor = starts[size > 0] / size[size > 0, None]
+    return unit
 
 
 def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:

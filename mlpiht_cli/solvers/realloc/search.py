@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +16,8 @@ from mlpiht_cli.solvers.realloc.prune import Elimination
 
 EXACT = 1e-11
 """Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
+NEARLY_ONE = 0.9
+"""Share of a neuron's norm from which on it may hide a one-sparse neuron."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,16 @@ class Search:
     def round(self) -> None:
         """One round of proposals."""
         grown = self._grown()
-        fitted = GaussNewton(3, floor=self._floor)(self.samples, grown)
+        # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
+        halved = self._stalled % 2 == 1
+        fitted = GaussNewton(10 if halved else 3, floor=self._floor)(self.samples, grown)
         for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
             pruned = signed(Elimination(z, budget)(fitted))
             fitted = GaussNewton(steps, floor=self._floor)(self.samples, pruned)
         fitted = self._merged(fitted)
         self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
-        if fitted.loss < self._loss or self._stalled < 3:
-            self._blocks = fitted.blocks
-        self._loss = min(self._loss, fitted.loss)
+        if fitted.loss < self._loss:
+            self._blocks, self._loss = fitted.blocks, fitted.loss
         self._offer(self._finished(fitted.blocks))
 
     def _grown(self) -> Blocks:
@@ -101,6 +103,8 @@ class Search:
         residual = samples.residual(blocks)
         whiten = min(100, 3 * self.limits.m) if not known or self._stalled else 0
         neurons = MomentProposal()(samples, residual, whiten, self.draws)[: max(5, self.limits.blocks - known)]
+        room = max(self.limits.inputs, 2 * self.limits.weights - blocks.nnz)
+        neurons = _largest(Blocks(neurons, neurons != 0), Limits(len(neurons), room)).weights
         self.moves["proposed"] += len(neurons)
         if known:
             noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
@@ -108,7 +112,7 @@ class Search:
             more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
             blocks = Blocks(blocks.weights, blocks.support | more, blocks.skip)
         blocks = blocks.joined(neurons, neurons != 0)
-        return _with_one_sparse(blocks) if known else blocks
+        return _with_one_sparse(blocks, halve=self._stalled % 2 == 1) if known else blocks
 
     def _merged(self, fitted: Fitted) -> Fitted:
         """Put together what may be one neuron, unless the loss rises."""
@@ -149,11 +153,20 @@ def _largest(blocks: Blocks, limits: Limits) -> Blocks:
     return blocks.kept(keep)
 
 
-def _with_one_sparse(blocks: Blocks) -> Blocks:
-    """Add a neuron of one tiny weight for every input that has no one-sparse neuron."""
+def _with_one_sparse(blocks: Blocks, halve: bool) -> Blocks:
+    """Add a neuron of one weight for every input that has none.
+
+    To ``halve`` is to let a neuron that is nearly such a one give half of its weight: it may be two planted neurons, and where gates agree on
+    nearly all samples a small weight would grow too slowly to be noticed.
+    """
     single = blocks.support[blocks.support.sum(1) == 1].any(0)
-    identity = torch.eye(len(single), dtype=blocks.weights.dtype, device=single.device)[~single]
-    return blocks.joined(1e-6 * identity, identity != 0)
-
-
-Report = Callable[[float], None]
+    weights = blocks.weights.clone()
+    size = weights.norm(dim=1)
+    start = torch.full_like(weights[0], 1e-6)
+    for a in (~single).nonzero().flatten().tolist() if halve else ():
+        j = int(weights[:, a].abs().argmax())
+        if float(weights[j, a].abs()) > NEARLY_ONE * float(size[j]):
+            weights[j, a] *= 0.5
+            start[a] = weights[j, a]
+    added = torch.diag(start)[~single]
+    return Blocks(weights, blocks.support, blocks.skip).joined(added, added != 0)
