@@ -60,6 +60,8 @@ class IHTRealloc(LayeredSolver):
         blocks = _blocks(start.model.layers[0], scale)
         search = Search(samples, Limits(m, budget), streams.moves(), (blocks, samples.loss(blocks)))
         history = list(start.history)
+        if self.rounds:
+            search.polish()
         for _ in range(self.rounds):
             if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
                 break

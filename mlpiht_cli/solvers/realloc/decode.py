@@ -16,8 +16,8 @@ def signed(blocks: Blocks) -> Blocks:
     """Turn neurons round so that the least is left for the skip connection.
 
     ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. Which to turn is a
-    linear program, ``min |c + W^T f|_1`` over ``0 <= f <= 1``, rounded; the sum of absolute values since the planted signs
-    leave most coordinates at zero.
+    linear program, ``min |c + W^T f|_1`` over ``0 <= f <= 1``, rounded; the sum of absolute values since the planted
+    signs leave most coordinates at zero.
     """
     if blocks.skip is None or not len(blocks.weights):
         return blocks

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.linalg.blas import dger
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 from mlpiht_cli.solvers.realloc.newton import Fitted
@@ -32,7 +33,7 @@ class Elimination:
         scale = np.sqrt(np.maximum(hessian.diagonal(), 1e-30))
         correlation = hessian / np.outer(scale, scale)
         correlation[np.diag_indices_from(correlation)] += RIDGE
-        inverse = np.linalg.inv(correlation)
+        inverse = np.asfortranarray(np.linalg.inv(correlation))
         parts = [blocks.weights[blocks.support], *([] if blocks.skip is None else [blocks.skip])]
         values = torch.cat(parts).cpu().numpy() * scale
         count = blocks.nnz
@@ -44,7 +45,7 @@ class Elimination:
                 break
             share = inverse[:, i] / inverse[i, i]
             values -= share * values[i]
-            inverse -= np.outer(share, inverse[i])
+            inverse = dger(-1.0, share, inverse[i].copy(), a=inverse, overwrite_a=True)
             alive[i], values[i], inverse[i, i] = False, 0.0, 1.0
         moved = torch.from_numpy(values / scale).to(blocks.weights.device)
         weights, keep = torch.zeros_like(blocks.weights), torch.zeros_like(blocks.support)

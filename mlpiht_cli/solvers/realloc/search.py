@@ -16,6 +16,8 @@ from mlpiht_cli.solvers.realloc.prune import Elimination
 
 EXACT = 1e-11
 """Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
+SAMPLES_PER_INPUT = 4
+"""Samples per input below which a free linear part would fit too much; the search then goes on from its start."""
 NEARLY_ONE = 0.9
 """Share of a neuron's norm from which on it may hide a one-sparse neuron."""
 
@@ -64,12 +66,14 @@ class Search:
     moves: dict[str, int] = field(default_factory=lambda: {"proposed": 0, "merged": 0, "accepted": 0})
 
     def __post_init__(self) -> None:
-        skip = linear_fit(self.samples)
-        empty = skip.new_empty(0, len(skip))
         self._floor = EXACT * float(self.samples.y.double().square().mean())
-        self._blocks = Blocks(empty, empty.bool(), skip)
-        self._loss = math.inf
+        self._blocks, self._loss = self.best[0], math.inf
         self._stalled = 0
+        d = len(self.samples.features)
+        if self.samples.n >= SAMPLES_PER_INPUT * d:
+            # Afresh: it is harder to undo a start that put planted neurons together than to find them.
+            empty = self.best[0].weights[:0]
+            self._blocks = Blocks(empty, empty.bool(), linear_fit(self.samples))
 
     @property
     def is_exact(self) -> bool:
@@ -80,6 +84,11 @@ class Search:
     def stalled(self) -> int:
         """Rounds since the loss last fell by a tenth."""
         return self._stalled
+
+    def polish(self) -> None:
+        """Offer the best network's support with all gates and weights fitted."""
+        if self.best[0].nnz:
+            self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
 
     def round(self) -> None:
         """One round of proposals."""
@@ -156,8 +165,8 @@ def _largest(blocks: Blocks, limits: Limits) -> Blocks:
 def _with_one_sparse(blocks: Blocks, halve: bool) -> Blocks:
     """Add a neuron of one weight for every input that has none.
 
-    To ``halve`` is to let a neuron that is nearly such a one give half of its weight: it may be two planted neurons, and where gates agree on
-    nearly all samples a small weight would grow too slowly to be noticed.
+    To ``halve`` is to let a neuron that is nearly such a one give half of its weight: it may be two planted neurons,
+    and where gates agree on nearly all samples a small weight would grow too slowly to be noticed.
     """
     single = blocks.support[blocks.support.sum(1) == 1].any(0)
     weights = blocks.weights.clone()
