@@ -62,7 +62,7 @@ class IHTRealloc(LayeredSolver):
         history = list(start.history)
         if self.rounds:
             search.polish()
-        for _ in range(self.rounds):
+        for _ in range(self.rounds if search.is_possible else 0):
             if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
                 break
             search.round()

@@ -9,35 +9,90 @@ from scipy.optimize import linprog
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
 TINY = 1e-4  # relative weight of a half that is dropped
 
 
 def signed(blocks: Blocks) -> Blocks:
-    """Turn neurons round so that the least is left for the skip connection.
+    """Turn neurons round so that the fewest inputs are left for the skip connection.
 
-    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. Which to turn is a
-    linear program, ``min |c + W^T f|_1`` over ``0 <= f <= 1``, rounded; the sum of absolute values since the planted
-    signs leave most coordinates at zero.
+    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. What is left,
+    ``c + W^T f`` with f in {0, 1}, is zero but where the planted network has one-sparse neurons of both signs on an
+    input. So it is made sparse: a linear program and its rounding, then turns of one neuron and of two at a time, each
+    one-sparse neuron following the others, since it could hide any mistake on its own input.
     """
     if blocks.skip is None or not len(blocks.weights):
         return blocks
     w, skip = blocks.weights.cpu().numpy(), blocks.skip.cpu().numpy()
-    turn = _least_l1(w, skip) > 0.5
-    if np.abs(skip + w[turn].sum(0)).sum() >= np.abs(skip).sum():
-        return blocks
+    puzzle = _Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1)
+    starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
+    turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
     sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
-    moved = torch.from_numpy(skip + w[turn].sum(0)).to(blocks.weights.device)
-    return Blocks(blocks.weights * sign[:, None], blocks.support, moved)
+    left = torch.from_numpy(skip + w[turn].sum(0)).to(sign.device)
+    return Blocks(blocks.weights * sign[:, None], blocks.support, left)
 
 
-def _least_l1(w: NDArray[np.float64], skip: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares ``[b]`` that minimise ``|skip + w^T f|_1``."""
-    b, d = w.shape
-    cost = np.concatenate([np.zeros(b), np.ones(2 * d)])
-    equal = np.concatenate([w.T, np.eye(d), -np.eye(d)], axis=1)
-    bounds = [(0.0, 1.0)] * b + [(0.0, None)] * (2 * d)
-    found = linprog(cost, A_eq=equal, b_eq=-skip, bounds=bounds, method="highs")
-    return np.zeros(b) if found.x is None else np.asarray(found.x[:b])
+class _Signs:
+    """Which neurons to turn round; ``several`` are those of several weights, and each input has one single at most."""
+
+    def __init__(self, w: Floats, skip: Floats, single: Flags) -> None:
+        self.several = np.flatnonzero(~single)
+        self._w, self._skip, self._rows = w, skip, w[self.several]
+        self._singles = np.flatnonzero(single)
+        self._single = w[single].sum(0)  # of each input
+
+    def relaxed(self) -> Floats:
+        """Shares in [0, 1] of the neurons of several weights that leave the least absolute sum."""
+        b, d = self._rows.shape
+        cost = np.concatenate([np.zeros(b), np.ones(2 * d)])
+        equal = np.concatenate([self._rows.T, np.eye(d), -np.eye(d)], axis=1)
+        bounds = [(0.0, 1.0)] * b + [(0.0, None)] * (2 * d)
+        found = linprog(cost, A_eq=equal, b_eq=-self._skip, bounds=bounds, method="highs")
+        return np.zeros(b) if found.x is None else np.asarray(found.x[:b])
+
+    def _left(self, turn: Flags) -> Floats:
+        return np.asarray(self._skip + self._rows[turn].sum(0))
+
+    def _costs(self, left: Floats) -> Floats:
+        """Sum of square roots, small for sparse vectors, of what the singles leave; over the last axis."""
+        return np.asarray(np.sqrt(np.minimum(np.abs(left), np.abs(left + self._single))).sum(-1))
+
+    def cost(self, turn: Flags) -> float:
+        """Cost of turning the neurons ``turn``, bool ``[len(several)]``."""
+        return float(self._costs(self._left(turn)))
+
+    def improved(self, turn: Flags) -> Flags:
+        """Turn one neuron or two that share an input, the best first, as long as the cost falls."""
+        turn, meets = turn.copy(), (self._rows != 0).astype(float) @ (self._rows != 0).T > 0
+        for _ in range(4 * len(turn)):
+            moves = np.where(turn, -1.0, 1.0)[:, None] * self._rows
+            after = self._left(turn) + moves
+            least, best = self.cost(turn) - 1e-9, list[int]()
+            costs = self._costs(after)
+            if len(costs) and costs.min() < least:
+                least, best = costs.min(), [int(costs.argmin())]
+            for j in range(len(turn)) if not best else ():
+                partners = np.flatnonzero(meets[j, :j])
+                costs = self._costs(after[j] + moves[partners])
+                if len(costs) and costs.min() < least:
+                    least, best = costs.min(), [j, int(partners[costs.argmin()])]
+            if not best:
+                break
+            turn[best] = ~turn[best]
+        return turn
+
+    def with_singles(self, turn: Flags) -> Flags:
+        """All neurons to turn, bool ``[b]``."""
+        out, left = np.zeros(len(self._w), dtype=bool), self._left(turn)
+        out[self.several] = turn
+        for j in self._singles:
+            a = int(np.flatnonzero(self._w[j])[0]) if self._w[j].any() else 0
+            if abs(left[a] + self._w[j, a]) < abs(left[a]):
+                out[j] = True
+                left[a] += self._w[j, a]
+        return out
 
 
 def unpaired(blocks: Blocks) -> Blocks:

@@ -17,7 +17,8 @@ TILE_NUMBERS = 2**21  # numbers of a tile's columns: 8 MB in float32
 GRAM_ROWS = 256  # rows of a Gram matrix computed at a time
 LEAST_SAMPLES = 10_000  # of a sampled curvature
 SAMPLES_PER_WEIGHT = 20  # of a sampled curvature: it is then right to a few tenths
-DAMPING = (1e-9, 1e-6, 1e-4)  # least, first, and least after a refused step (relative to the diagonal)
+DAMPING = (1e-9, 1e-6)  # least and first, relative to the diagonal
+TRIES = 12  # dampings tried for a step, each ten times the one before
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class GaussNewton:
         """One accepted step and the next damping; None if no step helps."""
         diagonal = at.hessian.diagonal()
         floor = 1e-12 * float(diagonal.mean()) + 1e-30
-        for _ in range(8):
+        for _ in range(TRIES):
             damped = at.hessian + torch.diag(damping * diagonal + floor)
             factor, info = torch.linalg.cholesky_ex(damped)
             if int(info) == 0:
@@ -133,5 +134,5 @@ class GaussNewton:
                 loss = samples.loss(moved)
                 if loss < at.loss:
                     return Fitted(moved, loss, at), max(damping / 10.0, DAMPING[0])
-            damping = max(10.0 * damping, DAMPING[2])
+            damping *= 10.0
         return None

@@ -11,7 +11,7 @@ from scipy.linalg.blas import dger
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 from mlpiht_cli.solvers.realloc.newton import Fitted
 
-RIDGE = 1e-8  # keeps the inverse finite where two blocks are one; relative to the diagonal
+RIDGE = 1e-6  # of the diagonal, above the rounding of float32: keeps the inverse finite where two blocks are one
 
 
 @dataclass(frozen=True)

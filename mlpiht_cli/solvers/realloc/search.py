@@ -17,7 +17,7 @@ from mlpiht_cli.solvers.realloc.prune import Elimination
 EXACT = 1e-11
 """Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
 SAMPLES_PER_INPUT = 4
-"""Samples per input below which a free linear part would fit too much; the search then goes on from its start."""
+"""Samples per input below which a free linear part fits too much for rounds of the search to make sense."""
 NEARLY_ONE = 0.9
 """Share of a neuron's norm from which on it may hide a one-sparse neuron."""
 
@@ -67,18 +67,20 @@ class Search:
 
     def __post_init__(self) -> None:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
-        self._blocks, self._loss = self.best[0], math.inf
-        self._stalled = 0
-        d = len(self.samples.features)
-        if self.samples.n >= SAMPLES_PER_INPUT * d:
-            # Afresh: it is harder to undo a start that put planted neurons together than to find them.
-            empty = self.best[0].weights[:0]
-            self._blocks = Blocks(empty, empty.bool(), linear_fit(self.samples))
+        self._loss, self._stalled = math.inf, 0
+        # Afresh: it is harder to undo a start that put planted neurons together than to find them.
+        empty = self.best[0].weights[:0]
+        self._blocks = Blocks(empty, empty.bool(), linear_fit(self.samples))
 
     @property
     def is_exact(self) -> bool:
         """Whether the best network explains the targets."""
         return self.best[1] < self._floor
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there are samples enough for rounds of the search."""
+        return self.samples.n >= SAMPLES_PER_INPUT * len(self.samples.features)
 
     @property
     def stalled(self) -> int:
@@ -97,8 +99,7 @@ class Search:
         halved = self._stalled % 2 == 1
         fitted = GaussNewton(10 if halved else 3, floor=self._floor)(self.samples, grown)
         for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
-            pruned = signed(Elimination(z, budget)(fitted))
-            fitted = GaussNewton(steps, floor=self._floor)(self.samples, pruned)
+            fitted = GaussNewton(steps, floor=self._floor)(self.samples, Elimination(z, budget)(fitted))
         fitted = self._merged(fitted)
         self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
         if fitted.loss < self._loss:
