@@ -12,6 +12,7 @@ from mlpiht_cli.solvers.realloc.blocks import Blocks
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+PAIR = 0.1  # price of a pair of one-sparse neurons
 TINY = 1e-4  # relative weight of a half that is dropped
 
 
@@ -56,8 +57,14 @@ class _Signs:
         return np.asarray(self._skip + self._rows[turn].sum(0))
 
     def _costs(self, left: Floats) -> Floats:
-        """Sum of square roots, small for sparse vectors, of what the singles leave; over the last axis."""
-        return np.asarray(np.sqrt(np.minimum(np.abs(left), np.abs(left + self._single))).sum(-1))
+        """Sum of square roots, small for sparse vectors, over the last axis.
+
+        What a pair of one-sparse neurons cannot take up counts most; what it can, and so costs a weight, counts too.
+        """
+        turned = left + self._single
+        apart = np.where(left * turned > 0.0, np.minimum(np.abs(left), np.abs(turned)), 0.0)
+        near = np.minimum(np.abs(left), np.abs(turned))
+        return np.asarray((np.sqrt(apart) + PAIR * np.sqrt(near)).sum(-1))
 
     def cost(self, turn: Flags) -> float:
         """Cost of turning the neurons ``turn``, bool ``[len(several)]``."""

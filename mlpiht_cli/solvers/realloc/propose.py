@@ -30,6 +30,7 @@ CLEAN = 3.5  # entries of the second moment below so many standard deviations ar
 CLEAR = 3.0  # the same for the fourth moment
 DENSE = 0.3  # share of entries from which on the second moment is not sparse, and is taken as it is
 STARTS = 200  # most starts of a kind
+NEAR = 0.1  # of a neuron's boundary, in standard deviations
 SHORT = 0.05  # entries of a proposal below this share of its largest are left out
 
 
@@ -187,3 +188,17 @@ def new_inputs(everywhere: Tensor, support: Tensor, noise: float, most: int) -> 
     z = torch.where(support, 0.0, everywhere.abs() / max(noise, 1e-300))
     least = z.flatten().topk(min(most, z.numel())).values[-1] if z.numel() else z.new_zeros(())
     return (z >= least.clamp(min=4.0)) & ~support
+
+
+def boundary_share(samples: Samples, weights: Tensor, residual: Tensor) -> Tensor:
+    """Mean square of the residual near each neuron's boundary, ``|w . x| < 0.1 |w|``, relative to its mean; ``[b]``.
+
+    A neuron that stands for two of nearly equal directions errs there and nowhere else.
+    """
+    w = torch.nn.functional.normalize(weights).to(residual.dtype)
+    inside, count = torch.zeros_like(weights[:, 0]), torch.zeros_like(weights[:, 0])
+    for run in tiles(samples.n):
+        near = ((w @ samples.features[:, run]).abs() < NEAR).to(residual.dtype)
+        inside += near @ residual[run].square()
+        count += near.sum(1)
+    return inside / count.clamp(min=1.0) / residual.double().square().mean().clamp(min=1e-300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +12,11 @@ import torch
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
-from mlpiht_cli.solvers.realloc.propose import MomentProposal, new_inputs
+from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
 from mlpiht_cli.solvers.realloc.prune import Elimination
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EXACT = 1e-11
 """Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
@@ -20,6 +24,10 @@ SAMPLES_PER_INPUT = 4
 """Samples per input below which a free linear part fits too much for rounds of the search to make sense."""
 NEARLY_ONE = 0.9
 """Share of a neuron's norm from which on it may hide a one-sparse neuron."""
+HALVED = 3
+"""Neurons that are halved in a round."""
+SPECKS = (1e-6, 1e-3)
+"""Weights below these shares of a neuron's largest are tried as rounding: a speck hides that a neuron is one-sparse."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +104,15 @@ class Search:
         """One round of proposals."""
         grown = self._grown()
         # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
-        halved = self._stalled % 2 == 1
-        fitted = GaussNewton(10 if halved else 3, floor=self._floor)(self.samples, grown)
+        fitted = GaussNewton(10 if self._stalled % 2 else 3, floor=self._floor)(self.samples, grown)
         for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
             fitted = GaussNewton(steps, floor=self._floor)(self.samples, Elimination(z, budget)(fitted))
         fitted = self._merged(fitted)
         self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
         if fitted.loss < self._loss:
             self._blocks, self._loss = fitted.blocks, fitted.loss
-        self._offer(self._finished(fitted.blocks))
+        if fitted.blocks.nnz:
+            self._finish(fitted.blocks)
 
     def _grown(self) -> Blocks:
         """The network with new inputs for its neurons, new neurons, and one-sparse ones everywhere."""
@@ -122,7 +130,19 @@ class Search:
             more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
             blocks = Blocks(blocks.weights, blocks.support | more, blocks.skip)
         blocks = blocks.joined(neurons, neurons != 0)
-        return _with_one_sparse(blocks, halve=self._stalled % 2 == 1) if known else blocks
+        return _with_one_sparse(blocks, self._halved(residual)) if known else blocks
+
+    def _halved(self, residual: Tensor) -> list[int]:
+        """Every other round without progress: a few neurons, nearly one-sparse, at whose boundary the misfit lives."""
+        if self._stalled % 2 == 0:
+            return []
+        weights = self._blocks.weights
+        share = boundary_share(self.samples, weights, residual)
+        nearly = weights.abs().amax(1) > NEARLY_ONE * weights.norm(dim=1)
+        nearly &= self._blocks.support.sum(1) > 1
+        order = torch.where(nearly, share, 0.0).argsort(descending=True)[: int(nearly.sum())]
+        first = HALVED * (self._stalled // 2)
+        return [int(j) for j in order[first : first + HALVED]]
 
     def _merged(self, fitted: Fitted) -> Fitted:
         """Put together what may be one neuron, unless the loss rises."""
@@ -136,19 +156,24 @@ class Search:
                 return tried
         return fitted
 
-    def _finished(self, blocks: Blocks) -> Fitted | None:
-        """A network within the limits, without a skip connection."""
-        blocks = unpaired(signed(blocks))
-        if not blocks.nnz:
-            return None
-        blocks = _largest(blocks, self.limits)
+    def _finish(self, blocks: Blocks) -> None:
+        """Offer the network within the limits and without a skip connection, at the first that is exact."""
+        for share in SPECKS:
+            size = blocks.weights.abs()
+            keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max())
+            clear = unpaired(signed(blocks.kept(keep)))
+            if clear.nnz and not self.is_exact:
+                self._offer(self._settled(_largest(clear, self.limits)))
+
+    def _settled(self, blocks: Blocks) -> Fitted:
+        """Fit a finished network, to the last digit where it is the right one."""
         fitted = GaussNewton(8, gain=0.1, floor=self._floor)(self.samples, blocks)
         if fitted.loss < 1e-5 * float(self.samples.y.double().var()):
             fitted = GaussNewton(10, gain=1e-3, sampled=False)(self.samples, fitted.blocks)
         return fitted
 
-    def _offer(self, fitted: Fitted | None) -> None:
-        if fitted is not None and fitted.loss < self.best[1]:
+    def _offer(self, fitted: Fitted) -> None:
+        if fitted.loss < self.best[1]:
             self.best = (fitted.blocks, fitted.loss)
             self.moves["accepted"] += 1
 
@@ -163,19 +188,18 @@ def _largest(blocks: Blocks, limits: Limits) -> Blocks:
     return blocks.kept(keep)
 
 
-def _with_one_sparse(blocks: Blocks, halve: bool) -> Blocks:
-    """Add a neuron of one weight for every input that has none.
+def _with_one_sparse(blocks: Blocks, halve: list[int]) -> Blocks:
+    """Add a neuron of one weight for every input that has none; the neurons ``halve`` give half of their largest.
 
-    To ``halve`` is to let a neuron that is nearly such a one give half of its weight: it may be two planted neurons,
-    and where gates agree on nearly all samples a small weight would grow too slowly to be noticed.
+    Such a neuron may be two planted ones. Their gates agree on nearly all samples, so that a small weight beside it
+    would grow too slowly to be noticed.
     """
     single = blocks.support[blocks.support.sum(1) == 1].any(0)
     weights = blocks.weights.clone()
-    size = weights.norm(dim=1)
     start = torch.full_like(weights[0], 1e-6)
-    for a in (~single).nonzero().flatten().tolist() if halve else ():
-        j = int(weights[:, a].abs().argmax())
-        if float(weights[j, a].abs()) > NEARLY_ONE * float(size[j]):
+    for j in halve:
+        a = int(weights[j].abs().argmax())
+        if not single[a]:
             weights[j, a] *= 0.5
             start[a] = weights[j, a]
     added = torch.diag(start)[~single]
