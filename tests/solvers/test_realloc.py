@@ -74,6 +74,30 @@ def test_the_quadratic_is_that_of_the_dense_columns(data: Samples, with_skip: bo
     assert found.loss == pytest.approx(data.loss(network))
 
 
+def test_the_quadratic_of_many_columns_is_whole() -> None:
+    """Gram matrices are summed in groups of rows, the upper triangle alone."""
+    draws = np.random.default_rng(0)
+    network = blocks(torch.from_numpy(draws.standard_normal((15, 20))))
+    data = samples(network, n=600)
+    mask = (network.weights @ data.features > 0).double()
+    columns = (mask[:, None] * data.features).reshape(300, -1)
+    torch.testing.assert_close(quadratic(data, network, data.n).hessian, columns @ columns.T)
+
+
+def test_gauss_newton_refuses_steps_that_raise_the_loss() -> None:
+    """With few samples the gates of a full step are wrong ones."""
+    data = samples(PLANTED, n=40)
+    draws = np.random.default_rng(0)
+    raised = 0
+    for _ in range(20):
+        start = blocks(torch.from_numpy(draws.standard_normal((3, D))))
+        at = quadratic(data, start, data.n)
+        full = start.moved(torch.linalg.solve(at.hessian + 1e-9 * torch.eye(24), at.gradient))
+        raised += data.loss(full) > at.loss
+        assert GaussNewton(1)(data, start).loss <= at.loss
+    assert raised > 2, "the case can tell"
+
+
 def test_gauss_newton_is_exact_on_the_right_support_and_never_rises(data: Samples) -> None:
     start = Blocks(PLANTED.weights + 0.2 * PLANTED.support, PLANTED.support)
     losses = [data.loss(start), *(GaussNewton(k, gain=0.0)(data, start).loss for k in range(1, 8))]

@@ -18,6 +18,7 @@ FIGURES = [978, 978, 690, 756, 864]
 PAPER_CELLS = {f"figure{i}": FIGURES[(i - 1) % 5] for i in range(1, 11)}
 PAPER_CELLS |= {"table1": 9 * 10, "table2": 9 * 10, "gaussian": 3 * 8 * 5, "smoke": 4 * 5 * 2 * 2}
 PAPER_CELLS |= {"imp_protocol": 3 * 6 * 2 * 4 * 3, "vector_steps": (2 * 4 * 5 + 3 * 2) * 4 * 3}
+PAPER_CELLS |= {"recovery": 3 * 10 * 10 * 3}
 
 
 @pytest.mark.parametrize("name", names())
