@@ -10,6 +10,7 @@ from mlpiht_cli.method import Method
 from mlpiht_cli.solvers.feature_learning import FeatureLearning
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_realloc import IHTRealloc
 from mlpiht_cli.solvers.iht_smooth import GradientDescent, IHTSmooth
 from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.task import Task
@@ -43,6 +44,7 @@ METHODS: dict[str, type[Method]] = {
     "iht": IHT,
     "iht_linear": IHTLinear,
     "iht_smooth": IHTSmooth,
+    "iht_realloc": IHTRealloc,
     "iht_vector": IHTVector,
     "imp": IMP,
     "imp_fused": IMPFused,

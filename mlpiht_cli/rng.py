@@ -20,6 +20,7 @@ _REVIVAL = 3
 _HASHES = 4
 _START = 5
 _PAIRS = 6
+_MOVES = 7
 _DIRECTIONS = 16
 _INPUTS = 17
 _NOISE = 18
@@ -113,6 +114,10 @@ class Streams:
     def pairs(self) -> np.random.Generator:
         """Generator of the pairs of points that a smoothness constant is estimated on."""
         return self._generator(_PAIRS)
+
+    def moves(self) -> np.random.Generator:
+        """Generator of the random starts of a search over supports."""
+        return self._generator(_MOVES)
 
     def hashes(self, count: int) -> NDArray[np.int64]:
         """Random multipliers and offsets of ``count`` hash functions, 64 bits each, shape ``[count, 2]``."""

@@ -74,7 +74,8 @@ def test_the_same_seed_gives_the_same_answer(method: Method, problem: Problem) -
     assert same(a, b)
     assert a.history == b.history
     assert a.status is c.status is Status.OK, "two silent networks would be the same"
-    assert same(a, c) == (type(method) in {METHODS[name] for name in DETERMINISTIC})
+    # A method may find the one right network from any start; the losses on its way there tell.
+    assert (same(a, c) and a.history == c.history) == (type(method) in {METHODS[name] for name in DETERMINISTIC})
 
 
 def test_the_global_random_state_does_not_matter(method: Method, problem: Problem) -> None:

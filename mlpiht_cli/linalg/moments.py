@@ -1,0 +1,129 @@
+"""Hermite moments of a residual: what they tell about missing ReLU neurons without any gates.
+
+For standard normal inputs and ``r(x) = sum_j relu(w_j . x)``, integration by parts gives, with ``u_j = w_j / |w_j|``,
+
+    E[r (x x^T - I)]      =  phi(0) sum_j |w_j| u_j u_j^T,
+    E[r He_4(x)] (v, v, v) = -phi(0) sum_j |w_j| (u_j . v)^3 u_j,        phi(0) = 1 / sqrt(2 pi),
+
+and a linear part of ``r`` changes neither. Moments are sample means; their noise is given beside them. The fourth
+one tells neurons apart: near the direction of a neuron it is that neuron's weights, others count by a cubed cosine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PHI0 = 1.0 / math.sqrt(2.0 * math.pi)
+TILE = 4096  # samples at a time
+
+
+def tiles(n: int, size: int = TILE) -> Iterator[slice]:
+    """Runs of at most ``size`` of ``n`` samples."""
+    for start in range(0, n, size):
+        yield slice(start, min(n, start + size))
+
+
+def second_moment(features: Tensor, residual: Tensor) -> Tensor:
+    """Return the estimate of ``sum_j |w_j| u_j u_j^T``, float64 ``[d, d]``.
+
+    ``features`` is ``X^T``, ``[d, n]``; ``residual`` ``[n]`` must have mean zero, or its mean adds noise.
+    """
+    d, n = features.shape
+    total = torch.zeros(d, d, dtype=torch.float64, device=features.device)
+    for run in tiles(n):
+        total += (features[:, run] * residual[run]) @ features[:, run].T
+    identity = torch.eye(d, dtype=torch.float64, device=features.device)
+    return (total / n - residual.double().mean() * identity) / PHI0
+
+
+def second_noise(residual: Tensor) -> float:
+    """Standard deviation of an off-diagonal entry of :func:`second_moment`; sqrt(2) of it on the diagonal."""
+    return float(residual.double().std()) / math.sqrt(len(residual)) / PHI0
+
+
+def without_quadratic(features: Tensor, residual: Tensor, moment: Tensor) -> Tensor:
+    """Return the residual ``[n]`` less the quadratic form that has this second moment; its mean is zero."""
+    form = moment.to(features.dtype)
+    out = torch.empty_like(residual)
+    for run in tiles(len(residual)):
+        x = features[:, run]
+        out[run] = residual[run] - 0.5 * PHI0 * ((form @ x) * x).sum(0)
+    return out - out.mean()
+
+
+def fourth_moment(features: Tensor, residual: Tensor, directions: Tensor) -> Tensor:
+    """Return estimates of ``sum_j |w_j| (u_j . v)^3 u_j`` for unit ``directions`` v, float64 ``[b, d]`` as they."""
+    n = features.shape[1]
+    v = directions.to(features.dtype)
+    total, second = torch.zeros_like(directions), torch.zeros_like(directions[:, 0])
+    for run in tiles(n):
+        x = features[:, run]
+        z = v @ x
+        squares = z.square()
+        second += (squares - 1.0) @ residual[run]
+        total += (z * (squares - 3.0) * residual[run]) @ x.T
+    return (3.0 * directions * second[:, None] - total) / n / PHI0
+
+
+def fourth_noise(residual: Tensor) -> float:
+    """Standard deviation of an entry of :func:`fourth_moment` across the direction."""
+    return math.sqrt(6.0) * second_noise(residual)
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Coordinates in which the neurons of a second moment are orthogonal, in its significant eigenspace.
+
+    Attributes
+    ----------
+    project
+        ``B``, ``[d, q]``, with ``B^T M B = I``.
+    lift
+        Its pseudo-inverse transposed, ``[d, q]``: takes a direction back.
+    """
+
+    project: Tensor
+    lift: Tensor
+
+    @classmethod
+    def of(cls, moment: Tensor, noise: float) -> Whitening:
+        """Keep the eigenvalues above those of a noise matrix, ``2 noise sqrt(d)``, with a margin of a tenth."""
+        values, vectors = torch.linalg.eigh(moment)
+        keep = values > 2.2 * noise * math.sqrt(len(moment))
+        root, vectors = values[keep].sqrt(), vectors[:, keep]
+        return cls(vectors / root, vectors * root)
+
+
+def whitened_fourth(projected: Tensor, residual: Tensor, directions: Tensor) -> Tensor:
+    """Fourth moment along unit ``directions`` ``[b, q]`` in whitened coordinates: an orthogonal tensor.
+
+    Parameters
+    ----------
+    projected
+        The inputs in those coordinates, ``[q, n]``; their covariance is not the identity.
+    residual
+        ``[n]``, without a quadratic part.
+    directions
+        float64 ``[b, q]``.
+    """
+    n = projected.shape[1]
+    v = directions.to(projected.dtype)
+    q = len(projected)
+    covariance = torch.zeros(q, q, dtype=torch.float64, device=projected.device)
+    second, total = torch.zeros_like(covariance), torch.zeros_like(directions)
+    for run in tiles(n):
+        p = projected[:, run]
+        covariance += p @ p.T
+        second += (p * residual[run]) @ p.T
+        total += ((v @ p) ** 3 * residual[run]) @ p.T
+    cv, sv = directions @ covariance / n, directions @ second / n
+    lower = cv * (sv * directions).sum(1, keepdim=True) + sv * (cv * directions).sum(1, keepdim=True)
+    return (3.0 * lower - total / n) / PHI0

@@ -1,0 +1,98 @@
+"""IHT with reallocation: exact recovery of sparse two-layer ReLU networks where IHT alone stalls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from mlpiht_cli.linalg.gated import threads_for
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.method import Callback, Fit, Shape, Status, finite, torch_dtype
+from mlpiht_cli.model import SparseMLP
+from mlpiht_cli.problem import Problem
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.layerwise import LayeredSolver
+from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
+from mlpiht_cli.solvers.realloc.search import Limits, Search
+
+
+class IHTRealloc(LayeredSolver):
+    """IHT, and then a search that moves weights between neurons; never worse than its own start.
+
+    IHT gets stuck where one neuron serves two planted ones, or two serve one. The search starts from the data instead:
+    it reads neurons off the Hermite moments of the residual, fits all weights by Gauss-Newton steps beside a free
+    linear part, removes what is not significant, and repeats with the residual that is left. Ours; see
+    ``docs/recovery.md`` for what was tried.
+    """
+
+    version: ClassVar[int] = 1
+
+    rounds: int = Field(30, ge=0, description="rounds of the search at most; it stops once exact")
+    patience: int = Field(5, ge=1, description="rounds without progress after which the search stops")
+
+    @property
+    def in_kernels(self) -> bool:
+        """Most of the work is in products of torch."""
+        return False
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """Those of IHT."""
+        return self._start().weights(d, k, shape)
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """What IHT supports."""
+        reason = self._start().supports(problem, shape)
+        return None if reason is None else reason.replace("iht needs", "iht_realloc needs")
+
+    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Run IHT with one hidden layer, and the search after it."""
+        with threads_for(problem.x.device):
+            start = self._start().fit_layer(problem, m, budget, streams, callback)
+        if start.status is Status.DIVERGED:
+            return start
+        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
+        scale = _scale(problem.x)
+        samples = Samples((problem.x / scale).T.contiguous(), problem.y[:, 0])
+        blocks = _blocks(start.model.layers[0], scale)
+        search = Search(samples, Limits(m, budget), streams.moves(), (blocks, samples.loss(blocks)))
+        history = list(start.history)
+        if self.rounds:
+            search.polish()
+        for _ in range(self.rounds if search.is_possible else 0):
+            if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
+                break
+            search.round()
+            history.append(search.best[1])
+            callback(len(history), history[-1])
+        if not search.moves["accepted"]:
+            return replace(start, history=tuple(history), iterations=len(history), facts=search.moves)
+        layer = _layer(search.best[0], scale, m).to(problem.x.device, problem.x.dtype)
+        model = SparseMLP((layer,), start.model.readout)
+        return Fit(model, budget, len(history), history=tuple(history), facts=search.moves)
+
+    def _start(self) -> IHT:
+        """The IHT that the search follows."""
+        return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs)
+
+
+def _scale(x: torch.Tensor) -> torch.Tensor:
+    """Root mean square of each input, rounded to a power of two so that the division is exact; 1 for a dead input."""
+    mean = x.double().square().mean(0).sqrt()
+    return torch.where(mean > 0, torch.exp2(mean.clamp(min=1e-30).log2().round()), 1.0).to(x.dtype)
+
+
+def _blocks(layer: SparseMatrix, scale: torch.Tensor) -> Blocks:
+    """Live neurons of a layer, for inputs divided by ``scale``."""
+    weights = layer.dense_rows(layer.live_rows()).double() * scale
+    return Blocks(weights, weights != 0)
+
+
+def _layer(blocks: Blocks, scale: torch.Tensor, m: int) -> SparseMatrix:
+    """The ``[m, d]`` layer of the blocks."""
+    weights = blocks.weights / scale
+    found = SparseMatrix.from_dense(weights)
+    return SparseMatrix(found.index, found.values, m, weights.shape[1])

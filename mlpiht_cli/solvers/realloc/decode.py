@@ -1,0 +1,150 @@
+"""Equivalent networks: signs of neurons, one-sparse pairs, and neurons that are one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+
+from mlpiht_cli.solvers.realloc.blocks import Blocks
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+PAIR = 0.1  # price of a pair of one-sparse neurons
+TINY = 1e-4  # relative weight of a half that is dropped
+
+
+def signed(blocks: Blocks) -> Blocks:
+    """Turn neurons round so that the fewest inputs are left for the skip connection.
+
+    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. What is left,
+    ``c + W^T f`` with f in {0, 1}, is zero but where the planted network has one-sparse neurons of both signs on an
+    input. So it is made sparse: a linear program and its rounding, then turns of one neuron and of two at a time, each
+    one-sparse neuron following the others, since it could hide any mistake on its own input.
+    """
+    if blocks.skip is None or not len(blocks.weights):
+        return blocks
+    w, skip = blocks.weights.cpu().numpy(), blocks.skip.cpu().numpy()
+    puzzle = _Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1)
+    starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
+    turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
+    sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
+    left = torch.from_numpy(skip + w[turn].sum(0)).to(sign.device)
+    return Blocks(blocks.weights * sign[:, None], blocks.support, left)
+
+
+class _Signs:
+    """Which neurons to turn round; ``several`` are those of several weights, and each input has one single at most."""
+
+    def __init__(self, w: Floats, skip: Floats, single: Flags) -> None:
+        self.several = np.flatnonzero(~single)
+        self._w, self._skip, self._rows = w, skip, w[self.several]
+        self._singles = np.flatnonzero(single)
+        self._single = w[single].sum(0)  # of each input
+
+    def relaxed(self) -> Floats:
+        """Shares in [0, 1] of the neurons of several weights that leave the least absolute sum."""
+        b, d = self._rows.shape
+        cost = np.concatenate([np.zeros(b), np.ones(2 * d)])
+        equal = np.concatenate([self._rows.T, np.eye(d), -np.eye(d)], axis=1)
+        bounds = [(0.0, 1.0)] * b + [(0.0, None)] * (2 * d)
+        found = linprog(cost, A_eq=equal, b_eq=-self._skip, bounds=bounds, method="highs")
+        return np.zeros(b) if found.x is None else np.asarray(found.x[:b])
+
+    def _left(self, turn: Flags) -> Floats:
+        return np.asarray(self._skip + self._rows[turn].sum(0))
+
+    def _costs(self, left: Floats) -> Floats:
+        """Sum of square roots, small for sparse vectors, over the last axis.
+
+        What a pair of one-sparse neurons cannot take up counts most; what it can, and so costs a weight, counts too.
+        """
+        turned = left + self._single
+        apart = np.where(left * turned > 0.0, np.minimum(np.abs(left), np.abs(turned)), 0.0)
+        near = np.minimum(np.abs(left), np.abs(turned))
+        return np.asarray((np.sqrt(apart) + PAIR * np.sqrt(near)).sum(-1))
+
+    def cost(self, turn: Flags) -> float:
+        """Cost of turning the neurons ``turn``, bool ``[len(several)]``."""
+        return float(self._costs(self._left(turn)))
+
+    def improved(self, turn: Flags) -> Flags:
+        """Turn one neuron or two that share an input, the best first, as long as the cost falls."""
+        turn, meets = turn.copy(), (self._rows != 0).astype(float) @ (self._rows != 0).T > 0
+        for _ in range(4 * len(turn)):
+            moves = np.where(turn, -1.0, 1.0)[:, None] * self._rows
+            after = self._left(turn) + moves
+            least, best = self.cost(turn) - 1e-9, list[int]()
+            costs = self._costs(after)
+            if len(costs) and costs.min() < least:
+                least, best = costs.min(), [int(costs.argmin())]
+            for j in range(len(turn)) if not best else ():
+                partners = np.flatnonzero(meets[j, :j])
+                costs = self._costs(after[j] + moves[partners])
+                if len(costs) and costs.min() < least:
+                    least, best = costs.min(), [j, int(partners[costs.argmin()])]
+            if not best:
+                break
+            turn[best] = ~turn[best]
+        return turn
+
+    def with_singles(self, turn: Flags) -> Flags:
+        """All neurons to turn, bool ``[b]``."""
+        out, left = np.zeros(len(self._w), dtype=bool), self._left(turn)
+        out[self.several] = turn
+        for j in self._singles:
+            a = int(np.flatnonzero(self._w[j])[0]) if self._w[j].any() else 0
+            if abs(left[a] + self._w[j, a]) < abs(left[a]):
+                out[j] = True
+                left[a] += self._w[j, a]
+        return out
+
+
+def unpaired(blocks: Blocks) -> Blocks:
+    """Write the skip connection as neurons where one-sparse ones allow it, and drop the rest of it.
+
+    On the coordinate of a one-sparse neuron ``w relu(x_a)`` and a linear part ``c x_a`` are
+    ``p relu(x_a) + q relu(-x_a)``, a pair of neurons when p and q are not negative.
+    """
+    if blocks.skip is None:
+        return blocks
+    w, skip = blocks.weights.clone(), blocks.skip
+    pairs = []
+    for j in ((w != 0).sum(1) == 1).nonzero().flatten().tolist():
+        a = int(w[j].nonzero())
+        value, rest = float(w[j, a]), float(skip[a])
+        halves = (max(value, 0.0) + rest, max(-value, 0.0) - rest)
+        if min(halves) > -TINY * abs(value):
+            skip = skip.clone()
+            skip[a] = 0.0
+            w[j] = 0.0
+            for half, sign in zip(halves, (1.0, -1.0), strict=True):
+                if half > TINY * abs(value):
+                    pairs.append(torch.zeros_like(skip).index_fill(0, torch.tensor([a], device=w.device), sign * half))
+    w = torch.cat([w, torch.stack(pairs)]) if pairs else w
+    return Blocks(w, w != 0).kept(w != 0)
+
+
+def merged(blocks: Blocks, cosine: float) -> Blocks:
+    """Put neurons together, the closest first, while two are closer than ``cosine`` or, turned round, its opposite."""
+    w, support, skip = blocks.weights.clone(), blocks.support.clone(), blocks.skip
+    live = torch.ones(len(w), dtype=torch.bool, device=w.device)
+    unit = w / w.norm(dim=1, keepdim=True).clamp(min=1e-30)
+    close = (unit @ unit.T).triu(1)
+    if skip is None:
+        close = close.clamp(min=0.0)
+    for flat in close.abs().flatten().argsort(descending=True).tolist():
+        i, j = divmod(flat, len(w))
+        if abs(float(close[i, j])) < cosine:
+            break
+        if not (live[i] and live[j]):
+            continue
+        if float(close[i, j]) < 0.0 and skip is not None:
+            skip = skip + w[j]
+            w[j] = -w[j]
+        w[i] += w[j]
+        support[i] |= support[j]
+        live[j] = False
+    return Blocks(w[live], support[live], skip)

@@ -1,0 +1,138 @@
+"""Gauss-Newton on a fixed support: gates follow the weights from step to step, and only falls of the loss count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from mlpiht_cli.linalg.moments import tiles
+from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TILE_NUMBERS = 2**21  # numbers of a tile's columns: 8 MB in float32
+GRAM_ROWS = 256  # rows of a Gram matrix computed at a time
+LEAST_SAMPLES = 10_000  # of a sampled curvature
+SAMPLES_PER_WEIGHT = 20  # of a sampled curvature: it is then right to a few tenths
+DAMPING = (1e-9, 1e-6)  # least and first, relative to the diagonal
+TRIES = 12  # dampings tried for a step, each ten times the one before
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """The squared error at fixed gates, ``loss - 2 g . v / n + v^T H v / n`` for a step v.
+
+    Attributes
+    ----------
+    hessian, gradient
+        ``A^T A`` and ``A^T r`` in the support's entries and the skip connection, float64 ``[k, k]`` and ``[k]``.
+    everywhere
+        ``A^T r`` for every input of every block, ``[b, d]``.
+    loss
+        Mean squared error.
+    """
+
+    hessian: Tensor
+    gradient: Tensor
+    everywhere: Tensor
+    loss: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network, its loss, and the quadratic of the last step that led to it."""
+
+    blocks: Blocks
+    loss: float
+    quadratic: Quadratic
+
+
+def quadratic(samples: Samples, blocks: Blocks, curvature: int) -> Quadratic:
+    """Linearise the network; the gradient is that of all samples, the Hessian of the first ``curvature`` ones."""
+    w, skip, n = blocks.weights.to(samples.y.dtype), blocks.skip, samples.n
+    row, col = blocks.support.nonzero(as_tuple=True)
+    size = len(row) + (0 if skip is None else len(skip))
+    hessian = torch.zeros(size, size, dtype=torch.float64, device=w.device)
+    everywhere, linear = torch.zeros_like(blocks.weights), torch.zeros_like(blocks.weights[:1].sum(0))
+    loss, seen = 0.0, 0
+    for run in tiles(n, max(256, min(4096, TILE_NUMBERS // max(size, 1)))):
+        x = samples.features[:, run]
+        z = w @ x
+        mask = (z > 0).to(x.dtype)
+        r = samples.y[run] - z.clamp_(min=0.0).sum(0)
+        if skip is not None:
+            r -= skip.to(x.dtype) @ x
+            linear += x @ r
+        loss += float(r.double().square().sum())
+        everywhere += (mask * r) @ x.T
+        if seen < curvature:
+            columns = x[col] * mask[row]
+            columns = columns if skip is None else torch.cat([columns, x])
+            _add_gram(hessian, columns)
+            seen += x.shape[1]
+    gradient = everywhere[blocks.support]
+    gradient = gradient if skip is None else torch.cat([gradient, linear])
+    hessian = hessian.triu() + hessian.triu(1).T
+    return Quadratic(hessian * (n / max(seen, 1)), gradient, everywhere, loss / n)
+
+
+def _add_gram(total: Tensor, columns: Tensor) -> None:
+    """Add ``columns columns^T`` to the upper triangle of ``total``, rows in groups: half of the work."""
+    for rows in tiles(len(columns), GRAM_ROWS):
+        total[rows, rows.start :] += columns[rows] @ columns[rows.start :].T
+
+
+@dataclass(frozen=True)
+class GaussNewton:
+    """Gauss-Newton steps with Marquardt's damping.
+
+    Attributes
+    ----------
+    rounds
+        Steps at most.
+    gain
+        Least relative fall of the loss for another step.
+    floor
+        Loss at which to stop.
+    sampled
+        Whether the curvature is that of a part of the samples; the gradient never is.
+    """
+
+    rounds: int
+    gain: float = 0.05
+    floor: float = 0.0
+    sampled: bool = True
+
+    def __call__(self, samples: Samples, blocks: Blocks) -> Fitted:
+        """Fit the weights on the support; the loss never rises."""
+        damping = DAMPING[1]
+        size = blocks.nnz + (0 if blocks.skip is None else len(blocks.skip))
+        curvature = max(LEAST_SAMPLES, SAMPLES_PER_WEIGHT * size) if self.sampled else samples.n
+        for _ in range(self.rounds):
+            at = quadratic(samples, blocks, curvature)
+            step = self._step(samples, blocks, at, damping)
+            if step is None:
+                return Fitted(blocks, at.loss, at)
+            found, damping = step
+            blocks = found.blocks
+            if found.loss < self.floor or found.loss > (1.0 - self.gain) * at.loss:
+                break
+        return found
+
+    def _step(self, samples: Samples, blocks: Blocks, at: Quadratic, damping: float) -> tuple[Fitted, float] | None:
+        """One accepted step and the next damping; None if no step helps."""
+        diagonal = at.hessian.diagonal()
+        floor = 1e-12 * float(diagonal.mean()) + 1e-30
+        for _ in range(TRIES):
+            damped = at.hessian + torch.diag(damping * diagonal + floor)
+            factor, info = torch.linalg.cholesky_ex(damped)
+            if int(info) == 0:
+                moved = blocks.moved(torch.cholesky_solve(at.gradient[:, None], factor)[:, 0])
+                loss = samples.loss(moved)
+                if loss < at.loss:
+                    return Fitted(moved, loss, at), max(damping / 10.0, DAMPING[0])
+            damping *= 10.0
+        return None

@@ -1,0 +1,204 @@
+"""Proposals: directions of missing neurons, read off the residual's Hermite moments."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from mlpiht_cli.linalg.moments import (
+    Whitening,
+    fourth_moment,
+    fourth_noise,
+    second_moment,
+    second_noise,
+    tiles,
+    whitened_fourth,
+    without_quadratic,
+)
+from mlpiht_cli.solvers.realloc.blocks import Samples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CLEAN = 3.5  # entries of the second moment below so many standard deviations are noise
+CLEAR = 3.0  # the same for the fourth moment
+DENSE = 0.3  # share of entries from which on the second moment is not sparse, and is taken as it is
+STARTS = 200  # most starts of a kind
+NEAR = 0.1  # of a neuron's boundary, in standard deviations
+SHORT = 0.05  # entries of a proposal below this share of its largest are left out
+
+
+@dataclass(frozen=True)
+class MomentProposal:
+    """Power iterations on the fourth moment of the residual, with noise set to zero.
+
+    They start from inputs, rows and entries of the second moment and, where ``whiten`` says so, from the components of
+    the whitened moment tensor (Anandkumar et al. 2014), which finds neurons of many weights while they are fewer than
+    the inputs.
+
+    Attributes
+    ----------
+    rounds
+        Power iterations.
+    whitened_rounds
+        Iterations in whitened coordinates, which cost less.
+    """
+
+    rounds: int = 8
+    whitened_rounds: int = 30
+
+    def __call__(self, samples: Samples, residual: Tensor, whiten: int, draws: np.random.Generator) -> Tensor:
+        """Return new neurons, float64 ``[b, d]``, the largest first.
+
+        Parameters
+        ----------
+        samples, residual
+            The data and what the network leaves of the targets, ``[n]``.
+        whiten
+            Random starts in whitened coordinates, 0 for none.
+        draws
+            Where they come from.
+        """
+        x, centred = samples.features, residual - residual.mean()
+        moment, noise = second_moment(x, centred), second_noise(centred)
+        clean = _clean(moment, noise)
+        rest = without_quadratic(x, centred, clean)
+        starts = [_sparse_starts(moment, clean)]
+        if whiten:
+            dense = float((clean != 0).double().mean()) > DENSE
+            whitening = Whitening.of(moment if dense else clean, noise)
+            starts.append(
+                self._whitened(x, rest, whitening, draws.standard_normal((whiten, len(whitening.project[0]))))
+            )
+        found = self._iterate(x, rest, torch.cat(starts))
+        neurons = found * (2.0 * amplitudes(samples, residual, found))[:, None]
+        size = neurons.norm(dim=1)
+        order = size.argsort(descending=True)
+        neurons = neurons[order[size[order] > 1e-3 * size.max()]] if len(size) else neurons
+        return torch.where(neurons.abs() < SHORT * neurons.abs().amax(1, keepdim=True), 0.0, neurons)
+
+    def _iterate(self, x: Tensor, rest: Tensor, directions: Tensor) -> Tensor:
+        """Unit directions where the iteration has come to, each once."""
+        noise = CLEAR * fourth_noise(rest)
+        for turn in range(self.rounds):
+            image = fourth_moment(x, rest, directions)
+            image[image.abs() < (0.99 * image.abs().amax(1, keepdim=True)).clamp(max=noise)] = 0.0
+            size = image.norm(dim=1)
+            image = image / size.clamp(min=1e-30)[:, None]
+            keep = _distinct(image, size, 0.9 if turn == self.rounds - 1 else 0.97)
+            keep = keep[size[keep] > noise]
+            still = (image * directions).sum(1).abs()[keep]
+            directions = image[keep]
+            if not len(keep) or float(still.min()) > 0.9999:
+                break
+        return directions
+
+    def _whitened(self, x: Tensor, rest: Tensor, whitening: Whitening, starts: NDArray[np.float64]) -> Tensor:
+        """Unit directions of the orthogonal tensor's components."""
+        directions = torch.from_numpy(starts).to(x.device)
+        if not directions.shape[1]:
+            return directions.new_empty(0, len(x))
+        projected = whitening.project.T.to(x.dtype) @ x
+        directions = directions / directions.norm(dim=1, keepdim=True)
+        size = directions[:, 0]
+        for _ in range(self.whitened_rounds):
+            image = whitened_fourth(projected, rest, directions)
+            size = image.norm(dim=1)
+            image = image / size.clamp(min=1e-30)[:, None]
+            still = float((image * directions).sum(1).abs().min())
+            directions = image
+            if still > 1.0 - 1e-6:
+                break
+        lifted = directions @ whitening.lift.T
+        lifted = lifted / lifted.norm(dim=1, keepdim=True).clamp(min=1e-30)
+        found: Tensor = lifted[_distinct(lifted, size, 0.97)]
+        return found
+
+
+def _clean(moment: Tensor, noise: float) -> Tensor:
+    """Set what may be noise to zero."""
+    bound = torch.full_like(moment, CLEAN * noise)
+    bound.diagonal().mul_(math.sqrt(2.0))
+    return torch.where(moment.abs() > bound, moment, 0.0)
+
+
+def _sparse_starts(moment: Tensor, clean: Tensor) -> Tensor:
+    """Unit vectors: single inputs, rows of the cleaned moment, and pairs of inputs of its largest entries."""
+    d = len(moment)
+    inputs = moment.diagonal().argsort(descending=True)[:STARTS]
+    identity = torch.eye(d, dtype=moment.dtype, device=moment.device)
+    off = clean.triu(1).flatten()
+    flat = off.abs().argsort(descending=True)[: STARTS // 2]
+    flat = flat[off[flat] != 0]
+    pairs = identity[flat // d] + off[flat].sign()[:, None] * identity[flat % d]
+    starts = torch.cat([identity[inputs], clean[inputs], pairs])
+    size = starts.norm(dim=1)
+    unit: Tensor = starts[size > 0] / size[size > 0, None]
+    return unit
+
+
+def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
+    """Positions of the directions, largest ``size`` first, without those closer than ``cosine`` to an earlier one."""
+    close = ((directions @ directions.T).abs() > cosine).cpu().numpy()
+    order = size.argsort(descending=True).tolist()
+    gone = np.zeros(len(directions), dtype=bool)
+    keep = []
+    for i in order:
+        if not gone[i]:
+            keep.append(i)
+            gone |= close[i]
+    return torch.tensor(keep, dtype=torch.int64, device=directions.device)
+
+
+def amplitudes(samples: Samples, residual: Tensor, directions: Tensor) -> Tensor:
+    """Coefficients ``a >= 0`` of the best fit ``sum_j a_j |u_j . x| + c . x`` to the residual, float64 ``[b]``."""
+    x, u = samples.features, directions.to(samples.features.dtype)
+    d, b = len(x), len(u)
+    gram = torch.zeros(d + b, d + b, dtype=torch.float64, device=x.device)
+    right = torch.zeros(d + b, dtype=torch.float64, device=x.device)
+    for run in tiles(samples.n):
+        columns = torch.cat([x[:, run], (u @ x[:, run]).abs()])
+        gram += columns @ columns.T
+        right += columns @ residual[run]
+    gram.diagonal().mul_(1.0 + 1e-9).add_(1e-30 + 1e-12 * gram.diagonal().mean())
+    factor = torch.linalg.cholesky_ex(gram)[0]
+    solved = torch.linalg.solve_triangular(factor, right[:, None], upper=False)[:, 0]
+    # The last rows of the factor are what the linear part leaves of the problem.
+    found, _ = nnls(factor[d:, d:].T.cpu().numpy(), solved[d:].cpu().numpy(), maxiter=50 * (b + 1)) if b else ([], 0.0)
+    return torch.as_tensor(np.asarray(found), dtype=torch.float64, device=x.device)
+
+
+def new_inputs(everywhere: Tensor, support: Tensor, noise: float, most: int) -> Tensor:
+    """Entries outside the support whose gradient stands out of the noise, bool ``[b, d]``: at most ``most``.
+
+    Parameters
+    ----------
+    everywhere
+        ``A^T r`` for every input of every block, ``[b, d]``.
+    noise
+        Standard deviation of an entry. A mask opens for half of the samples, and the skip connection takes half of
+        the rest: ``std(r) sqrt(n) / 2``.
+    """
+    z = torch.where(support, 0.0, everywhere.abs() / max(noise, 1e-300))
+    least = z.flatten().topk(min(most, z.numel())).values[-1] if z.numel() else z.new_zeros(())
+    return (z >= least.clamp(min=4.0)) & ~support
+
+
+def boundary_share(samples: Samples, weights: Tensor, residual: Tensor) -> Tensor:
+    """Mean square of the residual near each neuron's boundary, ``|w . x| < 0.1 |w|``, relative to its mean; ``[b]``.
+
+    A neuron that stands for two of nearly equal directions errs there and nowhere else.
+    """
+    w = torch.nn.functional.normalize(weights).to(residual.dtype)
+    inside, count = torch.zeros_like(weights[:, 0]), torch.zeros_like(weights[:, 0])
+    for run in tiles(samples.n):
+        near = ((w @ samples.features[:, run]).abs() < NEAR).to(residual.dtype)
+        inside += near @ residual[run].square()
+        count += near.sum(1)
+    return inside / count.clamp(min=1.0) / residual.double().square().mean().clamp(min=1e-300)

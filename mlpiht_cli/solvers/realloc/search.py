@@ -1,0 +1,206 @@
+"""The search: propose, fit, prune, decode, and keep the best network within the budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
+from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
+from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
+from mlpiht_cli.solvers.realloc.prune import Elimination
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EXACT = 1e-11
+"""Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
+SAMPLES_PER_INPUT = 4
+"""Samples per input below which a free linear part fits too much for rounds of the search to make sense."""
+NEARLY_ONE = 0.9
+"""Share of a neuron's norm from which on it may hide a one-sparse neuron."""
+HALVED = 3
+"""Neurons that are halved in a round."""
+SPECKS = (1e-6, 1e-3)
+"""Weights below these shares of a neuron's largest are tried as rounding: a speck hides that a neuron is one-sparse."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network may have: neurons ``m`` and weights ``s``; and what the search may have beside."""
+
+    m: int
+    s: int
+
+    @property
+    def blocks(self) -> int:
+        """Neurons of the search."""
+        return math.ceil(1.5 * self.m) + 5
+
+    @property
+    def weights(self) -> int:
+        """Weights of the search, once pruned."""
+        return math.ceil(1.3 * self.s) + 20
+
+    @property
+    def inputs(self) -> int:
+        """Weights that are added to known neurons in a round."""
+        return max(10, math.ceil(0.3 * self.s))
+
+
+@dataclass
+class Search:
+    """Rounds of proposals on a network with a skip connection, and the best finished network so far.
+
+    Attributes
+    ----------
+    samples, limits
+        The data and the limits of the answer.
+    best
+        Best network within the limits, and its loss.
+    moves
+        What a round did, for the fit's facts.
+    """
+
+    samples: Samples
+    limits: Limits
+    draws: np.random.Generator
+    best: tuple[Blocks, float]
+    moves: dict[str, int] = field(default_factory=lambda: {"proposed": 0, "merged": 0, "accepted": 0})
+
+    def __post_init__(self) -> None:
+        self._floor = EXACT * float(self.samples.y.double().square().mean())
+        self._loss, self._stalled = math.inf, 0
+        # Afresh: it is harder to undo a start that put planted neurons together than to find them.
+        empty = self.best[0].weights[:0]
+        self._blocks = Blocks(empty, empty.bool(), linear_fit(self.samples))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the best network explains the targets."""
+        return self.best[1] < self._floor
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether there are samples enough for rounds of the search."""
+        return self.samples.n >= SAMPLES_PER_INPUT * len(self.samples.features)
+
+    @property
+    def stalled(self) -> int:
+        """Rounds since the loss last fell by a tenth."""
+        return self._stalled
+
+    def polish(self) -> None:
+        """Offer the best network's support with all gates and weights fitted."""
+        if self.best[0].nnz:
+            self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
+
+    def round(self) -> None:
+        """One round of proposals."""
+        grown = self._grown()
+        # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
+        fitted = GaussNewton(10 if self._stalled % 2 else 3, floor=self._floor)(self.samples, grown)
+        for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
+            fitted = GaussNewton(steps, floor=self._floor)(self.samples, Elimination(z, budget)(fitted))
+        fitted = self._merged(fitted)
+        self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
+        if fitted.loss < self._loss:
+            self._blocks, self._loss = fitted.blocks, fitted.loss
+        if fitted.blocks.nnz:
+            self._finish(fitted.blocks)
+
+    def _grown(self) -> Blocks:
+        """The network with new inputs for its neurons, new neurons, and one-sparse ones everywhere."""
+        blocks, samples = self._blocks, self.samples
+        known = len(blocks.weights)
+        residual = samples.residual(blocks)
+        whiten = min(100, 3 * self.limits.m) if not known or self._stalled else 0
+        neurons = MomentProposal()(samples, residual, whiten, self.draws)[: max(5, self.limits.blocks - known)]
+        room = max(self.limits.inputs, 2 * self.limits.weights - blocks.nnz)
+        neurons = _largest(Blocks(neurons, neurons != 0), Limits(len(neurons), room)).weights
+        self.moves["proposed"] += len(neurons)
+        if known:
+            noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
+            everywhere = quadratic(samples, blocks, 0).everywhere
+            more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
+            blocks = Blocks(blocks.weights, blocks.support | more, blocks.skip)
+        blocks = blocks.joined(neurons, neurons != 0)
+        return _with_one_sparse(blocks, self._halved(residual)) if known else blocks
+
+    def _halved(self, residual: Tensor) -> list[int]:
+        """Every other round without progress: a few neurons, nearly one-sparse, at whose boundary the misfit lives."""
+        if self._stalled % 2 == 0:
+            return []
+        weights = self._blocks.weights
+        share = boundary_share(self.samples, weights, residual)
+        nearly = weights.abs().amax(1) > NEARLY_ONE * weights.norm(dim=1)
+        nearly &= self._blocks.support.sum(1) > 1
+        order = torch.where(nearly, share, 0.0).argsort(descending=True)[: int(nearly.sum())]
+        first = HALVED * (self._stalled // 2)
+        return [int(j) for j in order[first : first + HALVED]]
+
+    def _merged(self, fitted: Fitted) -> Fitted:
+        """Put together what may be one neuron, unless the loss rises."""
+        for cosine in (0.95, 0.99, 0.999, 0.99999):
+            fewer = merged(fitted.blocks, cosine)
+            if len(fewer.weights) == len(fitted.blocks.weights):
+                break
+            tried = GaussNewton(4, floor=self._floor)(self.samples, fewer)
+            if tried.loss < max(1.1 * fitted.loss, self._floor):
+                self.moves["merged"] += len(fitted.blocks.weights) - len(fewer.weights)
+                return tried
+        return fitted
+
+    def _finish(self, blocks: Blocks) -> None:
+        """Offer the network within the limits and without a skip connection, at the first that is exact."""
+        for share in SPECKS:
+            size = blocks.weights.abs()
+            keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max())
+            clear = unpaired(signed(blocks.kept(keep)))
+            if clear.nnz and not self.is_exact:
+                self._offer(self._settled(_largest(clear, self.limits)))
+
+    def _settled(self, blocks: Blocks) -> Fitted:
+        """Fit a finished network, to the last digit where it is the right one."""
+        fitted = GaussNewton(8, gain=0.1, floor=self._floor)(self.samples, blocks)
+        if fitted.loss < 1e-5 * float(self.samples.y.double().var()):
+            fitted = GaussNewton(10, gain=1e-3, sampled=False)(self.samples, fitted.blocks)
+        return fitted
+
+    def _offer(self, fitted: Fitted) -> None:
+        if fitted.loss < self.best[1]:
+            self.best = (fitted.blocks, fitted.loss)
+            self.moves["accepted"] += 1
+
+
+def _largest(blocks: Blocks, limits: Limits) -> Blocks:
+    """The ``m`` largest neurons and the ``s`` largest weights of them."""
+    keep = blocks.support.clone()
+    size = blocks.weights.norm(dim=1)
+    keep[size.argsort(descending=True)[limits.m :]] = False
+    entries = torch.where(keep, blocks.weights.abs(), -1.0).flatten().argsort(descending=True)
+    keep.view(-1)[entries[limits.s :]] = False
+    return blocks.kept(keep)
+
+
+def _with_one_sparse(blocks: Blocks, halve: list[int]) -> Blocks:
+    """Add a neuron of one weight for every input that has none; the neurons ``halve`` give half of their largest.
+
+    Such a neuron may be two planted ones. Their gates agree on nearly all samples, so that a small weight beside it
+    would grow too slowly to be noticed.
+    """
+    single = blocks.support[blocks.support.sum(1) == 1].any(0)
+    weights = blocks.weights.clone()
+    start = torch.full_like(weights[0], 1e-6)
+    for j in halve:
+        a = int(weights[j].abs().argmax())
+        if not single[a]:
+            weights[j, a] *= 0.5
+            start[a] = weights[j, a]
+    added = torch.diag(start)[~single]
+    return Blocks(weights, blocks.support, blocks.skip).joined(added, added != 0)

@@ -1,0 +1,255 @@
+"""The parts of the search, each on hand-made cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
+from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
+from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs
+from mlpiht_cli.solvers.realloc.prune import Elimination
+from mlpiht_cli.solvers.realloc.search import Limits, Search
+
+N, D = 6000, 8
+
+
+def matrix(*rows: dict[int, float], d: int = D) -> torch.Tensor:
+    """Rows given by their nonzeros."""
+    out = torch.zeros(len(rows), d, dtype=torch.float64)
+    for j, row in enumerate(rows):
+        for a, value in row.items():
+            out[j, a] = value
+    return out
+
+
+def blocks(w: torch.Tensor, skip: torch.Tensor | None = None) -> Blocks:
+    return Blocks(w, w != 0, skip)
+
+
+def samples(network: Blocks, n: int = N, seed: int = 0) -> Samples:
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal((network.weights.shape[1], n)))
+    y = (network.weights @ x).clamp(min=0).sum(0)
+    return Samples(x, y if network.skip is None else y + network.skip @ x)
+
+
+def outputs(network: Blocks, data: Samples) -> torch.Tensor:
+    return data.y - data.residual(network)
+
+
+PLANTED = blocks(matrix({0: 1.0, 1: -2.0}, {1: 1.0, 2: 0.5, 3: 1.0}, {4: -1.5}))
+ZERO = torch.zeros(D, dtype=torch.float64)
+
+
+@pytest.fixture
+def data() -> Samples:
+    return samples(PLANTED)
+
+
+def test_residual_is_the_formula_written_out(data: Samples) -> None:
+    skip = torch.linspace(-1, 1, D, dtype=torch.float64)
+    other = blocks(matrix({0: 1.0}, {5: -1.0, 6: 2.0}), skip)
+    predicted = torch.relu(data.features.T @ other.weights.T).sum(1) + data.features.T @ skip
+    torch.testing.assert_close(data.residual(other), data.y - predicted)
+    assert data.loss(other) == pytest.approx(float((data.y - predicted).square().mean()))
+
+
+def test_the_linear_fit_is_half_the_sum_of_the_neurons(data: Samples) -> None:
+    torch.testing.assert_close(linear_fit(data), 0.5 * PLANTED.weights.sum(0), atol=0.08, rtol=0)
+
+
+@pytest.mark.parametrize("with_skip", [False, True])
+def test_the_quadratic_is_that_of_the_dense_columns(data: Samples, with_skip: bool) -> None:
+    network = blocks(matrix({0: 0.7, 1: -1.0}, {3: 1.0}), ZERO + 0.1 if with_skip else None)
+    row, col = network.support.nonzero(as_tuple=True)
+    mask = (network.weights @ data.features > 0).double()
+    columns = data.features[col] * mask[row]
+    columns = torch.cat([columns, data.features]) if with_skip else columns
+    found, r = quadratic(data, network, data.n), data.residual(network)
+    torch.testing.assert_close(found.hessian, columns @ columns.T)
+    torch.testing.assert_close(found.gradient, columns @ r)
+    torch.testing.assert_close(found.everywhere, (mask * r) @ data.features.T)
+    assert found.loss == pytest.approx(data.loss(network))
+
+
+def test_the_quadratic_of_many_columns_is_whole() -> None:
+    """Gram matrices are summed in groups of rows, the upper triangle alone."""
+    draws = np.random.default_rng(0)
+    network = blocks(torch.from_numpy(draws.standard_normal((15, 20))))
+    data = samples(network, n=600)
+    mask = (network.weights @ data.features > 0).double()
+    columns = (mask[:, None] * data.features).reshape(300, -1)
+    torch.testing.assert_close(quadratic(data, network, data.n).hessian, columns @ columns.T)
+
+
+def test_gauss_newton_refuses_steps_that_raise_the_loss() -> None:
+    """With few samples the gates of a full step are wrong ones."""
+    data = samples(PLANTED, n=40)
+    draws = np.random.default_rng(0)
+    raised = 0
+    for _ in range(20):
+        start = blocks(torch.from_numpy(draws.standard_normal((3, D))))
+        at = quadratic(data, start, data.n)
+        full = start.moved(torch.linalg.solve(at.hessian + 1e-9 * torch.eye(24), at.gradient))
+        raised += data.loss(full) > at.loss
+        assert GaussNewton(1)(data, start).loss <= at.loss
+    assert raised > 2, "the case can tell"
+
+
+def test_gauss_newton_is_exact_on_the_right_support_and_never_rises(data: Samples) -> None:
+    start = Blocks(PLANTED.weights + 0.2 * PLANTED.support, PLANTED.support)
+    losses = [data.loss(start), *(GaussNewton(k, gain=0.0)(data, start).loss for k in range(1, 8))]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 1e-25
+    # At the optimum of fixed gates nothing is left to gain.
+    wrong = GaussNewton(50, gain=1e-9)(data, blocks(matrix({0: 1.0, 1: -1.0, 2: 1.0})))
+    at = quadratic(data, wrong.blocks, data.n)
+    assert float(at.gradient.norm()) < 1e-3 * float(at.hessian.diagonal().sum().sqrt())
+
+
+def test_a_sampled_curvature_leads_to_the_same_network() -> None:
+    data = samples(PLANTED, n=25_000)
+    start = Blocks(PLANTED.weights + 0.2 * PLANTED.support, PLANTED.support)
+    assert GaussNewton(30, gain=0.0, floor=1e-22)(data, start).loss < 1e-20
+
+
+def test_elimination_pays_what_the_loss_rises_by(data: Samples) -> None:
+    """The price of one weight is the rise of the least-squares loss without it, all others refitted."""
+    noisy = Samples(data.features, data.y + 0.1 * torch.sin(37.0 * data.features[0]))
+    network = Blocks(PLANTED.weights, PLANTED.support, ZERO)
+    at = quadratic(noisy, network, noisy.n)
+    solved = network.moved(torch.linalg.solve(at.hessian, at.gradient))
+    left = Elimination(0.0, network.nnz - 1)(Fitted(solved, at.loss, at))
+    values = torch.cat([solved.weights[network.support], solved.skip])
+    rises = []
+    for i in range(network.nnz):
+        rest = [j for j in range(len(values)) if j != i]
+        cross = at.hessian[rest][:, [i]] * values[i]
+        follow = torch.linalg.solve(at.hessian[rest][:, rest], cross)
+        rises.append(float(values[i] ** 2 * at.hessian[i, i] - cross.T @ follow))
+    gone = (network.support & ~_padded(left, network)).nonzero()
+    assert len(gone) == 1
+    flat = network.support.nonzero().tolist().index(gone[0].tolist())
+    assert flat == int(np.argmin(rises))
+
+
+def _padded(pruned: Blocks, before: Blocks) -> torch.Tensor:
+    """Support of the pruned network in the rows of the one before; rows are matched by their overlap."""
+    out = torch.zeros_like(before.support)
+    for row in pruned.support:
+        out[int((before.support & row).sum(1).argmax())] |= row
+    return out
+
+
+def test_elimination_keeps_one_of_two_equal_blocks(data: Samples) -> None:
+    """Both look needless while the other is there: dropping both at once would lose the neuron."""
+    half = torch.cat([PLANTED.weights[:1] / 2, PLANTED.weights[:1] / 2, PLANTED.weights[1:]])
+    found = GaussNewton(2)(data, Blocks(half, half != 0, ZERO))
+    spread = Fitted(found.blocks, 1e-3, quadratic(data, found.blocks, data.n))
+    left = Elimination(3.0, 100)(spread)
+    assert left.nnz == PLANTED.nnz
+    torch.testing.assert_close(outputs(left, data), data.y, atol=1e-4, rtol=0)  # the ridge is 1e-6
+
+
+def test_elimination_drops_what_is_needless_and_only_that(data: Samples) -> None:
+    more = Blocks(PLANTED.weights, torch.ones_like(PLANTED.support), ZERO)
+    fitted = Fitted(more, 1e-8, quadratic(data, more, data.n))
+    assert torch.equal(Elimination(3.5, 100)(fitted).support, PLANTED.support)
+
+
+def test_signs_are_decoded_from_the_skip_connection(data: Samples) -> None:
+    turned = PLANTED.weights * torch.tensor([-1.0, 1.0, -1.0]).double()[:, None]
+    skip = (PLANTED.weights - turned).sum(0) / 2
+    hidden = blocks(turned, skip)
+    torch.testing.assert_close(outputs(hidden, data), data.y)
+    found = signed(hidden)
+    torch.testing.assert_close(found.weights, PLANTED.weights)
+    assert float(found.skip.abs().max()) < 1e-12
+
+
+def test_signs_are_decoded_where_one_sparse_neurons_hide_mistakes() -> None:
+    """A neuron of two weights, each on the input of a one-sparse one: only all three together are right."""
+    planted = blocks(matrix({0: 2.6, 1: 1.2}, {0: -1.4}, {1: -0.8}, {2: 1.0, 3: -1.0}, {3: 0.9, 4: 0.3}))
+    data = samples(planted)
+    turned = -planted.weights
+    hidden = blocks(turned, planted.weights.sum(0))
+    torch.testing.assert_close(outputs(hidden, data), data.y)
+    torch.testing.assert_close(signed(hidden).weights, planted.weights)
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(1.0, 0.4), (0.3, 2.0), (0.0, 1.0)])
+def test_a_pair_of_opposite_one_sparse_neurons_is_found_again(positive: float, negative: float) -> None:
+    pair = blocks(matrix({2: positive}, {2: -negative}))
+    data = samples(pair)
+    one = blocks(matrix({2: positive + negative}), matrix({2: -negative})[0])
+    torch.testing.assert_close(outputs(one, data), data.y)
+    found = unpaired(one)
+    assert found.skip is None
+    assert found.nnz == (positive > 0) + 1
+    torch.testing.assert_close(outputs(found, data), data.y)
+
+
+def test_equal_and_opposite_neurons_are_merged_without_a_change(data: Samples) -> None:
+    split = torch.cat([0.25 * PLANTED.weights[:1], 0.75 * PLANTED.weights[:1], PLANTED.weights[1:]])
+    split[1] *= -1
+    hidden = blocks(split, 0.75 * PLANTED.weights[0])
+    torch.testing.assert_close(outputs(hidden, data), data.y)
+    found = merged(hidden, 0.999)
+    assert len(found.weights) == 3
+    torch.testing.assert_close(outputs(found, data), data.y)
+    assert len(merged(PLANTED, 0.95).weights) == 3, "different neurons stay"
+
+
+def test_amplitudes_are_halves_of_the_norms_whatever_the_signs(data: Samples) -> None:
+    size = PLANTED.weights.norm(dim=1)
+    directions = PLANTED.weights / size[:, None] * torch.tensor([1.0, -1.0, 1.0]).double()[:, None]
+    spare = matrix({6: 1.0})
+    found = amplitudes(data, data.y, torch.cat([directions, spare]))
+    torch.testing.assert_close(found[:3], size / 2, atol=1e-3, rtol=0)
+    assert float(found[3]) < 1e-3
+
+
+@pytest.mark.parametrize("whiten", [0, 9])
+def test_proposals_hold_the_planted_neurons(whiten: int) -> None:
+    planted = blocks(matrix({0: 1.0, 1: -2.0}, {2: 1.0, 3: 0.5, 5: 1.0}, {4: -1.5, 5: 0.5}))
+    data = samples(planted, n=40_000)
+    residual = data.y - linear_fit(data) @ data.features
+    found = MomentProposal()(data, residual, whiten, np.random.default_rng(0))
+    cosine = torch.nn.functional.normalize(planted.weights) @ torch.nn.functional.normalize(found).T
+    assert float(cosine.abs().amax(1).min()) > 0.95
+
+
+def test_new_inputs_stand_out_of_the_noise() -> None:
+    everywhere = matrix({0: 9.0, 1: -30.0, 2: 3.0, 3: 5.0})
+    support = matrix({1: 1.0}) != 0
+    assert new_inputs(everywhere, support, 1.0, 100).nonzero()[:, 1].tolist() == [0, 3]
+    assert new_inputs(everywhere, support, 1.0, 1).nonzero()[:, 1].tolist() == [0]
+    assert new_inputs(everywhere, support, 10.0, 100).sum() == 0
+
+
+def run(data: Samples, limits: Limits, rounds: int) -> Search:
+    empty = matrix()
+    search = Search(data, limits, np.random.default_rng(0), (blocks(empty), data.loss(blocks(empty))))
+    for _ in range(rounds):
+        search.round()
+        assert search.best[0].nnz <= limits.s
+        assert len(search.best[0].weights) <= limits.m
+        assert search.best[1] == pytest.approx(data.loss(search.best[0]), abs=1e-20)
+    return search
+
+
+def test_a_merged_pair_of_neurons_is_told_apart() -> None:
+    """Two neurons that share their largest weight: one block serves both well, but not exactly."""
+    planted = blocks(matrix({0: 2.0, 1: 0.3, 2: -0.2}, {0: 1.4}, {3: 1.0, 4: 1.0}))
+    data = samples(planted, n=20_000)
+    search = run(data, Limits(3, 6), 8)
+    assert search.is_exact
+    assert sorted(search.best[0].support.sum(1).tolist()) == [1, 2, 3]
+
+
+def test_the_budget_holds_where_it_is_too_small(data: Samples) -> None:
+    search = run(data, Limits(2, 4), 4)
+    assert not search.is_exact
+    assert search.best[1] < data.loss(blocks(matrix())) / 4
