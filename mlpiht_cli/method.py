@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -150,6 +150,30 @@ class MethodByBudget(Method):
         """Yield the fits of :meth:`fit`, largest budget first."""
         for budget in sorted(set(budgets), reverse=True):
             yield self.fit(problem, shape, budget, streams, callback)
+
+
+class Unpruned(Method):
+    """A yardstick that prunes nothing: one network, whose nonzeros the row counts, answers every budget."""
+
+    shares_trajectory: ClassVar[bool] = True
+    keeps_budget: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit_once(self, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> Fit:
+        """Fit the network; the budget it names does not count."""
+
+    def fit_path(
+        self,
+        problem: Problem,
+        shape: Shape,
+        budgets: Sequence[int],
+        streams: Streams,
+        callback: Callback = ignore,
+    ) -> Iterator[Fit]:
+        """Yield the network of :meth:`fit_once` for every budget, largest budget first."""
+        fit = self.fit_once(problem, shape, streams, callback)
+        for budget in sorted(set(budgets), reverse=True):
+            yield replace(fit, budget=budget)
 
 
 def finite(*values: float) -> bool:

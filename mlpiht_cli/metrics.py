@@ -123,9 +123,9 @@ def recovery_scores(model: SparseMLP, truth: SparseMatrix) -> dict[str, float]:
     ``merged_f1`` is the F1 score of the support; ``weight_error`` the largest error of a weight over the largest
     planted weight, where the network has no other factors than output signs of +1, as the planted one.
     """
-    found, true = merged_rows(model.first_layer_support()), merged_rows(truth)
     from scipy.optimize import linear_sum_assignment
 
+    found, true = merged_rows(model.first_layer_support()), merged_rows(truth)
     count = max(len(found), len(true))  # neurons without a partner are matched to nothing
     a, b = (np.pad(rows, ((0, count - len(rows)), (0, 0))) for rows in (found, true))
     distance = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2.0 * a @ b.T

@@ -90,17 +90,17 @@ class Store:
             except (ValidationError, OSError):
                 yield path, None
 
-    def known(self, keys: Iterable[str], specs: Iterable[str]) -> dict[str, Row]:
-        """Best row of each key, from the records and the tables of ``specs`` (a committed CSV counts).
+    def known(self, keys: Iterable[str], tabled: Iterable[Row]) -> dict[str, Row]:
+        """Best row of each key, from the records and rows of :meth:`tabled` (a committed CSV counts).
 
         The latest attempt is the best; of equal ones a final one, then the record. A cell whose only record is
         damaged is not known, whatever a table says: it is computed anew, which replaces the record.
         """
-        return self._known(keys, self.tabled(specs), Row)
+        return self._known(keys, tabled, Row)
 
-    def brief(self, keys: Iterable[str], specs: Iterable[str]) -> dict[str, Brief]:
+    def brief(self, keys: Iterable[str], tabled: Iterable[Row]) -> dict[str, Brief]:
         """The same rows in brief."""
-        rows = [Brief.model_validate(row, from_attributes=True) for row in self.tabled(specs)]
+        rows = [Brief.model_validate(row, from_attributes=True) for row in tabled]
         return self._known(keys, rows, Brief)
 
     def _known(self, keys: Iterable[str], tabled: Iterable[_R], kind: type[_R]) -> dict[str, _R]:

@@ -74,23 +74,23 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str
     profiles of the spec.
     """
     with collector_paused():
-        rows = known_rows(cells, store)
+        tabled = store.tabled(tables_of(cells))
+        rows = known_rows(cells, store, tabled)
     unique = {cell.key: cell for cell in cells}  # panels may share a cell
     todo = [cell for key, cell in unique.items() if force or key not in rows or rows[key].status not in DONE]
-    evidence = store.tabled(tables_of(cells)) if todo else []
-    return Ledger(cells, rows, todo, CostModel([*evidence, *rows.values()], device))
+    return Ledger(cells, rows, todo, CostModel([*tabled, *rows.values()], device))
 
 
-def known_rows(cells: Sequence[Cell], store: Store) -> dict[str, Row]:
+def known_rows(cells: Sequence[Cell], store: Store, tabled: Sequence[Row]) -> dict[str, Row]:
     """What is known of cells, without rows that somebody has given another cell's name: those are computed anew."""
     by_key = {cell.key: cell for cell in cells}
-    return _own(by_key, store.known(by_key, tables_of(cells)))
+    return _own(by_key, store.known(by_key, tabled))
 
 
 def known_in_brief(cells: Sequence[Cell], store: Store) -> dict[str, Brief]:
     """The same rows in brief."""
     by_key = {cell.key: cell for cell in cells}
-    return _own(by_key, store.brief(by_key, tables_of(cells)))
+    return _own(by_key, store.brief(by_key, store.tabled(tables_of(cells))))
 
 
 def _own(by_key: Mapping[str, Cell], rows: dict[str, _R]) -> dict[str, _R]:
@@ -171,7 +171,7 @@ class Sweep:
         """Derive the table from all that is known of the spec's cells, other sweeps' records included."""
         written: dict[str, Row] | None = None
         while True:
-            known = known_rows(self._every, self._store)
+            known = known_rows(self._every, self._store, self._store.tabled(tables_of(self._every)))
             if known == written:  # nothing came in between reading and writing
                 return
             rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]

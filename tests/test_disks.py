@@ -143,18 +143,18 @@ def test_a_read_only_folder(mlpiht: Run, tiny_spec: str, monkeypatch: pytest.Mon
 def test_a_record_cut_anywhere_is_no_row(swept: Run, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(Path("results"))
     keys = [row.cell for row in store.tabled(["tiny"])]
-    whole = store.known(keys, ["tiny"])
+    whole = store.known(keys, store.tabled(["tiny"]))
     path = min(Path("results/.records").glob("*/*.json"))
     victim = path.name.partition(".")[0]
     content = path.read_bytes()
     rest = {key: row for key, row in whole.items() if key != victim}
     for length in range(0, len(content)):
         path.write_bytes(content[:length])
-        assert Store(Path("results")).known(keys, ["tiny"]) == rest, content[:length]
+        assert Store(Path("results")).known(keys, store.tabled(["tiny"])) == rest, content[:length]
     result = swept("sweep", "tiny", *ONE)
     assert "7 done, 1 to run" in result.err
     assert "computed anew" in result.err
-    assert Store(Path("results")).known(keys, ["tiny"]).keys() == whole.keys()
+    assert Store(Path("results")).known(keys, store.tabled(["tiny"])).keys() == whole.keys()
 
 
 def lines(edit: Callable[[list[list[str]]], Any]) -> Callable[[str], str]:

@@ -62,22 +62,22 @@ def test_a_committed_table_counts_and_records_outweigh_it(store: Store) -> None:
     (store.root / "figure.csv").write_text(to_csv([row("aa14")]))
     (store.root / "fig-smoke.csv").write_text(to_csv([row("aa15", value=5.0)]))
     store.write(row("aa12", value=2.0))
-    known = store.known(["aa11", "aa12", "aa13", "aa14", "aa15"], ["fig"])
+    known = store.known(["aa11", "aa12", "aa13", "aa14", "aa15"], store.tabled(["fig"]))
     assert {key: r.value for key, r in known.items()} == {"aa11": 1.0, "aa12": 2.0, "aa13": None, "aa15": 5.0}
 
 
 def test_the_latest_attempt_wins_wherever_it_stands(store: Store) -> None:
     store.write(row("aa11", status="failed"))
     store.root.joinpath("fig.csv").write_text(to_csv([row("aa11", value=2.0, attempt=2)]))
-    assert store.known(["aa11"], ["fig"])["aa11"].value == 2.0
+    assert store.known(["aa11"], store.tabled(["fig"]))["aa11"].value == 2.0
     store.write(row("aa11", value=3.0, attempt=3))
-    assert store.known(["aa11"], ["fig"])["aa11"].value == 3.0
+    assert store.known(["aa11"], store.tabled(["fig"]))["aa11"].value == 3.0
 
 
 def test_a_final_row_outweighs_a_failure_of_the_same_attempt(store: Store) -> None:
     store.write(row("aa11", status="failed"))
     store.root.joinpath("fig.csv").write_text(to_csv([row("aa11", value=2.0)]))
-    assert store.known(["aa11"], ["fig"])["aa11"].value == 2.0
+    assert store.known(["aa11"], store.tabled(["fig"]))["aa11"].value == 2.0
 
 
 def test_two_writers_of_one_attempt_both_stay(store: Store) -> None:

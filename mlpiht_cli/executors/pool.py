@@ -6,13 +6,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mlpiht_cli.executors.seats import Seat, Seats
-from mlpiht_cli.executors.work import Executor, Site, Work, fresh_log, recorded_of
+from mlpiht_cli.executors.work import Executor, Site, Work, recorded_of
 from mlpiht_cli.executors.worker import CRASHED, HUNG, attend
 from mlpiht_cli.provenance import environment
 from mlpiht_cli.rows import Row
@@ -77,7 +76,7 @@ class Pool(Executor):
                 continue
             works = self._bundle(waiting, max(1, len(waiting) // (2 * len(seats))))
             for work in works:
-                fresh_log(work, self._store)
+                work.log(self._store).unlink(missing_ok=True)  # of a sweep that was killed: it would tell of a death
             future = self._seats.submit(seat, attend, works, replace(self._site, device=seat.device))
             self._flying[future] = Bundle(works, seat)
             future.add_done_callback(landed.put)
@@ -86,7 +85,7 @@ class Pool(Executor):
         """Take the next jobs: as many as are done in a moment, but a fair share at most; a suspect goes alone."""
         size = min(fair, max(1, int(SECONDS_OF_A_BUNDLE / self._pace)))
         works = [waiting.popleft()]
-        while waiting and len(works) < size and not any(self._false_starts[_name(w)] for w in (works[0], waiting[0])):
+        while waiting and len(works) < size and not any(self._false_starts[w.name] for w in (works[0], waiting[0])):
             works.append(waiting.popleft())
         return works
 
@@ -118,8 +117,8 @@ class Pool(Executor):
         rest = [work for work, each in zip(works, found, strict=True) if each is None]
         if len(rest) < len(works):
             return rows, rest
-        self._false_starts.update(map(_name, works))  # one of them may be to blame, unseen
-        given_up = [work for work in works if self._false_starts[_name(work)] > NEVER_BEGAN]
+        self._false_starts.update(work.name for work in works)  # one of them may be to blame, unseen
+        given_up = [work for work in works if self._false_starts[work.name] > NEVER_BEGAN]
         for work in given_up:
             rows += self._lost(work, seat, "failed", "its worker died before beginning it, several times")
         return rows, [work for work in works if work not in given_up]
@@ -130,7 +129,7 @@ class Pool(Executor):
         if len(recorded) == len(work.job.cells):
             return list(recorded.values())
         try:
-            told = self._log(work).read_text(encoding="utf-8", errors="replace")
+            told = work.log(self._store).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return None
         if told.startswith(HUNG):
@@ -138,9 +137,6 @@ class Pool(Executor):
         crash = told.partition("\n")[0].removeprefix(CRASHED) if told.startswith(CRASHED) else ""
         why = crash or "killed, perhaps by the system for lack of memory"
         return self._lost(work, seat, "failed", f"the worker process died: {why}")
-
-    def _log(self, work: Work) -> Path:
-        return self._store.log(_name(work), work.attempts[_name(work)])
 
     def _lost(self, work: Work, seat: Seat, status: str, reason: str) -> list[Row]:
         """Rows of a job whose worker did not return: those it recorded, and one with the reason for each other."""
@@ -169,11 +165,6 @@ class Pool(Executor):
         """End the workers that are ours."""
         self._seats.close()
         for bundle in self._flying.values() if self._seats.here else ():
-            for log in map(self._log, bundle.works):
+            for log in (work.log(self._store) for work in bundle.works):
                 if log.exists() and not log.stat().st_size:
                     log.unlink()
-
-
-def _name(work: Work) -> str:
-    """A job goes by its first cell's key."""
-    return work.job.first.key

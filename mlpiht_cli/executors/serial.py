@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from mlpiht_cli.executors.work import Bench, Executor, Site, Work, fresh_log
+from mlpiht_cli.executors.work import Bench, Executor, Site, Work
 from mlpiht_cli.rows import Row
 
 
@@ -20,7 +20,7 @@ class Serial(Executor):
         for work in works:
             if stopped():
                 return
-            fresh_log(work, bench.store)
+            work.log(bench.store).unlink(missing_ok=True)  # of a sweep that was killed
             for row in bench.perform(work):
                 yield row
                 if stopped():

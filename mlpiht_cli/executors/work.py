@@ -22,6 +22,15 @@ class Work:
     job: Job
     attempts: Mapping[str, int]
 
+    @property
+    def name(self) -> str:
+        """Key of the first cell: what the job goes by."""
+        return self.job.first.key
+
+    def log(self, store: Store) -> Path:
+        """Where the job's log is kept."""
+        return store.log(self.name, self.attempts[self.name])
+
 
 @dataclass(frozen=True)
 class Site:
@@ -87,13 +96,6 @@ class Bench:
                 self.store.write_log(row, self._runner.traceback)
             self.store.write(row)
             yield row
-
-
-def fresh_log(work: Work, store: Store) -> Path:
-    """Where a job's log is kept, under its first cell's name, after removing what a killed sweep left there."""
-    path = store.log(work.job.first.key, work.attempts[work.job.first.key])
-    path.unlink(missing_ok=True)
-    return path
 
 
 def recorded_of(work: Work, store: Store) -> dict[str, Row]:

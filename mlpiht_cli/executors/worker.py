@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from mlpiht_cli.executors.work import Bench, Site, Work, fresh_log
+from mlpiht_cli.executors.work import Bench, Site, Work
 from mlpiht_cli.rows import Row
 
 HUNG, CRASHED = "Timeout (", "Fatal Python error: "
@@ -61,7 +61,7 @@ def _done(work: Work, bench: Bench, site: Site) -> Iterator[Row]:
 
     The job's log, named after its first cell, exists from now on until it ends well: a worker that dies leaves it.
     """
-    with _watched(fresh_log(work, bench.store), site) as heartbeat:
+    with _watched(work.log(bench.store), site) as heartbeat:
         for row in bench.perform(work):
             heartbeat()
             yield row

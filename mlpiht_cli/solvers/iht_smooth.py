@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vecto
 from mlpiht_cli.linalg.smooth import LOSSES, Array, SmoothLoss
 from mlpiht_cli.linalg.stability import ht_stability
 from mlpiht_cli.linalg.threshold import hard_threshold
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, ignore, torch_dtype
+from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, Unpruned, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
@@ -130,22 +129,11 @@ class IHTSmooth(MethodByBudget):
         return Fit(zero, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
 
 
-class GradientDescent(IHTSmooth):
-    """IHT that keeps all weights: dense training at equal steps, the yardstick of P2. Every budget gets one network."""
+class GradientDescent(Unpruned, IHTSmooth):
+    """IHT that keeps all weights: dense training at equal steps, the yardstick of P2."""
 
     version: ClassVar[int] = 1
-    shares_trajectory: ClassVar[bool] = True
-    keeps_budget: ClassVar[bool] = False
 
-    def fit_path(
-        self,
-        problem: Problem,
-        shape: Shape,
-        budgets: Sequence[int],
-        streams: Streams,
-        callback: Callback = ignore,
-    ) -> Iterator[Fit]:
-        """Yield the one network for every budget, largest budget first."""
-        fit = self.fit(problem, shape, self.weights(problem.d, problem.k, shape), streams, callback)
-        for budget in sorted(set(budgets), reverse=True):
-            yield replace(fit, budget=budget)
+    def fit_once(self, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> Fit:
+        """Run IHT with a budget of all weights; see :meth:`Unpruned.fit_path`."""
+        return self.fit(problem, shape, self.weights(problem.d, problem.k, shape), streams, callback)

@@ -80,7 +80,7 @@ class Told:
     method: dict[str, Any]
 
     def fit(self, row: Row) -> bool:
-        """Whether a row was made with these settings."""
+        """Whether a row was made with these settings; one that is None gave way to another, as steps do to epochs."""
         pairs = (self.task, row.params.get("task")), (self.method, row.params.get("method"))
         return row.method == self.name and all(
             isinstance(made, dict) and all(made.get(name) in (value, None) for name, value in told.items())
@@ -98,11 +98,8 @@ def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str
     told = {}
     for panel in shrunk.panels:
         for method in methods_of(panel, shrunk):
-            settings = {**method.settings, **over["method"]}
-            if "epochs" in over["method"] and "steps" not in over["method"]:
-                settings.pop("steps", None)  # an epoch of the full batch is a step
             task = {**panel.task.settings, **over["task"]}
-            told[panel.name, method.shown] = Told(method.name, task, settings)
+            told[panel.name, method.shown] = Told(method.name, task, {**method.settings, **over["method"]})
     return told
 
 

@@ -50,6 +50,17 @@ def read(ours: int, so_far: list[bytes]) -> str:
     return b"".join(so_far).decode(errors="replace")
 
 
+def interrupted(process: subprocess.Popen[str], ours: int, shown: list[bytes]) -> str:
+    """Wait for the end of a sweep that Ctrl-C stopped, and return what it showed."""
+    wait_until(lambda: read(ours, shown) is not None and process.poll() is not None, "the end")
+    text = read(ours, shown)
+    os.close(ours)
+    assert process.returncode == 130, text
+    assert "To go on: mlpiht sweep" in text
+    assert "Traceback" not in text
+    return text
+
+
 def test_ctrl_c_lets_running_cells_finish(mlpiht: Run, start: Run, faulty_spec: Path) -> None:
     process, ours = in_terminal(start, "sweep", faulty_spec, "--jobs", 2, *sets(slow=0.3))
     shown: list[bytes] = []
@@ -57,12 +68,7 @@ def test_ctrl_c_lets_running_cells_finish(mlpiht: Run, start: Run, faulty_spec: 
     began = len(logs("results"))
     os.write(ours, b"\x03")
     wait_until(lambda: "Ctrl-C again stops at once" in read(ours, shown), "the answer to Ctrl-C")
-    wait_until(lambda: read(ours, shown) is not None and process.poll() is not None, "the end")
-    text = read(ours, shown)
-    os.close(ours)
-    assert process.returncode == 130, text
-    assert "To go on: mlpiht sweep" in text
-    assert "Traceback" not in text
+    interrupted(process, ours, shown)
     rows = table(Path("results/faulty.csv"))
     assert {row["status"] for row in rows} == {"ok"}, "the workers did not hear the terminal's signal"
     assert 0 < len(rows) == len(records("results")) < 8
@@ -83,12 +89,7 @@ def test_ctrl_c_twice_stops_at_once(start: Run, faulty_spec: Path, jobs: int) ->
     wait_until(lambda: "Ctrl-C again stops at once" in read(ours, shown), "the answer to Ctrl-C")
     assert process.poll() is None
     os.write(ours, b"\x03")
-    wait_until(lambda: read(ours, shown) is not None and process.poll() is not None, "the end")
-    text = read(ours, shown)
-    os.close(ours)
-    assert process.returncode == 130, text
-    assert "To go on: mlpiht sweep" in text
-    assert "Traceback" not in text
+    text = interrupted(process, ours, shown)
     wait_until(lambda: gone(ours_too), "the workers' end")
     assert len(table(Path("results/faulty.csv"))) == 7, text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 
@@ -46,6 +45,8 @@ class _Signs:
 
     def relaxed(self) -> Floats:
         """Shares in [0, 1] of the neurons of several weights that leave the least absolute sum."""
+        from scipy.optimize import linprog
+
         b, d = self._rows.shape
         cost = np.concatenate([np.zeros(b), np.ones(2 * d)])
         equal = np.concatenate([self._rows.T, np.eye(d), -np.eye(d)], axis=1)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from mlpiht_cli.linalg.moments import (
     Whitening,
@@ -158,6 +157,8 @@ def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
 
 def amplitudes(samples: Samples, residual: Tensor, directions: Tensor) -> Tensor:
     """Coefficients ``a >= 0`` of the best fit ``sum_j a_j |u_j . x| + c . x`` to the residual, float64 ``[b]``."""
+    from scipy.optimize import nnls
+
     x, u = samples.features, directions.to(samples.features.dtype)
     d, b = len(x), len(u)
     gram = torch.zeros(d + b, d + b, dtype=torch.float64, device=x.device)

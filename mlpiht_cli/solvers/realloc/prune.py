@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.linalg.blas import dger
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 from mlpiht_cli.solvers.realloc.newton import Fitted
@@ -29,6 +28,8 @@ class Elimination:
 
     def __call__(self, fitted: Fitted) -> Blocks:
         """Return the network on what is left, its weights moved along."""
+        from scipy.linalg.blas import dger
+
         blocks, hessian = fitted.blocks, fitted.quadratic.hessian.cpu().numpy()
         scale = np.sqrt(np.maximum(hessian.diagonal(), 1e-30))
         correlation = hessian / np.outer(scale, scale)
