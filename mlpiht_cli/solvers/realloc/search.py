@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mlpiht_cli.linalg.moments import looks_normal
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
@@ -64,18 +65,18 @@ class Search:
     best
         Best network within the limits, and its loss.
     moves
-        What a round did, for the fit's facts.
+        What was done, with the number of neurons: ``(round, name, count)``; polishing is round 0.
     """
 
     samples: Samples
     limits: Limits
     draws: np.random.Generator
     best: tuple[Blocks, float]
-    moves: dict[str, int] = field(default_factory=lambda: {"proposed": 0, "merged": 0, "accepted": 0})
+    moves: list[tuple[int, str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
-        self._loss, self._stalled = math.inf, 0
+        self._loss, self._stalled, self._round = math.inf, 0, 0
         # Afresh: it is harder to undo a start that put planted neurons together than to find them.
         empty = self.best[0].weights[:0]
         self._blocks = Blocks(empty, empty.bool(), linear_fit(self.samples))
@@ -87,8 +88,9 @@ class Search:
 
     @property
     def is_possible(self) -> bool:
-        """Whether there are samples enough for rounds of the search."""
-        return self.samples.n >= SAMPLES_PER_INPUT * len(self.samples.features)
+        """Whether rounds make sense: there are samples enough, and inputs whose moments tell neurons apart."""
+        features = self.samples.features
+        return self.samples.n >= SAMPLES_PER_INPUT * len(features) and looks_normal(features)
 
     @property
     def stalled(self) -> int:
@@ -102,6 +104,7 @@ class Search:
 
     def round(self) -> None:
         """One round of proposals."""
+        self._round += 1
         grown = self._grown()
         # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
         fitted = GaussNewton(10 if self._stalled % 2 else 3, floor=self._floor)(self.samples, grown)
@@ -123,7 +126,7 @@ class Search:
         neurons = MomentProposal()(samples, residual, whiten, self.draws)[: max(5, self.limits.blocks - known)]
         room = max(self.limits.inputs, 2 * self.limits.weights - blocks.nnz)
         neurons = _largest(Blocks(neurons, neurons != 0), Limits(len(neurons), room)).weights
-        self.moves["proposed"] += len(neurons)
+        self._note("proposed", len(neurons))
         if known:
             noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
             everywhere = quadratic(samples, blocks, 0).everywhere
@@ -142,7 +145,9 @@ class Search:
         nearly &= self._blocks.support.sum(1) > 1
         order = torch.where(nearly, share, 0.0).argsort(descending=True)[: int(nearly.sum())]
         first = HALVED * (self._stalled // 2)
-        return [int(j) for j in order[first : first + HALVED]]
+        halved = [int(j) for j in order[first : first + HALVED]]
+        self._note("halved", len(halved))
+        return halved
 
     def _merged(self, fitted: Fitted) -> Fitted:
         """Put together what may be one neuron, unless the loss rises."""
@@ -152,7 +157,7 @@ class Search:
                 break
             tried = GaussNewton(4, floor=self._floor)(self.samples, fewer)
             if tried.loss < max(1.1 * fitted.loss, self._floor):
-                self.moves["merged"] += len(fitted.blocks.weights) - len(fewer.weights)
+                self._note("merged", len(fitted.blocks.weights) - len(fewer.weights))
                 return tried
         return fitted
 
@@ -175,7 +180,10 @@ class Search:
     def _offer(self, fitted: Fitted) -> None:
         if fitted.loss < self.best[1]:
             self.best = (fitted.blocks, fitted.loss)
-            self.moves["accepted"] += 1
+            self._note("accepted", len(fitted.blocks.weights))
+
+    def _note(self, name: str, count: int) -> None:
+        self.moves.append((self._round, name, count))
 
 
 def _largest(blocks: Blocks, limits: Limits) -> Blocks:
