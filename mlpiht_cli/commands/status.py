@@ -17,12 +17,14 @@ from mlpiht_cli.memory import collector_paused
 @common.profile_option
 @common.set_option
 @common.out_option
+@click.option("--left", is_flag=True, help="Only panels and methods that have cells left to run.")
 @click.option("--why", is_flag=True, help="Say which setting or version makes the rows at hand stale.")
 @common.json_option
 @collector_paused()
-def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool, as_json: bool) -> None:
+def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool, why: bool, as_json: bool) -> None:
     """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
     from mlpiht_cli import plan
+    from mlpiht_cli.rows import DONE
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.stale import stale_rows
     from mlpiht_cli.store import Store
@@ -41,6 +43,10 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
         if row and row.reason:
             trouble = point.panel, point.method, point.label, status, row.reason
             troubles.setdefault(trouble, []).append(store.log(row.cell, row.attempt))
+    waiting = sum(number for count in counts.values() for status, number in count.items() if status not in DONE)
+    if left:
+        counts = {group: count for group, count in counts.items() if count.keys() - DONE}
+        troubles = {trouble: logs for trouble, logs in troubles.items() if trouble[3] not in DONE}
     stale = stale_rows(cells, rows.keys(), store) if why else []
     if as_json:
         groups = [{"panel": p, "method": m, "label": name, **count} for (p, m, name), count in counts.items()]
@@ -52,7 +58,7 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, why: bool,
         told_why = {"why": [one.json for one in stale]} if why else {}
         common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
         return
-    click.echo(f"{loaded.name} ({profile}): {len(cells)} cells")
+    click.echo(f"{loaded.name} ({profile}): {len(cells)} cells{f', {waiting} left' if left else ''}")
     for (panel, _, label), count in counts.items():
         told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
         click.echo(f"  {panel:<20} {label:<8} {told}")

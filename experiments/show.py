@@ -1,0 +1,46 @@
+"""Plot and check the tables that are there, and say which cells are missing; no cell is run.
+
+Run as ``python experiments/show.py SPEC... [--profile paper]`` from the repository; `make all-figures PROFILE=paper`
+does. Where the profile has no table, that of the laptop profile is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpiht_cli.cli import main as mlpiht
+from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.schema import load_spec
+from mlpiht_cli.specs.tables import find_table
+
+RESULTS = Path("results")
+FALLBACK = "laptop"
+
+
+def show(name: str, profile: str) -> int:
+    """Draw and judge one spec by the table at hand; return 2 if that cannot be done, else 0, whatever claims say."""
+    spec = load_spec(find_spec(name))
+    shown = next((one for one in (profile, FALLBACK) if find_table(spec, one, RESULTS) is not None), None)
+    if shown is None:
+        print(f"{name}: no {profile} table yet, and no {FALLBACK} table: nothing to show", flush=True)
+        return 0
+    if shown != profile:
+        print(f"{name}: no {profile} table yet; this is the {shown} profile", flush=True)
+    codes = [mlpiht([*words, "--profile", shown]) for words in (["plot", name, "--partial"], ["check", name])]
+    codes.append(mlpiht(["status", name, "--profile", profile, "--left"]))
+    return 2 if any(code not in (0, 1) for code in codes) else 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Show every spec, to the end; return the worst exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="+")
+    parser.add_argument("--profile", default="paper")
+    options = parser.parse_args(args)
+    return max(show(name, options.profile) for name in options.specs)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
