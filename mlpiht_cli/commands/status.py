@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import click
 
 from mlpiht_cli.commands import _common as common
 from mlpiht_cli.memory import collector_paused
+
+Group = tuple[str, str, str]
+"""Panel, method and label."""
+Trouble = tuple[str, str, str, str, str]
+"""Those, status and reason."""
 
 
 @click.command("status")
@@ -34,8 +40,8 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool
     store = Store(out)
     cells = plan.cells(loaded, profile, sets)
     rows = known_in_brief(cells, store)
-    counts: dict[tuple[str, str, str], Counter[str]] = {}
-    troubles: dict[tuple[str, str, str, str, str], list[Path]] = {}  # and the logs that there may be
+    counts: dict[Group, Counter[str]] = {}
+    troubles: dict[Trouble, list[Path]] = {}  # and the logs that there may be
     for cell in cells:
         point, row = cell.point, rows.get(cell.key)
         status: str = row.status if row else "todo"
@@ -59,11 +65,16 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool
         common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
         return
     click.echo(f"{loaded.name} ({profile}): {len(cells)} cells{f', {waiting} left' if left else ''}")
-    for (panel, _, label), count in counts.items():
-        told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
-        click.echo(f"  {panel:<20} {label:<8} {told}")
-    for (panel, _, label, status, reason), logs in troubles.items():
-        more = next((f"; log: {log}" for log in logs if log.exists()), "")
-        click.echo(f"  {status} x{len(logs)} ({panel}, {label}): {reason}{more}")
+    for line in _lines(counts, troubles):
+        click.echo(line)
     for one in stale:
         click.echo(f"  todo {one.text}")
+
+
+def _lines(counts: dict[Group, Counter[str]], troubles: dict[Trouble, list[Path]]) -> Iterator[str]:
+    for (panel, _, label), count in counts.items():
+        told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
+        yield f"  {panel:<20} {label:<8} {told}"
+    for (panel, _, label, status, reason), logs in troubles.items():
+        more = next((f"; log: {log}" for log in logs if log.exists()), "")
+        yield f"  {status} x{len(logs)} ({panel}, {label}): {reason}{more}"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from experiments import show
 
+from experiments import show
 from mlpiht_cli.runner import Runner
 
 Run = Callable[..., Any]
