@@ -201,13 +201,21 @@ def costs(table: Table) -> list[str]:
     lines = [("method", "cells run", "median time (s)", "sum (h)", "peak memory (MiB)")]
     ran = [row for row in table.rows if row.wall_s is not None]
     for method in dict.fromkeys(row.method for row in ran):
-        times = [row.wall_s for row in ran if row.method == method and row.wall_s is not None]
-        peaks = [row.peak_rss_mb for row in ran if row.method == method and row.peak_rss_mb is not None]
+        own = [row for row in ran if row.method == method]
+        times = [row.wall_s for row in own if row.wall_s is not None]
         told = f"{statistics.median(times):.3g}", f"{sum(times) / 3600:.2g}"
-        lines.append((f"`{method}`", f"{len(times):,}", *told, f"{max(peaks):,.0f}" if peaks else "-"))
+        lines.append((f"`{method}`", f"{len(times):,}", *told, peak(own)))
     threads = sorted({row.threads for row in ran if row.threads is not None})
     on = ", ".join(sorted({row.device for row in ran}))
     return [*grid(lines), "", f"Measured on {on}; threads of a cell: {' or '.join(map(str, threads))}."]
+
+
+def peak(rows: Sequence[Row]) -> str:
+    """Largest peak memory, of the process and of the GPU if there was one."""
+    host = max((row.peak_rss_mb for row in rows if row.peak_rss_mb is not None), default=None)
+    gpu = max((row.peak_cuda_mb for row in rows if row.peak_cuda_mb is not None), default=None)
+    told = "-" if host is None else f"{host:,.0f}"
+    return told if gpu is None else f"{told}; GPU {gpu:,.0f}"
 
 
 def protocol(table: Table) -> list[str]:

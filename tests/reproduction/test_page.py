@@ -84,3 +84,15 @@ def test_the_protocols_numbers_are_read_from_its_table(rivals: Table) -> None:
     # On the figure's scale, -20 to 50 dB.
     assert planted == "| planted | psnr | 40 | 5 | 50 | 20 | -20 | 30 |"
     assert rivals.missing == {"dense": 1}
+
+
+def test_costs_are_sums_medians_and_peaks_by_method(rivals: Table) -> None:
+    costs = {"wall_s": 3600.0, "peak_rss_mb": 100.0, "device": "cuda: x", "threads": 1}
+    spent = [row.model_copy(update={**costs, "peak_cuda_mb": 1234.5 + i}) for i, row in enumerate(rivals.rows)]
+    vars(rivals)["rows"] = [spent[0].model_copy(update={"wall_s": 1.0}), *spent[1:]]
+    head, _, *lines = reproduction.costs(rivals)
+    assert head == "| method | cells run | median time (s) | sum (h) | peak memory (MiB) |"
+    iht = sum(row.method == "iht" for row in rivals.rows)
+    assert rivals.rows[0].method == "iht"
+    assert lines[0].startswith(f"| `iht` | {iht} | 3.6e+03 | {iht - 1 + 1 / 3600:.2g} | 100; GPU 1,2")
+    assert lines[-1] == "Measured on cuda: x; threads of a cell: 1."
