@@ -23,8 +23,8 @@ class Planted(Task):
     """Recover a sparse network from its own labels; the metric is the PSNR on the training set.
 
     The network has ``depth`` hidden layers of width ``m`` and about ``s`` nonzeros, spread evenly over the layers. One
-    output is the sum of the last ReLU layer, or with ``signs: mixed`` (ours) its sum with signs; several outputs are one
-    more, linear layer.
+    output is the sum of the last ReLU layer, with signs if they are mixed (ours); several outputs are one more, linear
+    layer.
     """
 
     version: ClassVar[int] = 1
