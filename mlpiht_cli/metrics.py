@@ -105,9 +105,9 @@ PARALLEL = 1e-6
 def merged_rows(matrix: SparseMatrix, signs: Tensor | None = None) -> NDArray[np.float64]:
     """Live rows ``[a, d]`` with those that point the same way added up; with output signs ``[m]``, ``[a, 2 d]``.
 
-    ``relu(w.x) + relu(c w.x) = relu((1 + c) w.x)`` for c > 0: no data can tell such neurons apart. With signs, a neuron
-    of sign +1 has its weights in the first half of its row and one of sign -1 in the second, and of neurons of both
-    signs that point the same way the difference is left.
+    ``relu(w.x) + relu(c w.x) = relu((1 + c) w.x)`` for c > 0: no data can tell such neurons apart. With signs, rows are
+    weights times signs, in the first half for a neuron of sign +1 and in the second for one of sign -1; of neurons of
+    both signs that point the same way the difference is left.
     """
     live = matrix.live_rows()
     rows = matrix.dense_rows(live).double().cpu().numpy()
@@ -121,7 +121,6 @@ def merged_rows(matrix: SparseMatrix, signs: Tensor | None = None) -> NDArray[np
         rows, sign = out[kept], np.sign((out[kept] * unit[kept]).sum(1))
     if signs is None:
         return np.asarray(rows)
-    rows = rows * sign[:, None]
     return np.concatenate([np.where(sign[:, None] == one, rows, 0.0) for one in (1.0, -1.0)], axis=1)
 
 

@@ -122,6 +122,10 @@ def test_planted_networks_of_both_output_signs_are_recovered(m: int, s: int, see
     assert decibel(fit(IHTRealloc(), data, m, s), data) < 60, "positive signs are not enough"
     found = fit(BOTH, data, m, s)
     assert decibel(found, data) > 120
+    scores = evaluate(found.model, data)
+    assert scores is not None
+    assert scores.more["merged_f1"] == 1.0
+    assert scores.more["weight_error"] < 1e-4
     assert found.model.nnz <= s
     assert found.model.readout is not None
     assert found.model.readout.shape == (m,)
@@ -145,6 +149,7 @@ def test_any_scalar_network_can_be_represented() -> None:
         (4, 5): -x[:, 0].abs() + 2 * torch.relu(x[:, 1]) - torch.relu(x[:, 4] - 0.5 * x[:, 5]),
         (1, 3): -torch.relu(x[:, 2] + x[:, 7] - 2 * x[:, 9]),
         (4, 4): x[:, 1] - 0.25 * x[:, 2],
+        (6, 9): x[:, 0] - 2 * torch.relu(x[:, 6] + x[:, 8]) + torch.relu(x[:, 2] - x[:, 3] + x[:, 1]) - 3 * x[:, 7],
     }
     for (m, s), y in targets.items():
         data = of_function(y, x)

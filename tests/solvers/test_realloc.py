@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
-from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs
+from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs, sparse_starts
 from mlpiht_cli.solvers.realloc.prune import Elimination
-from mlpiht_cli.solvers.realloc.search import Limits, Search
+from mlpiht_cli.solvers.realloc.search import Limits, Search, even_part, with_one_sparse
 
 N, D = 6000, 8
 
@@ -289,7 +289,8 @@ def test_fits_and_eliminations_carry_the_signs() -> None:
     assert torch.equal(found.support, MIXED.support)
 
 
-rows = st.lists(st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.0, 0.5, 1.0, 1.5]), min_size=4, max_size=4)
+ROWS = [[1.0, 0.0, 0.0, 0.0], [0.0, -0.5, 0.0, 0.0], [1.0, -2.0, 0.0, 0.0], [0.0, 1.5, 1.0, 0.5]]
+rows = st.builds(lambda row, c: [c * w for w in row], st.sampled_from(ROWS), st.sampled_from([-1.0, 0.5, 1.0, 3.0]))
 networks = st.lists(st.tuples(rows, st.sampled_from([1.0, -1.0])), min_size=1, max_size=6)
 skips = st.lists(st.sampled_from([-1.0, 0.0, 0.25, 2.0]), min_size=4, max_size=4)
 
@@ -371,3 +372,44 @@ def test_proposals_hold_neurons_of_both_output_signs(whiten: int) -> None:
     assert float(cosine.amax(1).min()) > 0.95
     assert found.outputs is not None
     assert found.outputs[cosine.argmax(1)].tolist() == [1.0, -1.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_pair_of_inputs_is_a_start_whatever_the_signs(sign: float) -> None:
+    """The entry of a neuron's two inputs in the second moment has its output sign as a factor."""
+    for row in (matrix({1: 1.0, 5: 1.0}), matrix({1: 1.0, 5: -1.0})):
+        unit = row[0] / row.norm()
+        moment = sign * torch.outer(unit, unit)
+        apart = torch.where(torch.eye(D) == 1, 0.0, moment)  # its rows are no start then
+        assert float((sparse_starts(moment, apart, True) @ unit).abs().max()) > 1 - 1e-12
+        found = float((sparse_starts(moment, apart, False) @ unit).abs().max()) > 1 - 1e-12
+        assert found == (sign > 0)
+
+
+def test_one_sparse_neurons_take_the_sign_of_what_is_left() -> None:
+    left = blocks(matrix({2: -0.3}, {3: 0.2, 4: 0.2}, {6: 0.5}), None, [-1.0, 1.0, 1.0])
+    data = samples(left)
+    even = even_part(data, data.y)
+    expected = np.cov(data.features.abs().numpy(), data.y.numpy())[-1, :-1] * (N - 1)
+    np.testing.assert_allclose(even.numpy(), expected)
+    known = blocks(matrix({0: 1.0}, {1: 2.0, 6: 0.1}), ZERO, [1.0, -1.0])
+    found = with_one_sparse(known, [1], even)
+    assert found.outputs is not None
+    new = found.support[2:].int().argmax(1).tolist()
+    one = dict(zip(new, found.outputs[2:].tolist(), strict=True))
+    assert set(one) == {1, 2, 3, 4, 5, 6, 7}, "input 0 has one"
+    assert (one[2], one[6]) == (-1.0, 1.0)
+    assert one[1] == -1.0, "that of the neuron that gave it half"
+    assert float(found.weights[1, 1]) == float(found.weights[2:][found.support[2:, 1]][0, 1]) == 1.0
+
+
+def test_a_pair_of_any_slopes_is_cheaper_than_another_neuron_turned() -> None:
+    """With free signs x_0 may have slopes that positive neurons have not: .4 on the left, 1 on the right."""
+    planted = blocks(matrix({0: 1.0}, {0: -0.4}, {0: -0.35, 1: 0.1}), None, [1.0, -1.0, 1.0])
+    pair = blocks(matrix({0: 0.6}, {0: -0.35, 1: 0.1}), matrix({0: 0.4})[0], [1.0, 1.0])
+    data = samples(planted)
+    torch.testing.assert_close(outputs(pair, data), data.y)
+    assert torch.equal(signed(pair).weights, pair.weights)
+    found = unpaired(signed(pair))
+    torch.testing.assert_close(outputs(found, data), data.y)
+    assert found.nnz == planted.nnz

@@ -171,7 +171,7 @@ def merged(blocks: Blocks, cosine: float) -> Blocks:
             skip = skip + sign[j] * w[j]
             w[j] = -w[j]
         total = w[i] + sign[i] * sign[j] * w[j]
-        if blocks.outputs is not None and float(total @ w[i]) < 0.0:
+        if blocks.outputs is not None and float(total @ unit[i]) < 0.0:
             total, sign[i] = -total, -sign[i]
         w[i] = total
         support[i] |= support[j]

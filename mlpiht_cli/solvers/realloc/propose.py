@@ -71,7 +71,7 @@ class MomentProposal:
         moment, noise = second_moment(x, centred), second_noise(centred)
         clean = _clean(moment, noise)
         rest = without_quadratic(x, centred, clean)
-        starts = [_sparse_starts(moment, clean, self.signs)]
+        starts = [sparse_starts(moment, clean, self.signs)]
         if whiten:
             dense = float((clean != 0).double().mean()) > DENSE
             whitening = Whitening.of(moment if dense else clean, noise, self.signs)
@@ -134,7 +134,7 @@ def _clean(moment: Tensor, noise: float) -> Tensor:
     return torch.where(moment.abs() > bound, moment, 0.0)
 
 
-def _sparse_starts(moment: Tensor, clean: Tensor, signs: bool) -> Tensor:
+def sparse_starts(moment: Tensor, clean: Tensor, signs: bool) -> Tensor:
     """Unit vectors: single inputs, rows of the cleaned moment, and pairs of inputs of its largest entries.
 
     The sign of an entry is that of the pair's product for neurons of output sign +1; ``signs``: try both.

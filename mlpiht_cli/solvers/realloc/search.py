@@ -133,7 +133,7 @@ class Search:
             blocks = replace(blocks, support=blocks.support | more)
         halved = self._halved(residual)
         blocks = blocks.joined(neurons)
-        return _with_one_sparse(blocks, halved, _even_part(samples, residual)) if known else blocks
+        return with_one_sparse(blocks, halved, even_part(samples, residual)) if known else blocks
 
     def _halved(self, residual: Tensor) -> list[int]:
         """Every other round without progress: a few neurons, nearly one-sparse, at whose boundary the misfit lives."""
@@ -193,15 +193,15 @@ def _largest(blocks: Blocks, limits: Limits) -> Blocks:
     return blocks.kept(keep)
 
 
-def _even_part(samples: Samples, residual: Tensor) -> Tensor:
-    """Correlation of the residual with ``|x_a|``, ``[d]``: the sign that a one-sparse neuron on ``x_a`` would have."""
-    total = torch.zeros_like(samples.features[:, 0])
+def even_part(samples: Samples, residual: Tensor) -> Tensor:
+    """Covariance of the residual and ``|x_a|``, times n, ``[d]``; its sign is that of a one-sparse neuron on x_a."""
+    total, centred = torch.zeros_like(samples.features[:, 0]), residual - residual.mean()
     for run in tiles(samples.n):
-        total += samples.features[:, run].abs() @ residual[run]
+        total += samples.features[:, run].abs() @ centred[run]
     return total
 
 
-def _with_one_sparse(blocks: Blocks, halve: list[int], even: Tensor) -> Blocks:
+def with_one_sparse(blocks: Blocks, halve: list[int], even: Tensor) -> Blocks:
     """Add a neuron of one weight for every input that has none; the neurons ``halve`` give half of their largest.
 
     Such a neuron may be two planted ones. Their gates agree on nearly all samples, so that a small weight beside it
