@@ -37,6 +37,15 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Move:
+    """What a search did beside its gradient steps, at an entry of the history (from 1), and to how many neurons."""
+
+    iteration: int
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Fit:
     """What a method returns for one budget.
 
@@ -57,6 +66,8 @@ class Fit:
         Why it diverged, empty otherwise.
     facts
         What only the method can know, by name: a step length, an estimate, a residual; never a score.
+    moves
+        What a search did, in order.
     """
 
     model: SparseMLP
@@ -67,6 +78,7 @@ class Fit:
     history: tuple[float, ...] = field(default=(), repr=False)
     reason: str = ""
     facts: Mapping[str, float | int | bool | str] = field(default_factory=dict)
+    moves: tuple[Move, ...] = field(default=(), repr=False)
 
 
 Callback = Callable[[int, float], None]

@@ -31,6 +31,26 @@ def tiles(n: int, size: int = TILE) -> Iterator[slice]:
         yield slice(start, min(n, start + size))
 
 
+def looks_normal(features: Tensor) -> bool:
+    """Whether inputs ``[d, n]`` could be independent normal ones of mean zero, roughly: what the moments rest on.
+
+    Compares means, fourth moments and correlations, each in the mean over the inputs, with 0, 3 and 0. What is allowed
+    (a tenth of a standard deviation, a kurtosis between 2 and 4, a correlation of a tenth, and sampling errors) is far
+    from what images or tables have, whose inputs are correlated or mostly zero.
+    """
+    live = features[features.abs().amax(1) > 0]
+    d, n = live.shape
+    if d == 0 or n < 2:
+        return False
+    noise = 2.0 / math.sqrt(n)
+    z = live / live.square().mean(1, keepdim=True).sqrt()
+    shift = float(z.mean(1).square().mean().sqrt())
+    kurtosis = float(z.square().square_().mean())
+    correlation = (z @ z.T / n).fill_diagonal_(0.0)
+    spread = float(correlation.square().sum() / max(d * (d - 1), 1)) ** 0.5
+    return shift < 0.1 + noise and abs(kurtosis - 3.0) < 1.0 + 5.0 * noise and spread < 0.1 + noise
+
+
 def second_moment(features: Tensor, residual: Tensor) -> Tensor:
     """Return the estimate of ``sum_j |w_j| u_j u_j^T``, float64 ``[d, d]``.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -10,9 +12,9 @@ from pydantic import Field
 
 from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.method import Callback, Fit, Shape, Status, finite, torch_dtype
+from mlpiht_cli.method import Callback, Fit, Move, Shape, Status, finite, ignore, torch_dtype
 from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.problem import LOSSES, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.layerwise import LayeredSolver
@@ -53,6 +55,17 @@ class IHTRealloc(LayeredSolver):
         reason = self._start().supports(problem, shape)
         return None if reason is None else reason.replace("iht needs", "iht_realloc needs")
 
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+        """Fit one budget. Deeper networks: the better of the search layer by layer and of IHT, by training loss.
+
+        A first layer that fits the targets better on its own need not give the second layer better features.
+        """
+        found = super().fit(problem, shape, budget, streams, callback)
+        if shape.depth == 1:
+            return found
+        plain = self._start().fit(problem, shape, budget, streams, ignore)
+        return found if _training_loss(found, problem) <= _training_loss(plain, problem) else plain
+
     def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
         """Run IHT with one hidden layer, and the search after it."""
         with threads_for(problem.x.device):
@@ -64,23 +77,44 @@ class IHTRealloc(LayeredSolver):
         samples = Samples((problem.x / scale).T.contiguous(), problem.y[:, 0])
         blocks = _blocks(start.model, scale, self.signs == "both")
         search = Search(samples, Limits(m, budget), streams.moves(), (blocks, samples.loss(blocks)))
-        history = list(start.history)
+        history = self._searched(search, start.history, callback)
+        moves = tuple(Move(len(start.history) + turn, name, count) for turn, name, count in search.moves)
+        done = replace(start, history=history, iterations=len(history), facts=_totals(moves), moves=moves)
+        if not done.facts["accepted"]:
+            return done
+        model = _model(search.best[0], scale, start.model).to(problem.x.device, problem.x.dtype)
+        return replace(done, model=model, settled=None)
+
+    def _searched(self, search: Search, history: Sequence[float], callback: Callback) -> tuple[float, ...]:
+        """Run the search; return the history with the best loss after each round."""
+        losses = list(history)
         if self.rounds:
             search.polish()
         for _ in range(self.rounds if search.is_possible else 0):
             if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
                 break
             search.round()
-            history.append(search.best[1])
-            callback(len(history), history[-1])
-        if not search.moves["accepted"]:
-            return replace(start, history=tuple(history), iterations=len(history), facts=search.moves)
-        model = _model(search.best[0], scale, start.model).to(problem.x.device, problem.x.dtype)
-        return Fit(model, budget, len(history), history=tuple(history), facts=search.moves)
+            losses.append(search.best[1])
+            callback(len(losses), losses[-1])
+        return tuple(losses)
 
     def _start(self) -> IHT:
         """The IHT that the search follows."""
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
+
+
+def _training_loss(fit: Fit, problem: Problem) -> float:
+    """Loss on the training data; infinite where the fit diverged."""
+    if fit.status is Status.DIVERGED:
+        return math.inf
+    prediction = fit.model.forward(problem.x.to(fit.model.layers[0].values.dtype))
+    return float(LOSSES[problem.loss](prediction.double(), problem.y.double()))
+
+
+def _totals(moves: Sequence[Move]) -> dict[str, int]:
+    """How many neurons were proposed and merged, and how many networks accepted."""
+    totals = {name: sum(move.count for move in moves if move.name == name) for name in ("proposed", "merged")}
+    return totals | {"accepted": sum(move.name == "accepted" for move in moves)}
 
 
 def _scale(x: torch.Tensor) -> torch.Tensor:

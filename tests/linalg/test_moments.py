@@ -11,6 +11,7 @@ from mlpiht_cli.linalg.moments import (
     Whitening,
     fourth_moment,
     fourth_noise,
+    looks_normal,
     second_moment,
     second_noise,
     tiles,
@@ -118,3 +119,27 @@ def test_whitened_neurons_are_orthogonal(features: torch.Tensor, planted: torch.
     lifted = roots @ whitening.lift.T
     lifted /= lifted.norm(dim=1, keepdim=True)
     torch.testing.assert_close(lifted, planted / size[:, None], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("n", [40, 400, 20_000])
+def test_normal_inputs_look_normal_at_any_scale_and_with_dead_ones(n: int) -> None:
+    x = torch.from_numpy(np.random.default_rng(n).standard_normal((30, n)))
+    assert looks_normal(x)
+    x *= torch.logspace(-4, 4, 30)[:, None]
+    x[7] = 0.0
+    assert looks_normal(x)
+
+
+def test_other_inputs_do_not_look_normal() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, 5000))
+    others = {
+        "shifted": x + 1.0,
+        "positive": np.abs(x),
+        "signs": np.sign(x),
+        "mostly zero": x * (rng.random(x.shape) < 0.2),
+        "correlated": x + 0.5 * rng.standard_normal(5000),
+        "empty": x[:, :1] * 0.0,
+    }
+    for name, features in others.items():
+        assert not looks_normal(torch.from_numpy(features)), name

@@ -112,6 +112,45 @@ def test_dead_inputs_and_fewer_samples_than_inputs_are_no_trouble() -> None:
     assert bool(torch.isfinite(found.model.layers[0].values).all())
 
 
+def test_moves_tell_what_the_rounds_did() -> None:
+    data = problem(8, 24, 1)
+    found = fit(IHTRealloc(), data, 8, 24)
+    steps = len(fit(IHT(), data, 8, 24).history)
+    assert [move.iteration for move in found.moves] == sorted(move.iteration for move in found.moves)
+    assert {move.name for move in found.moves} <= {"proposed", "merged", "halved", "accepted"}
+    rounds = {move.iteration for move in found.moves if move.name == "proposed"}
+    assert rounds == set(range(steps + 1, len(found.history) + 1)), "each round proposes"
+    # The loss falls where a network was accepted, and nowhere else.
+    accepted = {move.iteration for move in found.moves if move.name == "accepted"}
+    falls = {i + 1 for i in range(steps, len(found.history)) if found.history[i] < found.history[i - 1]}
+    assert falls - {steps + 1} == accepted - {steps, steps + 1}
+    assert found.facts["accepted"] == sum(move.name == "accepted" for move in found.moves)
+    assert found.facts["proposed"] == sum(move.count for move in found.moves if move.name == "proposed")
+
+
+def test_inputs_that_are_not_normal_get_no_rounds_but_a_better_fit() -> None:
+    """Moments of such inputs say nothing about neurons, and rounds on hundreds of them take long."""
+    data = problem(5, 20)
+    x = data.x.abs()
+    y = (x @ torch.linspace(-1, 1, data.d)).relu()[:, None] + (x @ torch.linspace(1, -0.5, data.d)).relu()[:, None]
+    odd = Problem(x, y, x, y, "psnr", peak=float(y.max()))
+    before, after = fit(IHT(), odd, 5, 20), fit(IHTRealloc(), odd, 5, 20)
+    assert len(after.history) == len(before.history)
+    assert {move.name for move in after.moves} == {"accepted"}
+    assert decibel(after, odd) >= decibel(before, odd)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_hidden_layers_are_never_worse_than_layerwise_iht(seed: int) -> None:
+    data = Planted(n=3000, d=10).build(Axes(6, 30, 2), Streams(seed))
+    shape = Shape(6, 2)
+    (before,) = IHT().fit_path(data, shape, [30], Streams(0))
+    (after,) = IHTRealloc(rounds=3).fit_path(data, shape, [30], Streams(0))
+    assert decibel(after, data) >= decibel(before, data) - 1e-3
+    assert after.model.nnz <= 30
+    assert after.budget == 30
+
+
 BOTH = IHTRealloc(signs="both")
 
 

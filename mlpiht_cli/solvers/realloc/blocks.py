@@ -63,6 +63,11 @@ class Blocks:
         support = torch.cat([self.support, other.support])
         return Blocks(torch.cat([self.weights, other.weights]), support, self.skip, outputs)
 
+    def first(self, count: int) -> Blocks:
+        """Return the network of the first ``count`` blocks."""
+        outputs = None if self.outputs is None else self.outputs[:count]
+        return Blocks(self.weights[:count], self.support[:count], self.skip, outputs)
+
     def kept(self, keep: Tensor) -> Blocks:
         """Return the network on the part ``keep`` (bool ``[b, d]``) of its support, without blocks that are empty."""
         live = keep.any(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mlpiht_cli.linalg.moments import tiles
+from mlpiht_cli.linalg.moments import looks_normal, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
@@ -65,18 +65,18 @@ class Search:
     best
         Best network within the limits, and its loss.
     moves
-        What a round did, for the fit's facts.
+        What was done, with the number of neurons: ``(round, name, count)``; polishing is round 0.
     """
 
     samples: Samples
     limits: Limits
     draws: np.random.Generator
     best: tuple[Blocks, float]
-    moves: dict[str, int] = field(default_factory=lambda: {"proposed": 0, "merged": 0, "accepted": 0})
+    moves: list[tuple[int, str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
-        self._loss, self._stalled = math.inf, 0
+        self._loss, self._stalled, self._round = math.inf, 0, 0
         # Afresh: it is harder to undo a start that put planted neurons together than to find them.
         empty = self.best[0].kept(torch.zeros_like(self.best[0].support))
         self._blocks = replace(empty, skip=linear_fit(self.samples))
@@ -89,8 +89,9 @@ class Search:
 
     @property
     def is_possible(self) -> bool:
-        """Whether there are samples enough for rounds of the search."""
-        return self.samples.n >= SAMPLES_PER_INPUT * len(self.samples.features)
+        """Whether rounds make sense: there are samples enough, and inputs whose moments tell neurons apart."""
+        features = self.samples.features
+        return self.samples.n >= SAMPLES_PER_INPUT * len(features) and looks_normal(features)
 
     @property
     def stalled(self) -> int:
@@ -104,6 +105,7 @@ class Search:
 
     def round(self) -> None:
         """One round of proposals."""
+        self._round += 1
         grown = self._grown()
         # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
         fitted = GaussNewton(10 if self._stalled % 2 else 3, floor=self._floor)(self.samples, grown)
@@ -123,17 +125,16 @@ class Search:
         residual = samples.residual(blocks)
         whiten = min(100, 3 * self.limits.m) if not known or self._stalled else 0
         room = max(self.limits.inputs, 2 * self.limits.weights - blocks.nnz)
-        most = Limits(max(5, self.limits.blocks - known), room)
-        neurons = _largest(self._propose(samples, residual, whiten, self.draws), most)
-        self.moves["proposed"] += len(neurons.weights)
+        neurons = self._propose(samples, residual, whiten, self.draws).first(max(5, self.limits.blocks - known))
+        neurons = _largest(neurons, Limits(len(neurons.weights), room))
+        self._note("proposed", len(neurons.weights))
         if known:
             noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
             everywhere = quadratic(samples, blocks, 0).everywhere
             more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
             blocks = replace(blocks, support=blocks.support | more)
-        halved = self._halved(residual)
         blocks = blocks.joined(neurons)
-        return with_one_sparse(blocks, halved, even_part(samples, residual)) if known else blocks
+        return with_one_sparse(blocks, self._halved(residual), even_part(samples, residual)) if known else blocks
 
     def _halved(self, residual: Tensor) -> list[int]:
         """Every other round without progress: a few neurons, nearly one-sparse, at whose boundary the misfit lives."""
@@ -145,7 +146,9 @@ class Search:
         nearly &= self._blocks.support.sum(1) > 1
         order = torch.where(nearly, share, 0.0).argsort(descending=True)[: int(nearly.sum())]
         first = HALVED * (self._stalled // 2)
-        return [int(j) for j in order[first : first + HALVED]]
+        halved = [int(j) for j in order[first : first + HALVED]]
+        self._note("halved", len(halved))
+        return halved
 
     def _merged(self, fitted: Fitted) -> Fitted:
         """Put together what may be one neuron, unless the loss rises."""
@@ -155,7 +158,7 @@ class Search:
                 break
             tried = GaussNewton(4, floor=self._floor)(self.samples, fewer)
             if tried.loss < max(1.1 * fitted.loss, self._floor):
-                self.moves["merged"] += len(fitted.blocks.weights) - len(fewer.weights)
+                self._note("merged", len(fitted.blocks.weights) - len(fewer.weights))
                 return tried
         return fitted
 
@@ -180,7 +183,10 @@ class Search:
     def _offer(self, fitted: Fitted) -> None:
         if fitted.loss < self.best[1]:
             self.best = (fitted.blocks, fitted.loss)
-            self.moves["accepted"] += 1
+            self._note("accepted", len(fitted.blocks.weights))
+
+    def _note(self, name: str, count: int) -> None:
+        self.moves.append((self._round, name, count))
 
 
 def _largest(blocks: Blocks, limits: Limits) -> Blocks:
