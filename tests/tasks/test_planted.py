@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,3 +91,50 @@ def test_the_same_seed_gives_the_same_data() -> None:
     a, b = (Planted(n=20, d=3).build(Axes(2, 2), Streams(5)) for _ in range(2))
     assert torch.equal(a.x, b.x)
     assert torch.equal(a.y, b.y)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_mixed_signs_are_those_of_the_last_hidden_layer(depth: int) -> None:
+    positive, mixed = (
+        Planted(n=60, d=9, signs=signs).build(Axes(12, 40, depth), Streams(3)) for signs in ("positive", "mixed")
+    )
+    assert positive.truth is not None
+    assert mixed.truth is not None
+    assert positive.truth_readout is None
+    signs = mixed.truth_readout
+    assert signs is not None
+    assert signs.shape == (12,)
+    assert set(signs.tolist()) == {1.0, -1.0}
+    assert torch.equal(mixed.x, positive.x), "inputs and weights do not change"
+    hidden = mixed.x.double().numpy()
+    for one, other in zip(mixed.truth, positive.truth, strict=True):
+        assert torch.equal(one.dense(), other.dense())
+        hidden = np.maximum(hidden @ one.dense().double().numpy().T, 0)
+    expected = sum(sign * column for sign, column in zip(signs.tolist(), hidden.T, strict=True))
+    np.testing.assert_allclose(mixed.y[:, 0].numpy(), expected, rtol=1e-6, atol=1e-6)
+    assert mixed.peak == float(mixed.y.abs().max())
+
+
+def test_signs_are_even_and_depend_on_the_seed_alone() -> None:
+    drawn = [Planted(signs="mixed").output_signs(Axes(1000, 1), Streams(seed)) for seed in (0, 0, 1)]
+    a, again, b = (np.asarray(one)[:, 0] for one in drawn)
+    np.testing.assert_array_equal(a, again)
+    assert abs(a.mean()) < 0.12, "four standard deviations"
+    assert abs((a * b).mean()) < 0.12
+    few = Planted(n=7, signs="mixed").output_signs(Axes(10, 3), Streams(0))
+    np.testing.assert_array_equal(np.asarray(few)[:, 0], a[:10])
+
+
+def test_several_outputs_have_signs_of_their_own(mlpiht: Callable[..., Any]) -> None:
+    words = ("--m", 4, "--s", 6, "--n", 20, "--set", "task.signs=mixed")
+    refused = mlpiht("fit", "--method", "iht_vector", "--task", "planted", "--k", 10, *words)
+    assert refused.code == 2
+    assert "signs: mixed needs one output (k=1), not k=10" in refused.err
+    made = mlpiht("generate", "planted", *words, "--out", "a.npz")
+    assert made.code == 0
+    with np.load("a.npz") as file:
+        hidden = np.maximum(file["x"].astype(float) @ file["weights0"], 0)
+        np.testing.assert_allclose(file["y"][:, 0], hidden @ file["readout"], atol=1e-6)
+    mlpiht("generate", "planted", *words[:-1], "task.signs=positive", "--out", "b.npz")
+    with np.load("b.npz") as file:
+        assert "readout" not in file.files
