@@ -138,7 +138,7 @@ class Streams:
         return self._generator(_INPUTS)
 
     def noise(self) -> np.random.Generator:
-        """Generator of the noise of an index model's labels, sample by sample."""
+        """Generator of the noise of training labels, sample by sample."""
         return self._generator(_NOISE)
 
     def test_set(self) -> np.random.Generator:

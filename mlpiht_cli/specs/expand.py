@@ -71,7 +71,7 @@ def points(spec: Spec) -> Iterator[Point]:
             yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown, *size)
 
 
-LATER: Mapping[str, Any] = {"signs": "positive"}
+LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0}
 """Settings that came after rows were published, and what rows that lack them were made with."""
 
 

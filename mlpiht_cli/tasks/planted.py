@@ -29,7 +29,7 @@ class Planted(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"m", "s", "depth", "seed"})
-    later: ClassVar[frozenset[str]] = frozenset({"signs"})
+    later: ClassVar[frozenset[str]] = frozenset({"signs", "noise"})
     pictured: ClassVar[Literal["image", "weights"] | None] = "weights"
 
     n: int = Field(50_000, ge=1, description="samples")
@@ -37,6 +37,10 @@ class Planted(Task):
     k: int = Field(1, ge=1, description="outputs")
     signs: Literal["positive", "mixed"] = Field(
         "positive", description="output signs of the last hidden layer's neurons: all +1, or +1 or -1 at random"
+    )
+
+    noise: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="standard deviation of noise on the training labels alone"
     )
 
     @model_validator(mode="after")
@@ -77,7 +81,12 @@ class Planted(Task):
         truth = tuple(SparseMatrix.from_dense(torch.from_numpy(w.T.copy())) for w in weights)
         peak = float(np.abs(y).max())
         readout = None if signs is None else torch.from_numpy(signs[:, 0])
-        return Problem(inputs, targets, inputs, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
+        train = targets if not self.noise else torch.from_numpy(self._noisy(y, streams))
+        return Problem(inputs, train, inputs, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
+
+    def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:
+        """Labels with noise; the score is against the labels without it, so that it measures what was recovered."""
+        return (y + self.noise * streams.noise().standard_normal(y.shape)).astype(np.float32)
 
     def output_signs(self, axes: Axes, streams: Streams) -> NDArray[np.float32] | None:
         """Planted output signs ``[m, 1]``, float32; None where all are +1."""

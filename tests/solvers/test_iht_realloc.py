@@ -228,3 +228,19 @@ def test_without_rounds_free_signs_are_those_of_iht() -> None:
     assert torch.equal(before.model.forward(data.x), after.model.forward(data.x))
     assert before.model.readout is not None
     assert before.model.readout.tolist() == [1.0, -1.0, 1.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize(("m", "seed"), [(4, 1), (5, 2)])
+def test_labels_with_noise_are_fitted_to_the_noise_and_no_further(m: int, seed: int) -> None:
+    noise, weights = 0.1, 20
+    data = Planted(n=12_000, d=20, noise=noise).build(Axes(m, weights), Streams(seed))
+    before, after = (evaluate(fit(method, data, m, weights).model, data) for method in (IHT(), IHTRealloc()))
+    assert before is not None
+    assert after is not None
+    floor = noise**2 * (1.0 - weights / 12_000)
+    assert before.final_loss > 5 * floor, "too easy a case to show anything"
+    assert after.final_loss == pytest.approx(floor, rel=6 * (2 / 12_000) ** 0.5)
+    # What is left of the clean labels is the error of that many fitted weights: noise^2 * weights / n.
+    assert after.psnr is not None
+    error = data.peak**2 / 10 ** (after.psnr / 10)
+    assert error < 4 * noise**2 * weights / 12_000

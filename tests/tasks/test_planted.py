@@ -138,3 +138,22 @@ def test_several_outputs_have_signs_of_their_own(mlpiht: Callable[..., Any]) -> 
     mlpiht("generate", "planted", *words[:-1], "task.signs=positive", "--out", "b.npz")
     with np.load("b.npz") as file:
         assert "readout" not in file.files
+
+
+def test_noise_is_on_the_training_labels_alone() -> None:
+    clean, noisy = (Planted(n=20_000, d=9, noise=noise).build(Axes(3, 9), Streams(1)) for noise in (0.0, 0.25))
+    assert torch.equal(noisy.x, clean.x)
+    assert torch.equal(noisy.y_test, clean.y), "the score is against the labels without noise"
+    assert noisy.peak == clean.peak
+    noise = ((noisy.y - clean.y) / 0.25).double()
+    assert abs(float(noise.mean())) < 4 / 20_000**0.5
+    assert float(noise.square().mean()) == pytest.approx(1.0, abs=4 * (2 / 20_000) ** 0.5)
+    fewer = Planted(n=500, d=9, noise=0.25).build(Axes(3, 9), Streams(1))
+    assert torch.allclose(fewer.y - fewer.y_test, (noisy.y - noisy.y_test)[:500], atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", ["-0.1", ".nan", ".inf", "much"])
+def test_noise_is_a_number(mlpiht: Callable[..., Any], noise: str) -> None:
+    refused = mlpiht("fit", "--method", "iht", "--task", "planted", "--m", 2, "--s", 3, "--set", f"task.noise={noise}")
+    assert refused.code == 2
+    assert "noise" in refused.err
