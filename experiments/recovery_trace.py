@@ -1,5 +1,4 @@
-"""PSNR against time: IHT stalls, the search of ``iht_realloc`` goes on; its moves are
-marked. See docs/recovery.md.
+"""PSNR against time: where IHT stalls, the search of ``iht_realloc`` goes on; see docs/recovery.md.
 
 Run as ``python experiments/recovery_trace.py [--out DIR]``: about two minutes on one core.
 """

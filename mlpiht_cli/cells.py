@@ -62,10 +62,10 @@ class Cell:
 
     @property
     def params(self) -> dict[str, Any]:
-        """Resolved settings, for the row."""
+        """Resolved settings, for the row; see :meth:`~mlpiht_cli.settings.Settings.told`."""
         return {
-            "task": {"version": self.task.version, **self.task.model_dump(mode="json")},
-            "method": {"version": self.method.version, **self.method.model_dump(mode="json")},
+            "task": {"version": self.task.version, **self.task.told()},
+            "method": {"version": self.method.version, **self.method.told()},
         }
 
 

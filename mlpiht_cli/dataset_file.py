@@ -16,12 +16,17 @@ from mlpiht_cli.tasks.datasets import sha256
 
 
 def arrays_of(problem: Problem) -> Arrays:
-    """Arrays of a problem: inputs, targets and planted weights or directions as ``(in, out)`` matrices."""
+    """Arrays of a problem: inputs, targets and planted weights or directions as ``(in, out)`` matrices.
+
+    ``readout`` holds the planted output signs ``[m]`` where they are not all +1.
+    """
     arrays = {"x": problem.x.numpy(), "y": problem.y.numpy()}
     if problem.x_test is not problem.x:
         arrays |= {"x_test": problem.x_test.numpy(), "y_test": problem.y_test.numpy()}
     for i, layer in enumerate(problem.truth or ()):
         arrays[f"weights{i}"] = layer.dense().T.contiguous().numpy()
+    if problem.truth_readout is not None:
+        arrays["readout"] = problem.truth_readout.numpy()
     if problem.directions is not None:
         arrays["directions"] = problem.directions.dense().T.contiguous().numpy()
     return arrays

@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from mlpiht_cli.files import canonical
 from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.settings import Settings
 
 Precision = Literal["float32", "float64"]
 
@@ -93,13 +93,11 @@ def ignore(iteration: int, loss: float) -> None:
     """Do nothing: the callback of those who want none."""
 
 
-class Method(BaseModel, ABC):
+class Method(Settings, ABC):
     """A solver or baseline: its fields are its settings, and the instance never changes.
 
     A method is told the problem, the shape and the budgets; it never scores itself and knows no task.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     version: ClassVar[int]
     """Raised by hand when results change; part of every cell's key."""
@@ -117,7 +115,7 @@ class Method(BaseModel, ABC):
     @cached_property
     def fingerprint(self) -> str:
         """The settings as JSON, for the cell's key."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical(self.told())
 
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

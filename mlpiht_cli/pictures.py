@@ -104,7 +104,7 @@ def _target(problem: Problem) -> NDArray[np.float64]:
     if shape:
         return np.asarray(problem.y.double().cpu().numpy().reshape(shape))
     assert problem.truth is not None, "a validated spec has no pictures of other tasks"
-    return np.asarray(problem.truth[0].dense().double().cpu().numpy())
+    return _fused(SparseMLP(problem.truth, problem.truth_readout))
 
 
 def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Shot:

@@ -34,6 +34,8 @@ class Problem:
         Peak value of the PSNR, 0 where it is not defined.
     truth
         Planted layers, input side first, each ``[out, in]``; None where nothing was planted.
+    truth_readout
+        Output signs of the last planted layer's neurons, ``[m]`` of +1 and -1; None where all are +1.
     directions
         Orthonormal rows ``V`` ``[r, d]`` of an index model, whose target is a function of ``V x`` alone; None where
         there are none.
@@ -52,6 +54,7 @@ class Problem:
     loss: Loss = "squared"
     peak: float = 0.0
     truth: tuple[SparseMatrix, ...] | None = None
+    truth_readout: Tensor | None = None
     directions: SparseMatrix | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
     recipe: Mapping[str, object] | None = None

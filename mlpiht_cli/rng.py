@@ -28,6 +28,7 @@ _TEST = 19
 _NEURONS = 20
 _COORDINATES = 21
 _READOUT = 22
+_SIGNS = 23
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 
 
@@ -58,8 +59,8 @@ class NormalRows:
 class Streams:
     """The random streams of one seed.
 
-    The planted and Fourier streams, their offsets and their legacy generator are the protocol of the paper's reference
-    code; the others are ours.
+    The planted weights and inputs, the Fourier stream, their offsets and their legacy generator are the protocol of the
+    paper's reference code; the others are ours.
     """
 
     seed: int
@@ -82,6 +83,10 @@ class Streams:
     def planted_inputs(self) -> np.random.RandomState:
         """Generator of the planted inputs (``RandomState(seed + 2)``)."""
         return np.random.RandomState(self.seed + 2)
+
+    def planted_signs(self) -> np.random.Generator:
+        """Generator of the planted network's output signs, neuron by neuron."""
+        return self._generator(_SIGNS)
 
     def fourier(self) -> np.random.RandomState:
         """Generator of random Fourier features (``RandomState(seed)``)."""
@@ -133,7 +138,7 @@ class Streams:
         return self._generator(_INPUTS)
 
     def noise(self) -> np.random.Generator:
-        """Generator of the noise of an index model's labels, sample by sample."""
+        """Generator of the noise of training labels, sample by sample."""
         return self._generator(_NOISE)
 
     def test_set(self) -> np.random.Generator:

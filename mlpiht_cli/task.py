@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mlpiht_cli.files import canonical
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.settings import Settings
 
 Axis = Literal["m", "s", "depth", "seed"]
 
@@ -35,13 +36,11 @@ class Dims:
     k: int
 
 
-class Task(BaseModel, ABC):
+class Task(Settings, ABC):
     """Something to be learned: its fields are its settings, and the instance never changes.
 
     A task knows no method.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     version: ClassVar[int]
     """Raised by hand when the data change; part of every cell's key."""
@@ -92,7 +91,8 @@ class Task(BaseModel, ABC):
     @cached_property
     def identity(self) -> dict[str, object]:
         """What the data are, for the cell's key: the fields that change them, and checksums of files read."""
-        return {**self.model_dump(mode="json", exclude={"clip_budget"}), **self.content()}
+        told = {name: value for name, value in self.told().items() if name != "clip_budget"}
+        return {**told, **self.content()}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -166,8 +166,9 @@ def test_index_models_are_scored_alike_for_every_method() -> None:
     assert plain.more == {}
 
 
-def fused(rows: list[list[float]]) -> SparseMLP:
-    return SparseMLP((SparseMatrix.from_dense(torch.tensor(rows)),), torch.ones(len(rows)))
+def fused(rows: list[list[float]], signs: list[float] | None = None) -> SparseMLP:
+    readout = torch.ones(len(rows)) if signs is None else torch.tensor(signs)
+    return SparseMLP((SparseMatrix.from_dense(torch.tensor(rows)),), readout)
 
 
 TRUE = SparseMatrix.from_dense(torch.tensor([[1.0, 0, 0], [2, 0, 0], [0, -1, 3], [0, 1, 0], [0, 0, 0]]))
@@ -195,3 +196,32 @@ def test_recovery_scores_of_what_is_missing_wrong_or_too_much() -> None:
     assert recovery_scores(fused([[0.0, 0, 0]]), TRUE) == {"merged_f1": 0.0, "weight_error": 1.0}
     two_layers = SparseMLP((TRUE, SparseMatrix.from_dense(torch.ones(1, 5))))
     assert recovery_scores(two_layers, TRUE) == {"merged_f1": 1.0}, "its weights come in two factors"
+
+
+MIXED = SparseMatrix.from_dense(torch.tensor([[1.0, 2, 0], [1, 2, 0], [0, 3, 0], [0, 1, 0], [0, 0, -1]]))
+SIGNS = torch.tensor([1.0, -1, -1, 1, 1])
+
+
+def test_output_signs_tell_neurons_apart() -> None:
+    """The first two cancel, the next two leave -relu(2 x_2)."""
+    right = fused([[0, 0, -1.0], [0, 2, 0]], [1, -1])
+    assert recovery_scores(right, MIXED, SIGNS) == {"merged_f1": 1.0, "weight_error": 0.0}
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    planted = fused(MIXED.dense().tolist(), SIGNS.tolist())
+    assert torch.allclose(right.forward(x), planted.forward(x), atol=1e-6), "which is why it is right"
+    turned = recovery_scores(fused([[0, 0, -1.0], [0, 2, 0]], [1, 1]), MIXED, SIGNS)
+    assert turned == {"merged_f1": 0.5, "weight_error": 1.0}, "of the wrong sign"
+    # -relu(w.x) is not relu(-w.x) either.
+    turned = recovery_scores(fused([[0, 0, -1.0], [0, -2, 0]], [1, 1]), MIXED, SIGNS)
+    assert turned == {"merged_f1": 0.5, "weight_error": 1.0}
+    near = recovery_scores(fused([[0, 0, -1.0], [0, 2.0002, 0]], [1, -1]), MIXED, SIGNS)
+    assert near["weight_error"] == pytest.approx(1e-4, rel=1e-3)
+
+
+def test_signs_do_not_count_where_output_weights_are_free() -> None:
+    rows = [[0, 0, -1.0], [0, 2, 0]]
+    free = fused(rows, [0.5, -2])
+    assert set(recovery_scores(free, MIXED, SIGNS)) == {"merged_f1"}
+    positive = SparseMatrix.from_dense(torch.tensor(rows))
+    assert recovery_scores(fused(rows), positive) == recovery_scores(fused(rows), positive, torch.ones(2))
+    assert recovery_scores(fused(rows, [1, -1]), positive)["merged_f1"] == 0.5

@@ -23,7 +23,8 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
     r"""Make the data of TASK and write them to an NPZ file.
 
     The file holds x, y (x_test, y_test where they differ), the planted weights weights0, weights1, ... as (in, out)
-    matrices, and a manifest with the sha256 of each array; the manifest also stands beside it as JSON.
+    matrices, readout (planted output signs, unless all are +1), and a manifest with the sha256 of each array, which
+    also stands beside it as JSON.
 
     \b
     mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz
@@ -46,7 +47,7 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
     except CellSkipped as skip:
         raise InputError(str(skip)) from skip
     check_writable(out.absolute().parent, "--out FILE")
-    facts = {"task": task, "version": made.version, "params": made.model_dump(mode="json")}
+    facts = {"task": task, "version": made.version, "params": made.told()}
     facts |= {"m": axes.m, "s": axes.s, "depth": axes.depth, "seed": options["seed"]}
     manifest = write_dataset(out, facts, problem)
     if as_json:

@@ -105,7 +105,7 @@ class Whitening:
     Attributes
     ----------
     project
-        ``B``, ``[d, q]``, with ``B^T M B = I``.
+        ``B``, ``[d, q]``, with ``B^T M B = I``, or a diagonal of +1 and -1 for neurons of both output signs.
     lift
         Its pseudo-inverse transposed, ``[d, q]``: takes a direction back.
     """
@@ -114,9 +114,13 @@ class Whitening:
     lift: Tensor
 
     @classmethod
-    def of(cls, moment: Tensor, noise: float) -> Whitening:
-        """Keep the eigenvalues above those of a noise matrix, ``2 noise sqrt(d)``, with a margin of a tenth."""
+    def of(cls, moment: Tensor, noise: float, signs: bool = False) -> Whitening:
+        """Keep the eigenvalues above those of a noise matrix, ``2 noise sqrt(d)``, with a margin of a tenth.
+
+        With ``signs`` negative ones count as well, and neurons are orthogonal there as far as they are everywhere.
+        """
         values, vectors = torch.linalg.eigh(moment)
+        values = values.abs() if signs else values
         keep = values > 2.2 * noise * math.sqrt(len(moment))
         root, vectors = values[keep].sqrt(), vectors[:, keep]
         return cls(vectors / root, vectors * root)

@@ -67,8 +67,8 @@ class IHT(LayeredSolver):
     )
     gate_period: int = Field(1, ge=1, description="steps between two gate updates (Tables 1 and 2)")
     inner_steps: int = Field(10, ge=0, description="refinement steps on the kept support")
-    signs: Literal["positive", "alternating"] = Field(
-        "positive", description="fixed output signs; alternating ones can fit negative or concave targets"
+    signs: Literal["positive", "both"] = Field(
+        "positive", description="fixed output signs: all +1, or +1 and -1 in turn, which can fit any target"
     )
 
     def weights(self, d: int, k: int, shape: Shape) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -32,9 +32,14 @@ class IHTRealloc(LayeredSolver):
     """
 
     version: ClassVar[int] = 1
+    later: ClassVar[frozenset[str]] = frozenset({"signs"})
 
     rounds: int = Field(30, ge=0, description="rounds of the search at most; it stops once exact")
     patience: int = Field(5, ge=1, description="rounds without progress after which the search stops")
+
+    signs: Literal["positive", "both"] = Field(
+        "positive", description="output signs: all +1, or each neuron +1 or -1 as it fits, which can fit any target"
+    )
 
     @property
     def in_kernels(self) -> bool:
@@ -70,15 +75,15 @@ class IHTRealloc(LayeredSolver):
         problem = problem.to(problem.x.device, torch_dtype(self.dtype))
         scale = _scale(problem.x)
         samples = Samples((problem.x / scale).T.contiguous(), problem.y[:, 0])
-        blocks = _blocks(start.model.layers[0], scale)
+        blocks = _blocks(start.model, scale, self.signs == "both")
         search = Search(samples, Limits(m, budget), streams.moves(), (blocks, samples.loss(blocks)))
         history = self._searched(search, start.history, callback)
         moves = tuple(Move(len(start.history) + turn, name, count) for turn, name, count in search.moves)
         done = replace(start, history=history, iterations=len(history), facts=_totals(moves), moves=moves)
         if not done.facts["accepted"]:
             return done
-        layer = _layer(search.best[0], scale, m).to(problem.x.device, problem.x.dtype)
-        return replace(done, model=SparseMLP((layer,), start.model.readout), settled=None)
+        model = _model(search.best[0], scale, start.model).to(problem.x.device, problem.x.dtype)
+        return replace(done, model=model, settled=None)
 
     def _searched(self, search: Search, history: Sequence[float], callback: Callback) -> tuple[float, ...]:
         """Run the search; return the history with the best loss after each round."""
@@ -95,7 +100,7 @@ class IHTRealloc(LayeredSolver):
 
     def _start(self) -> IHT:
         """The IHT that the search follows."""
-        return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs)
+        return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
 
 
 def _training_loss(fit: Fit, problem: Problem) -> float:
@@ -118,14 +123,18 @@ def _scale(x: torch.Tensor) -> torch.Tensor:
     return torch.where(mean > 0, torch.exp2(mean.clamp(min=1e-30).log2().round()), 1.0).to(x.dtype)
 
 
-def _blocks(layer: SparseMatrix, scale: torch.Tensor) -> Blocks:
-    """Live neurons of a layer, for inputs divided by ``scale``."""
-    weights = layer.dense_rows(layer.live_rows()).double() * scale
-    return Blocks(weights, weights != 0)
+def _blocks(model: SparseMLP, scale: torch.Tensor, free: bool) -> Blocks:
+    """Live neurons of a network, for inputs divided by ``scale``; with their output signs where those are free."""
+    layer, readout = model.layers[0], model.readout
+    live = layer.live_rows()
+    weights = layer.dense_rows(live).double() * scale
+    return Blocks(weights, weights != 0, outputs=readout[live].double() if free and readout is not None else None)
 
 
-def _layer(blocks: Blocks, scale: torch.Tensor, m: int) -> SparseMatrix:
-    """The ``[m, d]`` layer of the blocks."""
-    weights = blocks.weights / scale
+def _model(blocks: Blocks, scale: torch.Tensor, like: SparseMLP) -> SparseMLP:
+    """The network of the blocks, as wide as another."""
+    weights, readout, m = blocks.weights / scale, like.readout, like.layers[0].rows
     found = SparseMatrix.from_dense(weights)
-    return SparseMatrix(found.index, found.values, m, weights.shape[1])
+    if blocks.outputs is not None:
+        readout = torch.cat([blocks.outputs, blocks.outputs.new_ones(m - len(weights))]).to(like.layers[0].values.dtype)
+    return SparseMLP((SparseMatrix(found.index, found.values, m, weights.shape[1]),), readout)

@@ -49,7 +49,7 @@ class Layerwise:
             if layer < shape.depth - 1:
                 kept.append(fit.model.layers[0])
                 features = fit.model.hidden(problem.x.to(fit.model.layers[0].values.dtype))
-                problem = replace(problem, x=features, x_test=features, truth=None)
+                problem = replace(problem, x=features, x_test=features, truth=None, truth_readout=None)
         else:
             fit = replace(fit, model=replace(fit.model, layers=(*kept, *fit.model.layers)))
         return replace(fit, budget=budget, iterations=len(history), history=tuple(history), settled=None)

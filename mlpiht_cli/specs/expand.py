@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -71,6 +71,10 @@ def points(spec: Spec) -> Iterator[Point]:
             yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown, *size)
 
 
+LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0}
+"""Settings that came after rows were published, and what rows that lack them were made with."""
+
+
 @dataclass(frozen=True)
 class Told:
     """Settings that a spec and profile tell a panel's task and a method; all others are defaults."""
@@ -83,7 +87,8 @@ class Told:
         """Whether a row was made with these settings; one that is None gave way to another, as steps do to epochs."""
         pairs = (self.task, row.params.get("task")), (self.method, row.params.get("method"))
         return row.method == self.name and all(
-            isinstance(made, dict) and all(made.get(name) in (value, None) for name, value in told.items())
+            isinstance(made, dict)
+            and all(made.get(name, LATER.get(name)) in (value, None) for name, value in told.items())
             for told, made in pairs
         )
 

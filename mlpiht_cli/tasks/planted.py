@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -23,16 +23,32 @@ class Planted(Task):
     """Recover a sparse network from its own labels; the metric is the PSNR on the training set.
 
     The network has ``depth`` hidden layers of width ``m`` and about ``s`` nonzeros, spread evenly over the layers. One
-    output is the sum of the last ReLU layer; several outputs are one more, linear layer.
+    output is the sum of the last ReLU layer, with signs if they are mixed (ours); several outputs are one more, linear
+    layer.
     """
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"m", "s", "depth", "seed"})
+    later: ClassVar[frozenset[str]] = frozenset({"signs", "noise"})
     pictured: ClassVar[Literal["image", "weights"] | None] = "weights"
 
     n: int = Field(50_000, ge=1, description="samples")
     d: int = Field(100, ge=1, description="input features")
     k: int = Field(1, ge=1, description="outputs")
+    signs: Literal["positive", "mixed"] = Field(
+        "positive", description="output signs of the last hidden layer's neurons: all +1, or +1 or -1 at random"
+    )
+
+    noise: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="standard deviation of noise on the training labels alone"
+    )
+
+    @model_validator(mode="after")
+    def _one_output(self) -> Planted:
+        """Several outputs have weights, and so signs, of their own."""
+        if self.signs == "mixed" and self.k > 1:
+            raise ValueError(f"signs: mixed needs one output (k=1), not k={self.k}, whose output weights are planted")
+        return self
 
     def dims(self) -> Dims:
         """Size of the data."""
@@ -54,16 +70,30 @@ class Planted(Task):
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Draw weights and inputs from NumPy's legacy streams, so that every array is pinned by the seed."""
-        weights = self.weights(axes, streams)
+        weights, signs = self.weights(axes, streams), self.output_signs(axes, streams)
+        hidden, output = (weights[:-1], weights[-1]) if self.k > 1 else (weights, signs)
         x = streams.planted_inputs().normal(size=(self.n, self.d)).astype(np.float32)
         chunks = [x[start : start + _ROWS] for start in range(0, self.n, _ROWS)]
-        y = np.concatenate([_labels(chunk, weights, self.k) for chunk in chunks])
+        y = np.concatenate([_labels(chunk, hidden, output) for chunk in chunks])
         if not y.any():
             raise CellSkipped("the planted network is zero on every sample, so there is nothing to recover")
         inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
         truth = tuple(SparseMatrix.from_dense(torch.from_numpy(w.T.copy())) for w in weights)
         peak = float(np.abs(y).max())
-        return Problem(inputs, targets, inputs, targets, "psnr", peak=peak, truth=truth)
+        readout = None if signs is None else torch.from_numpy(signs[:, 0])
+        train = targets if not self.noise else torch.from_numpy(self._noisy(y, streams))
+        return Problem(inputs, train, inputs, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
+
+    def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:
+        """Labels with noise; the score is against the labels without it, so that it measures what was recovered."""
+        return (y + self.noise * streams.noise().standard_normal(y.shape)).astype(np.float32)
+
+    def output_signs(self, axes: Axes, streams: Streams) -> NDArray[np.float32] | None:
+        """Planted output signs ``[m, 1]``, float32; None where all are +1."""
+        if self.signs == "positive":
+            return None
+        is_positive = streams.planted_signs().random((axes.m, 1)) < 0.5
+        return np.where(is_positive, 1.0, -1.0).astype(np.float32)
 
     def weights(self, axes: Axes, streams: Streams) -> list[NDArray[np.float32]]:
         """Planted weights, input side first, each an ``(in, out)`` matrix.
@@ -96,11 +126,15 @@ class Planted(Task):
         return weights
 
 
-def _labels(x: NDArray[np.float32], weights: list[NDArray[np.float32]], k: int) -> NDArray[np.float32]:
-    """Labels ``[n, k]``: computed in float64 and rounded once, so that they do not depend on the BLAS."""
+def _labels(
+    x: NDArray[np.float32], hidden_weights: list[NDArray[np.float32]], output: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Labels ``[n, k]``: computed in float64 and rounded once, so that they do not depend on the BLAS.
+
+    ``output`` is the linear layer ``[m, k]``, None for a sum.
+    """
     hidden = x.astype(np.float64)
-    linear = weights[-1:] if k > 1 else []
-    for weight in weights[: len(weights) - len(linear)]:
+    for weight in hidden_weights:
         hidden = np.maximum(hidden @ weight.astype(np.float64), 0.0)
-    out = hidden @ linear[0].astype(np.float64) if linear else hidden.sum(axis=1, keepdims=True)
+    out = hidden.sum(axis=1, keepdims=True) if output is None else hidden @ output.astype(np.float64)
     return np.asarray(out, dtype=np.float32)

@@ -104,7 +104,7 @@ class Tabular(Task):
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
     # Sums of ReLUs with positive signs are convex and nonnegative; a table's target need not be.
-    hints: ClassVar[Mapping[str, object]] = {"signs": "alternating"}
+    hints: ClassVar[Mapping[str, object]] = {"signs": "both"}
 
     path: str = Field(description="CSV file with a header, or NPZ with a matrix `x`")
     target: str = Field("y", description="target column (CSV) or array (NPZ)")

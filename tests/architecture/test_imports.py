@@ -16,7 +16,7 @@ PACKAGE = ROOT / "mlpiht_cli"
 # A module may import from its own level or below. Leaves beside the chain: see LEAVES.
 LEVELS = [
     {"errors", "files", "memory", "npz", "rng", "linalg"},
-    {"problem", "model", "batches"},
+    {"problem", "model", "batches", "settings"},
     {"method", "task", "metrics"},
     {"tasks", "solvers", "baselines"},
     {"registry"},

@@ -84,6 +84,24 @@ def test_a_quadratic_part_is_taken_out(features: torch.Tensor) -> None:
     torch.testing.assert_close(found, moment, atol=6 * second_noise(form), rtol=0.02)
 
 
+def test_orthogonal_neurons_of_both_signs_are_orthogonal_when_whitened(features: torch.Tensor) -> None:
+    w = torch.zeros(3, D, dtype=torch.float64)
+    w[0, :2], w[1, 2:4], w[2, 5] = torch.tensor([2.0, -1.0]), torch.tensor([1.0, 0.5]), -1.5
+    size, sign = w.norm(dim=1), torch.tensor([1.0, -1.0, -1.0]).double()
+    moment = (w * (sign / size)[:, None]).T @ w
+    whitening = Whitening.of(moment, 1e-3, signs=True)
+    inner = whitening.project.T @ moment @ whitening.project
+    torch.testing.assert_close(inner, torch.diag(inner.diagonal().sign()), atol=1e-9, rtol=0)
+    assert sorted(inner.diagonal().sign().tolist()) == [-1.0, -1.0, 1.0]
+    assert Whitening.of(moment, 1e-3).project.shape == (D, 1), "those of sign +1 alone"
+    roots = (w / size.sqrt()[:, None]) @ whitening.project
+    r = sign @ (w @ features).clamp(min=0)
+    rest = without_quadratic(features, r - r.mean(), second_moment(features, r - r.mean()))
+    image = whitened_fourth(whitening.project.T @ features, rest, roots)
+    cosine = (image * roots).sum(1) / image.norm(dim=1)
+    assert float((sign * cosine).min()) > 0.98, "fixed points, up to the sign"
+
+
 def test_whitened_neurons_are_orthogonal(features: torch.Tensor, planted: torch.Tensor) -> None:
     size = planted.norm(dim=1)
     moment = (planted / size[:, None]).T @ planted

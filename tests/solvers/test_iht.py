@@ -146,7 +146,7 @@ def test_both_forms_fit_the_same_network(seed: int, monkeypatch: pytest.MonkeyPa
     settings = {
         **{"epochs" if batch else "steps": 5, "batch": batch, "dtype": "float64"},
         **{"gate_period": int(rng.choice([1, 3])), "gates": str(rng.choice(["sequential", "fixed"]))},
-        **{"signs": str(rng.choice(["positive", "alternating"])), "inner_steps": int(rng.choice([0, 10]))},
+        **{"signs": str(rng.choice(["positive", "both"])), "inner_steps": int(rng.choice([0, 10]))},
     }
     fits, s = [], int(rng.randint(1, m * d + 1))
     for backend in ("compiled", "torch"):
@@ -232,11 +232,11 @@ def test_fixed_gates_give_a_gated_network_that_scores_as_its_operator() -> None:
     assert fit.model.nnz <= 6
 
 
-def test_alternating_signs_fit_a_negative_target() -> None:
+def test_signs_of_both_kinds_fit_a_negative_target() -> None:
     problem = planted(4, 6, seed=0, n=500)
     negative = Problem(problem.x, -problem.y, problem.x, -problem.y, "psnr", peak=problem.peak)
     plain = evaluate(run(IHT(steps=20), negative, 8, 12).model, negative).value
-    signed = evaluate(run(IHT(steps=20, signs="alternating"), negative, 8, 12).model, negative).value
+    signed = evaluate(run(IHT(steps=20, signs="both"), negative, 8, 12).model, negative).value
     assert signed > plain + 3.0
 
 

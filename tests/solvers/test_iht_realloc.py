@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,14 @@ from mlpiht_cli.tasks.planted import Planted
 
 def problem(m: int, s: int, seed: int = 0, n: int = 12_000, d: int = 20) -> Problem:
     return Planted(n=n, d=d).build(Axes(m, s), Streams(seed))
+
+
+def mixed(m: int, s: int, seed: int = 0, n: int = 12_000, d: int = 20) -> Problem:
+    return Planted(n=n, d=d, signs="mixed").build(Axes(m, s), Streams(seed))
+
+
+def of_function(y: torch.Tensor, x: torch.Tensor) -> Problem:
+    return Problem(x, y[:, None], x, y[:, None], "psnr", peak=float(y.abs().max()))
 
 
 def fit(method: IHT | IHTRealloc, data: Problem, m: int, s: int) -> Fit:
@@ -140,3 +149,98 @@ def test_two_hidden_layers_are_never_worse_than_layerwise_iht(seed: int) -> None
     assert decibel(after, data) >= decibel(before, data) - 1e-3
     assert after.model.nnz <= 30
     assert after.budget == 30
+
+
+BOTH = IHTRealloc(signs="both")
+
+
+@pytest.mark.parametrize(("m", "s", "seed"), [(5, 20, 0), (8, 24, 1), (15, 15, 2), (4, 60, 1)])
+def test_planted_networks_of_both_output_signs_are_recovered(m: int, s: int, seed: int) -> None:
+    data = mixed(m, s, seed)
+    assert decibel(fit(IHT(signs="both"), data, m, s), data) < 60, "too easy a case to show anything"
+    assert decibel(fit(IHTRealloc(), data, m, s), data) < 60, "positive signs are not enough"
+    found = fit(BOTH, data, m, s)
+    assert decibel(found, data) > 120
+    scores = evaluate(found.model, data)
+    assert scores is not None
+    assert scores.more["merged_f1"] == 1.0
+    assert scores.more["weight_error"] < 1e-4
+    assert found.model.nnz <= s
+    assert found.model.readout is not None
+    assert found.model.readout.shape == (m,)
+    assert data.truth is not None
+    assert data.truth_readout is not None
+    # Neuron by neuron: among those of its sign, each planted one whose direction is its own is there.
+    true, weights = data.truth[0].dense().double(), found.model.layers[0].dense().double()
+    unit = torch.nn.functional.normalize(true)
+    alone = true.any(1) & ((unit @ unit.T).fill_diagonal_(0.0) < 1 - 1e-6).all(1)
+    assert int(alone.sum()) >= 4
+    for row, sign in zip(true[alone], data.truth_readout[alone], strict=True):
+        same = weights[found.model.readout == sign]
+        assert float((same - row).norm(dim=1).min()) < 1e-4
+
+
+def test_any_scalar_network_can_be_represented() -> None:
+    """A linear part, a hat, and a concave target; no sum of ReLUs alone is one of them."""
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((8_000, 10))).float()
+    targets = {
+        (2, 2): 1.5 * x[:, 3],
+        (4, 5): -x[:, 0].abs() + 2 * torch.relu(x[:, 1]) - torch.relu(x[:, 4] - 0.5 * x[:, 5]),
+        (1, 3): -torch.relu(x[:, 2] + x[:, 7] - 2 * x[:, 9]),
+        (4, 4): x[:, 1] - 0.25 * x[:, 2],
+        (6, 9): x[:, 0] - 2 * torch.relu(x[:, 6] + x[:, 8]) + torch.relu(x[:, 2] - x[:, 3] + x[:, 1]) - 3 * x[:, 7],
+    }
+    for (m, s), y in targets.items():
+        data = of_function(y, x)
+        found = fit(BOTH, data, m, s)
+        assert decibel(found, data) > 100, (m, s)
+        assert found.model.nnz <= s
+        assert decibel(fit(IHTRealloc(rounds=2), data, m, s), data) < 40
+
+
+def test_turning_the_target_turns_the_signs() -> None:
+    data = mixed(6, 18, 4)
+    assert data.truth_readout is not None
+    turned = of_function(-data.y[:, 0], data.x)
+    one, other = fit(BOTH, data, 6, 18), fit(BOTH, turned, 6, 18)
+    assert decibel(one, data) > 120
+    assert decibel(other, turned) > 120
+    torch.testing.assert_close(other.model.forward(data.x), -one.model.forward(data.x), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("n", [25, 60, 400])
+def test_with_free_signs_never_worse_than_its_start(n: int) -> None:
+    for seed in range(2):
+        data = mixed(6, 25, seed, n=n, d=30)
+        before = fit(IHT(signs="both"), data, 6, 25)
+        after = fit(IHTRealloc(rounds=3, signs="both"), data, 6, 25)
+        assert decibel(after, data) >= decibel(before, data) - 1e-3
+        assert after.model.nnz <= 25
+        assert after.model.readout is not None
+        assert bool((after.model.readout.abs() == 1).all())
+    again = fit(IHTRealloc(rounds=3, signs="both"), data, 6, 25)
+    assert torch.equal(again.model.layers[0].dense(), after.model.layers[0].dense())
+
+
+def test_without_rounds_free_signs_are_those_of_iht() -> None:
+    data = mixed(5, 20)
+    before, after = fit(IHT(signs="both"), data, 5, 20), fit(IHTRealloc(rounds=0, signs="both"), data, 5, 20)
+    assert torch.equal(before.model.forward(data.x), after.model.forward(data.x))
+    assert before.model.readout is not None
+    assert before.model.readout.tolist() == [1.0, -1.0, 1.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize(("m", "seed"), [(4, 1), (5, 2)])
+def test_labels_with_noise_are_fitted_to_the_noise_and_no_further(m: int, seed: int) -> None:
+    noise, weights = 0.1, 20
+    data = Planted(n=12_000, d=20, noise=noise).build(Axes(m, weights), Streams(seed))
+    before, after = (evaluate(fit(method, data, m, weights).model, data) for method in (IHT(), IHTRealloc()))
+    assert before is not None
+    assert after is not None
+    floor = noise**2 * (1.0 - weights / 12_000)
+    assert before.final_loss > 5 * floor, "too easy a case to show anything"
+    assert after.final_loss == pytest.approx(floor, rel=6 * (2 / 12_000) ** 0.5)
+    # What is left of the clean labels is the error of that many fitted weights: noise^2 * weights / n.
+    assert after.psnr is not None
+    error = data.peak**2 / 10 ** (after.psnr / 10)
+    assert error < 4 * noise**2 * weights / 12_000

@@ -34,7 +34,7 @@ def run(method: LayeredSolver, problem: Problem, depth: int, s: int = S) -> Fit:
 @pytest.mark.parametrize("depth", [2, 3])
 @pytest.mark.parametrize(
     "method",
-    [IHT(steps=6), IHT(epochs=3, batch=40, signs="alternating"), IHTVector(epochs=3, batch=40, step="safeguarded")],
+    [IHT(steps=6), IHT(epochs=3, batch=40, signs="both"), IHTVector(epochs=3, batch=40, step="safeguarded")],
     ids=["scalar", "scalar, minibatches", "vector"],
 )
 def test_a_deep_fit_is_its_stages_done_by_hand(method: LayeredSolver, depth: int, dtype: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
-from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs
+from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs, sparse_starts
 from mlpiht_cli.solvers.realloc.prune import Elimination
-from mlpiht_cli.solvers.realloc.search import Limits, Search
+from mlpiht_cli.solvers.realloc.search import Limits, Search, even_part, with_one_sparse
 
 N, D = 6000, 8
 
@@ -25,13 +27,14 @@ def matrix(*rows: dict[int, float], d: int = D) -> torch.Tensor:
     return out
 
 
-def blocks(w: torch.Tensor, skip: torch.Tensor | None = None) -> Blocks:
-    return Blocks(w, w != 0, skip)
+def blocks(w: torch.Tensor, skip: torch.Tensor | None = None, signs: list[float] | None = None) -> Blocks:
+    return Blocks(w, w != 0, skip, None if signs is None else torch.tensor(signs, dtype=torch.float64))
 
 
 def samples(network: Blocks, n: int = N, seed: int = 0) -> Samples:
     x = torch.from_numpy(np.random.default_rng(seed).standard_normal((network.weights.shape[1], n)))
-    y = (network.weights @ x).clamp(min=0).sum(0)
+    signs = torch.ones(len(network.weights)).double() if network.outputs is None else network.outputs
+    y = (signs[:, None] * (network.weights @ x).clamp(min=0)).sum(0)
     return Samples(x, y if network.skip is None else y + network.skip @ x)
 
 
@@ -39,6 +42,7 @@ def outputs(network: Blocks, data: Samples) -> torch.Tensor:
     return data.y - data.residual(network)
 
 
+SIGNS = [1.0, -1.0, -1.0]
 PLANTED = blocks(matrix({0: 1.0, 1: -2.0}, {1: 1.0, 2: 0.5, 3: 1.0}, {4: -1.5}))
 ZERO = torch.zeros(D, dtype=torch.float64)
 
@@ -60,11 +64,12 @@ def test_the_linear_fit_is_half_the_sum_of_the_neurons(data: Samples) -> None:
     torch.testing.assert_close(linear_fit(data), 0.5 * PLANTED.weights.sum(0), atol=0.08, rtol=0)
 
 
+@pytest.mark.parametrize("signs", [None, [1.0, -1.0]])
 @pytest.mark.parametrize("with_skip", [False, True])
-def test_the_quadratic_is_that_of_the_dense_columns(data: Samples, with_skip: bool) -> None:
-    network = blocks(matrix({0: 0.7, 1: -1.0}, {3: 1.0}), ZERO + 0.1 if with_skip else None)
+def test_the_quadratic_is_that_of_the_dense_columns(data: Samples, with_skip: bool, signs: list[float] | None) -> None:
+    network = blocks(matrix({0: 0.7, 1: -1.0}, {3: 1.0}), ZERO + 0.1 if with_skip else None, signs)
     row, col = network.support.nonzero(as_tuple=True)
-    mask = (network.weights @ data.features > 0).double()
+    mask = (network.weights @ data.features > 0) * torch.tensor(signs or [1.0, 1.0]).double()[:, None]
     columns = data.features[col] * mask[row]
     columns = torch.cat([columns, data.features]) if with_skip else columns
     found, r = quadratic(data, network, data.n), data.residual(network)
@@ -216,7 +221,7 @@ def test_proposals_hold_the_planted_neurons(whiten: int) -> None:
     planted = blocks(matrix({0: 1.0, 1: -2.0}, {2: 1.0, 3: 0.5, 5: 1.0}, {4: -1.5, 5: 0.5}))
     data = samples(planted, n=40_000)
     residual = data.y - linear_fit(data) @ data.features
-    found = MomentProposal()(data, residual, whiten, np.random.default_rng(0))
+    found = MomentProposal()(data, residual, whiten, np.random.default_rng(0)).weights
     cosine = torch.nn.functional.normalize(planted.weights) @ torch.nn.functional.normalize(found).T
     assert float(cosine.abs().amax(1).min()) > 0.95
 
@@ -253,3 +258,158 @@ def test_the_budget_holds_where_it_is_too_small(data: Samples) -> None:
     search = run(data, Limits(2, 4), 4)
     assert not search.is_exact
     assert search.best[1] < data.loss(blocks(matrix())) / 4
+
+
+MIXED = blocks(matrix({0: 1.0, 1: -2.0}, {1: 1.0, 2: 0.5, 3: 1.0}, {4: -1.5}), None, SIGNS)
+
+
+def test_output_signs_are_factors_of_the_neurons() -> None:
+    """Against autograd: values, and the gradient in every weight."""
+    data = samples(PLANTED)
+    w = MIXED.weights.clone().requires_grad_()
+    predicted = (torch.tensor(SIGNS).double() * torch.relu(data.features.T @ w.T)).sum(1)
+    loss = (data.y - predicted).square().mean()
+    loss.backward()
+    found = quadratic(data, MIXED, 0)
+    torch.testing.assert_close(data.residual(MIXED), (data.y - predicted).detach())
+    assert found.loss == pytest.approx(loss.item())
+    assert w.grad is not None
+    torch.testing.assert_close(-2.0 * found.everywhere / data.n, w.grad)
+
+
+def test_fits_and_eliminations_carry_the_signs() -> None:
+    data = samples(MIXED)
+    start = Blocks(MIXED.weights + 0.2 * MIXED.support, MIXED.support, ZERO, MIXED.outputs)
+    fitted = GaussNewton(8, gain=0.0)(data, start)
+    assert fitted.loss < 1e-25
+    extra = fitted.blocks.joined(blocks(matrix({5: 1e-7}, {6: 1e-7}), None, [-1.0, 1.0]))
+    found = Elimination(3.5, 100)(Fitted(extra, 1e-8, quadratic(data, extra, data.n)))
+    assert found.outputs is not None
+    assert found.outputs.tolist() == SIGNS
+    assert torch.equal(found.support, MIXED.support)
+
+
+ROWS = [[1.0, 0.0, 0.0, 0.0], [0.0, -0.5, 0.0, 0.0], [1.0, -2.0, 0.0, 0.0], [0.0, 1.5, 1.0, 0.5]]
+rows = st.builds(lambda row, c: [c * w for w in row], st.sampled_from(ROWS), st.sampled_from([-1.0, 0.5, 1.0, 3.0]))
+networks = st.lists(st.tuples(rows, st.sampled_from([1.0, -1.0])), min_size=1, max_size=6)
+skips = st.lists(st.sampled_from([-1.0, 0.0, 0.25, 2.0]), min_size=4, max_size=4)
+
+
+def drawn(network: list[tuple[list[float], float]], skip: list[float]) -> Blocks:
+    w = torch.tensor([row for row, _ in network]).double()
+    return blocks(w, torch.tensor(skip).double(), [sign for _, sign in network]).kept(w != 0)
+
+
+@given(networks, skips)
+def test_decoding_changes_no_value(network: list[tuple[list[float], float]], skip: list[float]) -> None:
+    """Whatever the network: turned round, its linear part written as pairs of neurons, equal directions merged."""
+    before = drawn(network, skip)
+    data = samples(before, n=64)
+    turned = signed(before)
+    torch.testing.assert_close(outputs(turned, data), data.y)
+    found = unpaired(turned, 2 * 4)
+    assert found.skip is None
+    torch.testing.assert_close(outputs(found, data), data.y)
+    assert len(found.weights) <= len(before.weights) + 8
+    for one in (before, found):
+        fewer = merged(one, 1.0 - 1e-9)
+        torch.testing.assert_close(outputs(fewer, data), data.y)
+        unit = torch.nn.functional.normalize(fewer.weights[fewer.weights.any(1)])
+        close = (unit @ unit.T).triu(1)
+        assert _top(close, one is found) < 1 - 1e-9
+
+
+def _top(close: torch.Tensor, finished: bool) -> float:
+    """Largest cosine of two neurons; in a network with a skip connection, of either sign."""
+    return float((close if finished else close.abs()).max()) if close.numel() else 0.0
+
+
+def test_a_linear_part_takes_the_room_there_is() -> None:
+    """The largest first, two neurons each; none where a neuron on the input takes it up, or where signs are fixed."""
+    skip = matrix({0: 0.5, 1: -3.0, 2: 1.0})[0]
+    network = blocks(matrix({0: 2.0}, {3: 1.0, 4: 1.0}), skip, [-1.0, 1.0])
+    for room, left in ((0, {1, 2}), (1, {1, 2}), (2, {1, 2}), (3, {2}), (5, set())):
+        found = unpaired(network, room)
+        assert len(found.weights) <= 2 + max(room, 1)
+        kept = set(range(3)) - left
+        data = samples(Blocks(network.weights, network.support, torch.where(_among(kept), skip, 0.0), network.outputs))
+        torch.testing.assert_close(outputs(found, data), data.y)
+    assert len(unpaired(Blocks(network.weights, network.support, skip), 5).weights) == 2
+
+
+def _among(kept: set[int]) -> torch.Tensor:
+    return torch.tensor([a in kept for a in range(D)])
+
+
+def test_turned_neurons_of_both_output_signs_are_decoded() -> None:
+    turned = MIXED.weights * torch.tensor([-1.0, -1.0, 1.0]).double()[:, None]
+    skip = (MIXED.slopes - turned * torch.tensor(SIGNS).double()[:, None]).sum(0) / 2
+    hidden = blocks(turned, skip, SIGNS)
+    data = samples(MIXED)
+    torch.testing.assert_close(outputs(hidden, data), data.y)
+    found = unpaired(signed(hidden))
+    torch.testing.assert_close(found.weights, MIXED.weights)
+    assert found.outputs is not None
+    assert found.outputs.tolist() == SIGNS
+
+
+def test_amplitudes_have_the_signs_of_the_neurons() -> None:
+    data = samples(MIXED)
+    size = MIXED.weights.norm(dim=1)
+    directions = torch.cat([-MIXED.weights / size[:, None], matrix({6: 1.0})])
+    found = amplitudes(data, data.y, directions, signs=True)
+    torch.testing.assert_close(found[:3], torch.tensor(SIGNS) * size / 2, atol=1e-3, rtol=0)
+    assert abs(float(found[3])) < 1e-3
+
+
+@pytest.mark.parametrize("whiten", [0, 9])
+def test_proposals_hold_neurons_of_both_output_signs(whiten: int) -> None:
+    w = matrix({0: 1.0, 1: -2.0}, {2: 1.0, 3: 0.5, 5: 1.0}, {4: -1.5, 5: 0.5}, {6: 1.0, 7: 1.0})
+    data = samples(blocks(w, None, [1.0, -1.0, -1.0, 1.0]), n=40_000)
+    residual = data.y - linear_fit(data) @ data.features
+    found = MomentProposal(signs=True)(data, residual, whiten, np.random.default_rng(0))
+    cosine = (torch.nn.functional.normalize(w) @ torch.nn.functional.normalize(found.weights).T).abs()
+    assert float(cosine.amax(1).min()) > 0.95
+    assert found.outputs is not None
+    assert found.outputs[cosine.argmax(1)].tolist() == [1.0, -1.0, -1.0, 1.0]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_pair_of_inputs_is_a_start_whatever_the_signs(sign: float) -> None:
+    """The entry of a neuron's two inputs in the second moment has its output sign as a factor."""
+    for row in (matrix({1: 1.0, 5: 1.0}), matrix({1: 1.0, 5: -1.0})):
+        unit = row[0] / row.norm()
+        moment = sign * torch.outer(unit, unit)
+        apart = torch.where(torch.eye(D) == 1, 0.0, moment)  # its rows are no start then
+        assert float((sparse_starts(moment, apart, True) @ unit).abs().max()) > 1 - 1e-12
+        found = float((sparse_starts(moment, apart, False) @ unit).abs().max()) > 1 - 1e-12
+        assert found == (sign > 0)
+
+
+def test_one_sparse_neurons_take_the_sign_of_what_is_left() -> None:
+    left = blocks(matrix({2: -0.3}, {3: 0.2, 4: 0.2}, {6: 0.5}), None, [-1.0, 1.0, 1.0])
+    data = samples(left)
+    even = even_part(data, data.y)
+    expected = np.cov(data.features.abs().numpy(), data.y.numpy())[-1, :-1] * (N - 1)
+    np.testing.assert_allclose(even.numpy(), expected)
+    known = blocks(matrix({0: 1.0}, {1: 2.0, 6: 0.1}), ZERO, [1.0, -1.0])
+    found = with_one_sparse(known, [1], even)
+    assert found.outputs is not None
+    new = found.support[2:].int().argmax(1).tolist()
+    one = dict(zip(new, found.outputs[2:].tolist(), strict=True))
+    assert set(one) == {1, 2, 3, 4, 5, 6, 7}, "input 0 has one"
+    assert (one[2], one[6]) == (-1.0, 1.0)
+    assert one[1] == -1.0, "that of the neuron that gave it half"
+    assert float(found.weights[1, 1]) == float(found.weights[2:][found.support[2:, 1]][0, 1]) == 1.0
+
+
+def test_a_pair_of_any_slopes_is_cheaper_than_another_neuron_turned() -> None:
+    """With free signs x_0 may have slopes that positive neurons have not: .4 on the left, 1 on the right."""
+    planted = blocks(matrix({0: 1.0}, {0: -0.4}, {0: -0.35, 1: 0.1}), None, [1.0, -1.0, 1.0])
+    pair = blocks(matrix({0: 0.6}, {0: -0.35, 1: 0.1}), matrix({0: 0.4})[0], [1.0, 1.0])
+    data = samples(planted)
+    torch.testing.assert_close(outputs(pair, data), data.y)
+    assert torch.equal(signed(pair).weights, pair.weights)
+    found = unpaired(signed(pair))
+    torch.testing.assert_close(outputs(found, data), data.y)
+    assert found.nnz == planted.nnz

@@ -23,6 +23,7 @@ PAPER_CELLS |= {"imp_protocol": 3 * 6 * 2 * 4 * 3, "vector_steps": (2 * 4 * 5 + 
 # Curves, n* against d (two methods and one step), s = d^a at four d each, two directions; eight seeds.
 PAPER_CELLS |= {"index_models": ((6 + 6 + 3) * 10 + 5 * 13 * 2 + 4 * 11 + (39 + 39 + 41) * 2 + 2 * 4 * 7) * 8}
 PAPER_CELLS |= {"recovery": 3 * 10 * 10 * (3 + 10), "phase_transition": 3 * 3 * 7 * 20}
+PAPER_CELLS |= {"recovery_real": 2 * 3 * 3 * 4 * 3}
 
 
 @pytest.mark.parametrize("name", names())

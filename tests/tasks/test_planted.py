@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,3 +91,69 @@ def test_the_same_seed_gives_the_same_data() -> None:
     a, b = (Planted(n=20, d=3).build(Axes(2, 2), Streams(5)) for _ in range(2))
     assert torch.equal(a.x, b.x)
     assert torch.equal(a.y, b.y)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_mixed_signs_are_those_of_the_last_hidden_layer(depth: int) -> None:
+    positive, mixed = (
+        Planted(n=60, d=9, signs=signs).build(Axes(12, 40, depth), Streams(3)) for signs in ("positive", "mixed")
+    )
+    assert positive.truth is not None
+    assert mixed.truth is not None
+    assert positive.truth_readout is None
+    signs = mixed.truth_readout
+    assert signs is not None
+    assert signs.shape == (12,)
+    assert set(signs.tolist()) == {1.0, -1.0}
+    assert torch.equal(mixed.x, positive.x), "inputs and weights do not change"
+    hidden = mixed.x.double().numpy()
+    for one, other in zip(mixed.truth, positive.truth, strict=True):
+        assert torch.equal(one.dense(), other.dense())
+        hidden = np.maximum(hidden @ one.dense().double().numpy().T, 0)
+    expected = sum(sign * column for sign, column in zip(signs.tolist(), hidden.T, strict=True))
+    np.testing.assert_allclose(mixed.y[:, 0].numpy(), expected, rtol=1e-6, atol=1e-6)
+    assert mixed.peak == float(mixed.y.abs().max())
+
+
+def test_signs_are_even_and_depend_on_the_seed_alone() -> None:
+    drawn = [Planted(signs="mixed").output_signs(Axes(1000, 1), Streams(seed)) for seed in (0, 0, 1)]
+    a, again, b = (np.asarray(one)[:, 0] for one in drawn)
+    np.testing.assert_array_equal(a, again)
+    assert abs(a.mean()) < 0.12, "four standard deviations"
+    assert abs((a * b).mean()) < 0.12
+    few = Planted(n=7, signs="mixed").output_signs(Axes(10, 3), Streams(0))
+    np.testing.assert_array_equal(np.asarray(few)[:, 0], a[:10])
+
+
+def test_several_outputs_have_signs_of_their_own(mlpiht: Callable[..., Any]) -> None:
+    words = ("--m", 4, "--s", 6, "--n", 20, "--set", "task.signs=mixed")
+    refused = mlpiht("fit", "--method", "iht_vector", "--task", "planted", "--k", 10, *words)
+    assert refused.code == 2
+    assert "signs: mixed needs one output (k=1), not k=10" in refused.err
+    made = mlpiht("generate", "planted", *words, "--out", "a.npz")
+    assert made.code == 0
+    with np.load("a.npz") as file:
+        hidden = np.maximum(file["x"].astype(float) @ file["weights0"], 0)
+        np.testing.assert_allclose(file["y"][:, 0], hidden @ file["readout"], atol=1e-6)
+    mlpiht("generate", "planted", *words[:-1], "task.signs=positive", "--out", "b.npz")
+    with np.load("b.npz") as file:
+        assert "readout" not in file.files
+
+
+def test_noise_is_on_the_training_labels_alone() -> None:
+    clean, noisy = (Planted(n=20_000, d=9, noise=noise).build(Axes(3, 9), Streams(1)) for noise in (0.0, 0.25))
+    assert torch.equal(noisy.x, clean.x)
+    assert torch.equal(noisy.y_test, clean.y), "the score is against the labels without noise"
+    assert noisy.peak == clean.peak
+    noise = ((noisy.y - clean.y) / 0.25).double()
+    assert abs(float(noise.mean())) < 4 / 20_000**0.5
+    assert float(noise.square().mean()) == pytest.approx(1.0, abs=4 * (2 / 20_000) ** 0.5)
+    fewer = Planted(n=500, d=9, noise=0.25).build(Axes(3, 9), Streams(1))
+    assert torch.allclose(fewer.y - fewer.y_test, (noisy.y - noisy.y_test)[:500], atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", ["-0.1", ".nan", ".inf", "much"])
+def test_noise_is_a_number(mlpiht: Callable[..., Any], noise: str) -> None:
+    refused = mlpiht("fit", "--method", "iht", "--task", "planted", "--m", 2, "--s", 3, "--set", f"task.noise={noise}")
+    assert refused.code == 2
+    assert "noise" in refused.err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The network ``yhat = sum_j relu(w_j . x) + c . x``: its live neurons and a skip connection.
+    """The network ``yhat = sum_j sigma_j relu(w_j . x) + c . x``: its live neurons and a skip connection.
 
     ``relu(z) = z / 2 + |z| / 2``, so the even part of a network does not know the signs of its neurons. While the skip
     connection is free, a neuron of the wrong sign costs nothing; see :mod:`mlpiht_cli.solvers.realloc.decode`.
@@ -28,32 +28,58 @@ class Blocks:
         bool ``[b, d]``.
     skip
         float64 ``[d]``; None in a finished network.
+    outputs
+        Output signs, float64 ``[b]`` of +1 and -1; None where all are +1 and stay so.
     """
 
     weights: Tensor
     support: Tensor
     skip: Tensor | None = None
+    outputs: Tensor | None = None
 
     @property
     def nnz(self) -> int:
         """Weights of the blocks, those that happen to be zero included."""
         return int(self.support.sum())
 
-    def joined(self, weights: Tensor, support: Tensor) -> Blocks:
-        """Return the network with further blocks."""
-        return Blocks(torch.cat([self.weights, weights]), torch.cat([self.support, support]), self.skip)
+    @property
+    def slopes(self) -> Tensor:
+        """Weights times output signs, ``[b, d]``: what the skip connection gains when a neuron is turned round."""
+        return self.weights if self.outputs is None else self.weights * self.outputs[:, None]
+
+    def summed(self, active: Tensor) -> Tensor:
+        """Output ``[n]`` of the blocks' activations ``[b, n]``."""
+        return active.sum(0) if self.outputs is None else self.outputs.to(active.dtype) @ active
+
+    def masked(self, mask: Tensor) -> Tensor:
+        """Derivative ``[b, n]`` of the output in the blocks' activations; ``mask`` ``[b, n]`` says which are open."""
+        return mask if self.outputs is None else mask * self.outputs.to(mask.dtype)[:, None]
+
+    def joined(self, other: Blocks) -> Blocks:
+        """Return the network with the blocks of another, whose skip connection does not count."""
+        outputs = None
+        if self.outputs is not None and other.outputs is not None:
+            outputs = torch.cat([self.outputs, other.outputs])
+        support = torch.cat([self.support, other.support])
+        return Blocks(torch.cat([self.weights, other.weights]), support, self.skip, outputs)
+
+    def first(self, count: int) -> Blocks:
+        """Return the network of the first ``count`` blocks."""
+        outputs = None if self.outputs is None else self.outputs[:count]
+        return Blocks(self.weights[:count], self.support[:count], self.skip, outputs)
 
     def kept(self, keep: Tensor) -> Blocks:
         """Return the network on the part ``keep`` (bool ``[b, d]``) of its support, without blocks that are empty."""
         live = keep.any(1)
-        return Blocks(torch.where(keep, self.weights, 0.0)[live], keep[live], self.skip)
+        outputs = None if self.outputs is None else self.outputs[live]
+        return Blocks(torch.where(keep, self.weights, 0.0)[live], keep[live], self.skip, outputs)
 
     def moved(self, step: Tensor) -> Blocks:
         """Return the network after a step in the support's entries, row by row, and then the skip connection."""
         count = self.nnz
         weights = self.weights.clone()
         weights[self.support] += step[:count]
-        return Blocks(weights, self.support, None if self.skip is None else self.skip + step[count:])
+        return replace(self, weights=weights, skip=None if self.skip is None else self.skip + step[count:])
 
 
 @dataclass(frozen=True)
@@ -73,7 +99,7 @@ class Samples:
         w = blocks.weights.to(self.y.dtype)
         out = self.y.clone()
         for run in tiles(self.n):
-            out[run] -= (w @ self.features[:, run]).clamp_(min=0.0).sum(0)
+            out[run] -= blocks.summed((w @ self.features[:, run]).clamp_(min=0.0))
             if blocks.skip is not None:
                 out[run] -= blocks.skip.to(self.y.dtype) @ self.features[:, run]
         return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,30 +20,36 @@ TINY = 1e-4  # relative weight of a half that is dropped
 def signed(blocks: Blocks) -> Blocks:
     """Turn neurons round so that the fewest inputs are left for the skip connection.
 
-    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j`` to the skip connection. What is left,
-    ``c + W^T f`` with f in {0, 1}, is zero but where the planted network has one-sparse neurons of both signs on an
-    input. So it is made sparse: a linear program and its rounding, then turns of one neuron and of two at a time, each
-    one-sparse neuron following the others, since it could hide any mistake on its own input.
+    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j``, times its output sign, to the skip
+    connection. What is left, ``c + W^T f`` with f in {0, 1}, is zero but where the planted network has one-sparse
+    neurons of both directions on an input. So it is made sparse: a linear program and its rounding, then turns of one
+    neuron and of two at a time, each one-sparse neuron following the others, since it could hide any mistake on its own
+    input.
     """
     if blocks.skip is None or not len(blocks.weights):
         return blocks
-    w, skip = blocks.weights.cpu().numpy(), blocks.skip.cpu().numpy()
-    puzzle = _Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1)
+    w, skip = blocks.slopes.cpu().numpy(), blocks.skip.cpu().numpy()
+    puzzle = _Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1, blocks.outputs is not None)
     starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
     turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
     sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
     left = torch.from_numpy(skip + w[turn].sum(0)).to(sign.device)
-    return Blocks(blocks.weights * sign[:, None], blocks.support, left)
+    return replace(blocks, weights=blocks.weights * sign[:, None], skip=left)
 
 
 class _Signs:
-    """Which neurons to turn round; ``several`` are those of several weights, and each input has one single at most."""
+    """Which neurons to turn round; ``several`` are those of several weights, and each input has one single at most.
 
-    def __init__(self, w: Floats, skip: Floats, single: Flags) -> None:
+    ``w`` are weights times output signs; ``free`` says whether those signs are, so that a pair of one-sparse neurons
+    has any slopes.
+    """
+
+    def __init__(self, w: Floats, skip: Floats, single: Flags, free: bool) -> None:
         self.several = np.flatnonzero(~single)
         self._w, self._skip, self._rows = w, skip, w[self.several]
         self._singles = np.flatnonzero(single)
         self._single = w[single].sum(0)  # of each input
+        self._free = free
 
     def relaxed(self) -> Floats:
         """Shares in [0, 1] of the neurons of several weights that leave the least absolute sum."""
@@ -63,8 +71,8 @@ class _Signs:
         What a pair of one-sparse neurons cannot take up counts most; what it can, and so costs a weight, counts too.
         """
         turned = left + self._single
-        apart = np.where(left * turned > 0.0, np.minimum(np.abs(left), np.abs(turned)), 0.0)
         near = np.minimum(np.abs(left), np.abs(turned))
+        apart = np.where((self._single == 0.0) if self._free else (left * turned > 0.0), near, 0.0)
         return np.asarray((np.sqrt(apart) + PAIR * np.sqrt(near)).sum(-1))
 
     def cost(self, turn: Flags) -> float:
@@ -103,34 +111,51 @@ class _Signs:
         return out
 
 
-def unpaired(blocks: Blocks) -> Blocks:
-    """Write the skip connection as neurons where one-sparse ones allow it, and drop the rest of it.
+def unpaired(blocks: Blocks, room: int = 0) -> Blocks:
+    """Write the skip connection as one-sparse neurons as far as that is possible, and drop the rest of it.
 
     On the coordinate of a one-sparse neuron ``w relu(x_a)`` and a linear part ``c x_a`` are
-    ``p relu(x_a) + q relu(-x_a)``, a pair of neurons when p and q are not negative.
+    ``p relu(x_a) + q relu(-x_a)``, a pair of neurons when p and q are not negative, or output signs are free. Free ones
+    allow a pair where there is no such neuron, too: ``c relu(x_a) - c relu(-x_a)``, the largest first, for at most
+    ``room`` further neurons.
     """
     if blocks.skip is None:
         return blocks
-    w, skip = blocks.weights.clone(), blocks.skip
-    pairs = []
+    w, skip, free = blocks.weights.clone(), blocks.skip.clone(), blocks.outputs is not None
+    largest = float(w.abs().max()) if len(w) else 0.0
+    pairs = blocks.kept(torch.zeros_like(blocks.support))
     for j in ((w != 0).sum(1) == 1).nonzero().flatten().tolist():
         a = int(w[j].nonzero())
-        value, rest = float(w[j, a]), float(skip[a])
-        halves = (max(value, 0.0) + rest, max(-value, 0.0) - rest)
-        if min(halves) > -TINY * abs(value):
-            skip = skip.clone()
+        value, rest = float(blocks.slopes[j, a]), float(skip[a])
+        halves = (value + rest, -rest) if float(w[j, a]) > 0.0 else (rest, -value - rest)
+        if free or min(halves) > -TINY * abs(value):
             skip[a] = 0.0
             w[j] = 0.0
-            for half, sign in zip(halves, (1.0, -1.0), strict=True):
-                if half > TINY * abs(value):
-                    pairs.append(torch.zeros_like(skip).index_fill(0, torch.tensor([a], device=w.device), sign * half))
-    w = torch.cat([w, torch.stack(pairs)]) if pairs else w
-    return Blocks(w, w != 0).kept(w != 0)
+            pairs = pairs.joined(_pair(blocks, a, halves, TINY * abs(value)))
+    found = replace(blocks, weights=w, skip=None).kept(w != 0).joined(pairs)
+    spare = max(0, room + len(blocks.weights) - len(found.weights)) // 2 if free else 0
+    for a in skip.abs().argsort(descending=True)[:spare].tolist():
+        found = found.joined(_pair(blocks, a, (float(skip[a]), -float(skip[a])), TINY * largest))
+    return found
+
+
+def _pair(like: Blocks, a: int, halves: tuple[float, float], least: float) -> Blocks:
+    """The neurons ``p relu(x_a) + q relu(-x_a)``, ``halves = (p, q)``, without one of at most ``least``."""
+    kept = [(half, side) for half, side in zip(halves, (1.0, -1.0), strict=True) if abs(half) > least]
+    weights = like.weights.new_zeros(len(kept), like.weights.shape[1])
+    for row, (half, side) in zip(weights, kept, strict=True):
+        row[a] = side * abs(half)
+    outputs = None if like.outputs is None else like.outputs.new_tensor([np.sign(half) for half, _ in kept])
+    return Blocks(weights, weights != 0, None, outputs)
 
 
 def merged(blocks: Blocks, cosine: float) -> Blocks:
-    """Put neurons together, the closest first, while two are closer than ``cosine`` or, turned round, its opposite."""
+    """Put neurons together, the closest first, while two are closer than ``cosine`` or, turned round, its opposite.
+
+    Of two that have different output signs the difference is left, with the sign of the larger.
+    """
     w, support, skip = blocks.weights.clone(), blocks.support.clone(), blocks.skip
+    sign = torch.ones_like(w[:, 0]) if blocks.outputs is None else blocks.outputs.clone()
     live = torch.ones(len(w), dtype=torch.bool, device=w.device)
     unit = w / w.norm(dim=1, keepdim=True).clamp(min=1e-30)
     close = (unit @ unit.T).triu(1)
@@ -143,9 +168,12 @@ def merged(blocks: Blocks, cosine: float) -> Blocks:
         if not (live[i] and live[j]):
             continue
         if float(close[i, j]) < 0.0 and skip is not None:
-            skip = skip + w[j]
+            skip = skip + sign[j] * w[j]
             w[j] = -w[j]
-        w[i] += w[j]
+        total = w[i] + sign[i] * sign[j] * w[j]
+        if blocks.outputs is not None and float(total @ unit[i]) < 0.0:
+            total, sign[i] = -total, -sign[i]
+        w[i] = total
         support[i] |= support[j]
         live[j] = False
-    return Blocks(w[live], support[live], skip)
+    return Blocks(w[live], support[live], skip, None if blocks.outputs is None else sign[live])

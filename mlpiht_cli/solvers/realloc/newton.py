@@ -61,8 +61,8 @@ def quadratic(samples: Samples, blocks: Blocks, curvature: int) -> Quadratic:
     for run in tiles(n, max(256, min(4096, TILE_NUMBERS // max(size, 1)))):
         x = samples.features[:, run]
         z = w @ x
-        mask = (z > 0).to(x.dtype)
-        r = samples.y[run] - z.clamp_(min=0.0).sum(0)
+        mask = blocks.masked((z > 0).to(x.dtype))
+        r = samples.y[run] - blocks.summed(z.clamp_(min=0.0))
         if skip is not None:
             r -= skip.to(x.dtype) @ x
             linear += x @ r

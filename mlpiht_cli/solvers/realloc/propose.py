@@ -20,7 +20,7 @@ from mlpiht_cli.linalg.moments import (
     whitened_fourth,
     without_quadratic,
 )
-from mlpiht_cli.solvers.realloc.blocks import Samples
+from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,13 +47,16 @@ class MomentProposal:
         Power iterations.
     whitened_rounds
         Iterations in whitened coordinates, which cost less.
+    signs
+        Whether neurons may have the output sign -1.
     """
 
     rounds: int = 8
     whitened_rounds: int = 30
+    signs: bool = False
 
-    def __call__(self, samples: Samples, residual: Tensor, whiten: int, draws: np.random.Generator) -> Tensor:
-        """Return new neurons, float64 ``[b, d]``, the largest first.
+    def __call__(self, samples: Samples, residual: Tensor, whiten: int, draws: np.random.Generator) -> Blocks:
+        """Return new neurons, the largest first.
 
         Parameters
         ----------
@@ -68,19 +71,23 @@ class MomentProposal:
         moment, noise = second_moment(x, centred), second_noise(centred)
         clean = _clean(moment, noise)
         rest = without_quadratic(x, centred, clean)
-        starts = [_sparse_starts(moment, clean)]
+        starts = [sparse_starts(moment, clean, self.signs)]
         if whiten:
             dense = float((clean != 0).double().mean()) > DENSE
-            whitening = Whitening.of(moment if dense else clean, noise)
+            whitening = Whitening.of(moment if dense else clean, noise, self.signs)
             starts.append(
                 self._whitened(x, rest, whitening, draws.standard_normal((whiten, len(whitening.project[0]))))
             )
         found = self._iterate(x, rest, torch.cat(starts))
-        neurons = found * (2.0 * amplitudes(samples, residual, found))[:, None]
+        factor = 2.0 * amplitudes(samples, residual, found, self.signs)
+        neurons = found * factor.abs()[:, None]
         size = neurons.norm(dim=1)
         order = size.argsort(descending=True)
-        neurons = neurons[order[size[order] > 1e-3 * size.max()]] if len(size) else neurons
-        return torch.where(neurons.abs() < SHORT * neurons.abs().amax(1, keepdim=True), 0.0, neurons)
+        order = order[size[order] > 1e-3 * size.max()] if len(size) else order
+        neurons = neurons[order]
+        neurons = torch.where(neurons.abs() < SHORT * neurons.abs().amax(1, keepdim=True), 0.0, neurons)
+        outputs = torch.where(factor[order] < 0.0, -1.0, 1.0).double() if self.signs else None
+        return Blocks(neurons, neurons != 0, None, outputs)
 
     def _iterate(self, x: Tensor, rest: Tensor, directions: Tensor) -> Tensor:
         """Unit directions where the iteration has come to, each once."""
@@ -127,16 +134,21 @@ def _clean(moment: Tensor, noise: float) -> Tensor:
     return torch.where(moment.abs() > bound, moment, 0.0)
 
 
-def _sparse_starts(moment: Tensor, clean: Tensor) -> Tensor:
-    """Unit vectors: single inputs, rows of the cleaned moment, and pairs of inputs of its largest entries."""
+def sparse_starts(moment: Tensor, clean: Tensor, signs: bool) -> Tensor:
+    """Unit vectors: single inputs, rows of the cleaned moment, and pairs of inputs of its largest entries.
+
+    The sign of an entry is that of the pair's product for neurons of output sign +1; ``signs``: try both.
+    """
     d = len(moment)
-    inputs = moment.diagonal().argsort(descending=True)[:STARTS]
+    diagonal = moment.diagonal().abs() if signs else moment.diagonal()
+    inputs = diagonal.argsort(descending=True)[:STARTS]
     identity = torch.eye(d, dtype=moment.dtype, device=moment.device)
     off = clean.triu(1).flatten()
     flat = off.abs().argsort(descending=True)[: STARTS // 2]
     flat = flat[off[flat] != 0]
     pairs = identity[flat // d] + off[flat].sign()[:, None] * identity[flat % d]
-    starts = torch.cat([identity[inputs], clean[inputs], pairs])
+    others = identity[flat // d] - off[flat].sign()[:, None] * identity[flat % d]
+    starts = torch.cat([identity[inputs], clean[inputs], pairs, *([others] if signs else [])])
     size = starts.norm(dim=1)
     unit: Tensor = starts[size > 0] / size[size > 0, None]
     return unit
@@ -155,8 +167,11 @@ def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
     return torch.tensor(keep, dtype=torch.int64, device=directions.device)
 
 
-def amplitudes(samples: Samples, residual: Tensor, directions: Tensor) -> Tensor:
-    """Coefficients ``a >= 0`` of the best fit ``sum_j a_j |u_j . x| + c . x`` to the residual, float64 ``[b]``."""
+def amplitudes(samples: Samples, residual: Tensor, directions: Tensor, signs: bool = False) -> Tensor:
+    """Coefficients of the best fit ``sum_j a_j |u_j . x| + c . x`` to the residual, float64 ``[b]``.
+
+    None is negative, unless ``signs`` allows it.
+    """
     from scipy.optimize import nnls
 
     x, u = samples.features, directions.to(samples.features.dtype)
@@ -171,7 +186,11 @@ def amplitudes(samples: Samples, residual: Tensor, directions: Tensor) -> Tensor
     factor = torch.linalg.cholesky_ex(gram)[0]
     solved = torch.linalg.solve_triangular(factor, right[:, None], upper=False)[:, 0]
     # The last rows of the factor are what the linear part leaves of the problem.
-    found, _ = nnls(factor[d:, d:].T.cpu().numpy(), solved[d:].cpu().numpy(), maxiter=50 * (b + 1)) if b else ([], 0.0)
+    rest = factor[d:, d:].T
+    if signs:
+        free: Tensor = torch.linalg.solve_triangular(rest, solved[d:, None], upper=True)[:, 0]
+        return free
+    found, _ = nnls(rest.cpu().numpy(), solved[d:].cpu().numpy(), maxiter=50 * (b + 1)) if b else ([], 0.0)
     return torch.as_tensor(np.asarray(found), dtype=torch.float64, device=x.device)
 
 

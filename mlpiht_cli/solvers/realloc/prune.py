@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,4 +52,5 @@ class Elimination:
         weights, keep = torch.zeros_like(blocks.weights), torch.zeros_like(blocks.support)
         weights[blocks.support] = moved[:count]
         keep[blocks.support] = torch.from_numpy(alive).to(keep.device)
-        return Blocks(weights, keep, None if blocks.skip is None else moved[count:]).kept(keep)
+        skip = None if blocks.skip is None else moved[count:]
+        return replace(blocks, weights=weights, skip=skip).kept(keep)

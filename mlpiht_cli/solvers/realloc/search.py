@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from mlpiht_cli.linalg.moments import looks_normal
+from mlpiht_cli.linalg.moments import looks_normal, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
@@ -78,8 +78,9 @@ class Search:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
         self._loss, self._stalled, self._round = math.inf, 0, 0
         # Afresh: it is harder to undo a start that put planted neurons together than to find them.
-        empty = self.best[0].weights[:0]
-        self._blocks = Blocks(empty, empty.bool(), linear_fit(self.samples))
+        empty = self.best[0].kept(torch.zeros_like(self.best[0].support))
+        self._blocks = replace(empty, skip=linear_fit(self.samples))
+        self._propose = MomentProposal(signs=empty.outputs is not None)
 
     @property
     def is_exact(self) -> bool:
@@ -123,17 +124,17 @@ class Search:
         known = len(blocks.weights)
         residual = samples.residual(blocks)
         whiten = min(100, 3 * self.limits.m) if not known or self._stalled else 0
-        neurons = MomentProposal()(samples, residual, whiten, self.draws)[: max(5, self.limits.blocks - known)]
         room = max(self.limits.inputs, 2 * self.limits.weights - blocks.nnz)
-        neurons = _largest(Blocks(neurons, neurons != 0), Limits(len(neurons), room)).weights
-        self._note("proposed", len(neurons))
+        neurons = self._propose(samples, residual, whiten, self.draws).first(max(5, self.limits.blocks - known))
+        neurons = _largest(neurons, Limits(len(neurons.weights), room))
+        self._note("proposed", len(neurons.weights))
         if known:
             noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
             everywhere = quadratic(samples, blocks, 0).everywhere
             more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
-            blocks = Blocks(blocks.weights, blocks.support | more, blocks.skip)
-        blocks = blocks.joined(neurons, neurons != 0)
-        return _with_one_sparse(blocks, self._halved(residual)) if known else blocks
+            blocks = replace(blocks, support=blocks.support | more)
+        blocks = blocks.joined(neurons)
+        return with_one_sparse(blocks, self._halved(residual), even_part(samples, residual)) if known else blocks
 
     def _halved(self, residual: Tensor) -> list[int]:
         """Every other round without progress: a few neurons, nearly one-sparse, at whose boundary the misfit lives."""
@@ -166,7 +167,9 @@ class Search:
         for share in SPECKS:
             size = blocks.weights.abs()
             keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max())
-            clear = unpaired(signed(blocks.kept(keep)))
+            kept = blocks.kept(keep)
+            room = min(self.limits.m - len(kept.weights), self.limits.s - kept.nnz)
+            clear = unpaired(signed(kept), room)
             if clear.nnz and not self.is_exact:
                 self._offer(self._settled(_largest(clear, self.limits)))
 
@@ -196,19 +199,31 @@ def _largest(blocks: Blocks, limits: Limits) -> Blocks:
     return blocks.kept(keep)
 
 
-def _with_one_sparse(blocks: Blocks, halve: list[int]) -> Blocks:
+def even_part(samples: Samples, residual: Tensor) -> Tensor:
+    """Covariance of the residual and ``|x_a|``, times n, ``[d]``; its sign is that of a one-sparse neuron on x_a."""
+    total, centred = torch.zeros_like(samples.features[:, 0]), residual - residual.mean()
+    for run in tiles(samples.n):
+        total += samples.features[:, run].abs() @ centred[run]
+    return total
+
+
+def with_one_sparse(blocks: Blocks, halve: list[int], even: Tensor) -> Blocks:
     """Add a neuron of one weight for every input that has none; the neurons ``halve`` give half of their largest.
 
     Such a neuron may be two planted ones. Their gates agree on nearly all samples, so that a small weight beside it
-    would grow too slowly to be noticed.
+    would grow too slowly to be noticed. Output signs, if they are free, are those of ``even``.
     """
     single = blocks.support[blocks.support.sum(1) == 1].any(0)
     weights = blocks.weights.clone()
     start = torch.full_like(weights[0], 1e-6)
+    sign = torch.where(even < 0.0, -1.0, 1.0).to(start)
     for j in halve:
         a = int(weights[j].abs().argmax())
         if not single[a]:
             weights[j, a] *= 0.5
             start[a] = weights[j, a]
+            if blocks.outputs is not None:
+                sign[a] = blocks.outputs[j]
     added = torch.diag(start)[~single]
-    return Blocks(weights, blocks.support, blocks.skip).joined(added, added != 0)
+    outputs = None if blocks.outputs is None else sign[~single]
+    return replace(blocks, weights=weights).joined(Blocks(added, added != 0, None, outputs))
