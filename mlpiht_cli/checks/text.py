@@ -11,21 +11,27 @@ SHOWN = 20
 """Rows of a list of differences."""
 
 
+def number_text(value: float | None) -> str:
+    """Four digits; nothing but rounding is 0, and nothing at all is empty."""
+    return "" if value is None else f"{0.0 if abs(value) < 1e-12 else value:.4g}"
+
+
+def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
+    """Name, what was measured and how sure it is, threshold, verdict, and cells used of those that it speaks of."""
+    spread = "" if one.se is None else f" ± {one.se:.2g}"
+    spread += "" if one.interval is None else f" [{one.interval[0]:.4g}, {one.interval[1]:.4g}]"
+    return (
+        one.name,
+        number_text(one.measured) + spread or "-",
+        f"{'>=' if one.bound == 'at_least' else '<='} {one.threshold:g}",
+        one.verdict + (", narrowly" if one.close and one.verdict in ("holds", "fails") else ""),
+        f"{one.cells_used} of {one.cells}",
+    )
+
+
 def claims_text(claims: Sequence[Judged]) -> list[str]:
     """A table of claims, each with the sentence it stands for, and a line that sums up."""
-    table = [("claim", "measured", "threshold", "verdict", "cells")]
-    for one in claims:
-        spread = "" if one.se is None else f" ± {one.se:.2g}"
-        spread += "" if one.interval is None else f" [{one.interval[0]:.4g}, {one.interval[1]:.4g}]"
-        table.append(
-            (
-                one.name,
-                "-" if one.measured is None else f"{one.measured:.4g}{spread}",
-                f"{'>=' if one.bound == 'at_least' else '<='} {one.threshold:g}",
-                one.verdict + (", narrowly" if one.close and one.verdict in ("holds", "fails") else ""),
-                f"{one.cells_used} of {one.cells}",
-            )
-        )
+    table = [("claim", "measured", "threshold", "verdict", "cells"), *map(claim_fields, claims)]
     head, *lines = aligned(table)
     out = [head]
     for one, line in zip(claims, lines, strict=True):

@@ -27,6 +27,12 @@ class Place(NamedTuple):
     d: int | None = None
 
 
+def find_table(spec: Spec, profile: str, results: Path) -> Path | None:
+    """Path of a spec's table in ``results``, or else of the spec that it takes its cells from; None if neither is."""
+    tables = [results / table_name(name, profile) for name in (spec.name, spec.cells_of) if name]
+    return next((path for path in tables if path.exists()), None)
+
+
 def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
     """Path and rows of a spec's table in ``results``, or else of the spec that it takes its cells from.
 
@@ -35,13 +41,13 @@ def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]
     InputError
         There is no table yet; the message says how to make it.
     """
-    tables = [results / table_name(name, profile) for name in (spec.name, spec.cells_of) if name]
-    path = next((path for path in tables if path.exists()), None)
+    path = find_table(spec, profile, results)
     if path is None:
-        others = [p for p in PROFILES if (results / table_name(spec.name, p)).exists()]
+        others = [p for p in PROFILES if find_table(spec, p, results) is not None]
         hint = f"; there is a table of --profile {others[0]}" if others else ""
         make = f"mlpiht sweep {spec.name} --profile {profile}"
-        raise InputError(f"{tables[0]}: no table yet; make it with `{make}`{hint}")
+        wanted = results / table_name(spec.name, profile)
+        raise InputError(f"{wanted}: no table yet; make it with `{make}`{hint}")
     return path, read_csv(path)
 
 

@@ -1,0 +1,261 @@
+"""Write docs/reproduction.md and results/verdicts.csv from the committed tables.
+
+Run as ``python experiments/reproduction.py`` or `make reproduction` after a table has grown and been given to git. The
+numbers are computed here; the words are in docs/verdicts.yaml.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlpiht_cli import plan
+from mlpiht_cli.cells import Cell
+from mlpiht_cli.checks.claims import Judged, check_claims, score
+from mlpiht_cli.checks.text import claim_fields, number_text
+from mlpiht_cli.rows import DONE, PROFILES, Row, read_csv
+from mlpiht_cli.specs.schema import Spec
+from mlpiht_cli.specs.tables import find_table
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
+HELD = {"holds": "yes", "fails": "no", "incomplete": "incomplete", "no data": "incomplete", "not judged": "not judged"}
+SAID = {"reproduced": "Reproduced", "partly": "Partly reproduced", "not": "Not reproduced"}
+ORDER = ("figure", "table", "")
+"""Specs of the paper's figures come first, then its tables, then the rest."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A committed table as one spec sees it: its own, or that of the spec it takes its cells from."""
+
+    spec: Spec
+    profile: str
+    path: Path
+
+    @property
+    def stem(self) -> str:
+        """Start of the names of its pictures."""
+        return self.spec.name if self.profile == "paper" else f"{self.spec.name}-{self.profile}"
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """All rows."""
+        return read_csv(self.path)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Cells of the spec in this profile, as today's code has them."""
+        return plan.cells(self.spec, self.profile)
+
+    @cached_property
+    def claims(self) -> list[Judged]:
+        """Claims as the rows bear them out."""
+        return check_claims(self.spec, self.profile, self.rows)
+
+    @cached_property
+    def by_label(self) -> dict[str, list[Row]]:
+        """Finished rows under the labels of their methods."""
+        labels = {(cell.point.panel, cell.key): cell.point.label for cell in self.cells}
+        found: dict[str, list[Row]] = {label: [] for label in labels.values()}
+        for row in self.rows:
+            if row.status in DONE and (label := labels.get((row.panel, row.cell))) is not None:
+                found[label].append(row)
+        return found
+
+    @cached_property
+    def missing(self) -> Counter[str]:
+        """Cells without a finished row, by label."""
+        wanted = Counter(cell.point.label for cell in self.cells)
+        return wanted - Counter({label: len(rows) for label, rows in self.by_label.items()})
+
+
+def committed(folder: str) -> list[Path]:
+    """Files of a folder that git knows; all that are there where there is no git."""
+    git = ["git", "ls-files", "-z", "--", folder]
+    done = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
+    names = [name for name in done.stdout.split("\0") if name] if done.returncode == 0 else []
+    return sorted(ROOT / name for name in names) or sorted(path for path in (ROOT / folder).rglob("*.*"))
+
+
+def specs() -> list[Spec]:
+    """Specs of the experiments folder, in the order of the page."""
+    paths = (ROOT / "experiments").glob("*.yaml")
+    loaded = [plan.validate(path)[0] for path in paths if path.stem != "smoke"]
+
+    def place(spec: Spec) -> tuple[int, int, str]:
+        kind = next(i for i, start in enumerate(ORDER) if spec.name.startswith(start))
+        return kind, len(spec.name) if kind < 2 else 0, spec.name
+
+    return sorted(loaded, key=place)
+
+
+def tables(every: Sequence[Spec]) -> list[Table]:
+    """Committed tables, the paper profile of a spec first."""
+    known = set(committed("results"))
+    return [
+        Table(spec, profile, path)
+        for spec in every
+        for profile in reversed(PROFILES)
+        if (path := find_table(spec, profile, ROOT / "results")) is not None and path in known
+    ]
+
+
+def verdicts_csv(found: Sequence[Table]) -> str:
+    """Each claim of each table: whether it holds, and the value measured to four digits."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("spec", "profile", "claim", "held", "value"))
+    for table in found:
+        for one in table.claims:
+            writer.writerow((table.spec.name, table.profile, one.name, HELD[one.verdict], number_text(one.measured)))
+    return out.getvalue()
+
+
+def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]) -> str:
+    """The whole of docs/reproduction.md."""
+    own = {spec.name: [table for table in found if table.spec.name == spec.name] for spec in every}
+    lines = ["# Reproduction", "", words["introduction"].strip(), "", *overview(every, own, words["specs"]), ""]
+    for spec in every:
+        if own[spec.name]:
+            told = words["specs"][spec.name]
+            lines += [f"## {spec.figure.label}: {spec.title}", "", f"**{verdict(told)}.** {told['why'].strip()}", ""]
+            for table in own[spec.name]:
+                lines += section(table)
+    lines += ["## What the protocol of IMP is worth", "", words["protocol"].strip(), ""]
+    for table in own.get("imp_protocol", []):
+        lines += protocol(table)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def verdict(told: Mapping[str, str]) -> str:
+    """The verdict in the page's words."""
+    return SAID[told["verdict"]]
+
+
+def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: Mapping[str, Any]) -> list[str]:
+    """One line for each spec, and the specs that have no table."""
+    lines = [("", "profile", "cells done", "claims that hold", "verdict")]
+    for spec in every:
+        for table in own[spec.name]:
+            held = Counter(HELD[one.verdict] for one in table.claims)
+            judged = held.total() - held["not judged"]
+            told = f"{held['yes']} of {judged}" if judged else "none made"
+            told += f", {held['incomplete']} incomplete" if held["incomplete"] else ""
+            link = f"[{spec.figure.label}](#{anchor(f'{spec.figure.label}: {spec.title}')})"
+            lines.append((link, table.profile, share(table), told, verdict(words[spec.name])))
+    rest = [spec.figure.label for spec in every if not own[spec.name]]
+    return [*grid(lines), "", *([f"Not run yet: {', '.join(rest)}."] if rest else [])]
+
+
+def anchor(title: str) -> str:
+    """Name of a heading in a link."""
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
+
+def share(table: Table) -> str:
+    """Cells done of those there are."""
+    done = len(table.cells) - table.missing.total()
+    return f"{done:,} of {len(table.cells):,}"
+
+
+def section(table: Table) -> list[str]:
+    """What there is of a spec in one profile: pictures, claims, time and memory."""
+    borrowed = f" (the cells of {table.spec.cells_of})" if table.spec.cells_of else ""
+    missing = ", ".join(f"{number:,} of {label}" for label, number in table.missing.items())
+    source = f"[{table.path.name}](../results/{table.path.name})"
+    lines = [f"*The {table.profile} profile*, {share(table)} cells{borrowed}, in {source}."]
+    lines[0] += f" Missing: {missing}." if missing else ""
+    counts = Counter(row.status for row in table.rows if row.status != "ok")
+    if counts:
+        lines[0] += f" {', '.join(f'{number} cells {status}' for status, number in sorted(counts.items()))}."
+    lines += ["", *pictures(table)]
+    if table.claims:
+        rows = [(*claim_fields(one), one.says) for one in table.claims]
+        lines += [*grid([("claim", "measured", "threshold", "verdict", "cells", "in words"), *rows]), ""]
+    return lines if table.spec.cells_of else [*lines, *costs(table), ""]
+
+
+def pictures(table: Table) -> Iterator[str]:
+    """Committed pictures and tables of figures."""
+    others = tuple(f"{table.stem}-{profile}" for profile in PROFILES)
+    for path in sorted(committed("results/figures"), key=lambda path: path.stem):
+        own = path.stem == table.stem or (path.stem.startswith(f"{table.stem}-") and not path.stem.startswith(others))
+        if own and path.suffix in (".png", ".md"):
+            link = f"[{path.stem}](../results/figures/{path.name})"
+            yield from (f"!{link}" if path.suffix == ".png" else f"The table: {link}.", "")
+
+
+def costs(table: Table) -> list[str]:
+    """Time and memory by method, and what they were measured on."""
+    lines = [("method", "cells run", "median time (s)", "sum (h)", "peak memory (MiB)")]
+    ran = [row for row in table.rows if row.wall_s is not None]
+    for method in dict.fromkeys(row.method for row in ran):
+        own = [row for row in ran if row.method == method]
+        times = [row.wall_s for row in own if row.wall_s is not None]
+        told = f"{statistics.median(times):.3g}", f"{sum(times) / 3600:.2g}"
+        lines.append((f"`{method}`", f"{len(times):,}", *told, peak(own)))
+    threads = sorted({row.threads for row in ran if row.threads is not None})
+    on = ", ".join(sorted({row.device for row in ran}))
+    return [*grid(lines), "", f"Measured on {on}; threads of a cell: {' or '.join(map(str, threads))}."]
+
+
+def peak(rows: Sequence[Row]) -> str:
+    """Largest peak memory, of the process and of the GPU if there was one."""
+    host = max((row.peak_rss_mb for row in rows if row.peak_rss_mb is not None), default=None)
+    gpu = max((row.peak_cuda_mb for row in rows if row.peak_cuda_mb is not None), default=None)
+    told = "-" if host is None else f"{host:,.0f}"
+    return told if gpu is None else f"{told}; GPU {gpu:,.0f}"
+
+
+def protocol(table: Table) -> list[str]:
+    """Mean score of each method of ``imp_protocol`` on each panel, on the scale of its figure."""
+    labels, figure = list(table.by_label), table.spec.figure
+    lines = [("panel", "metric", *labels)]
+    for panel in table.spec.panels:
+        low, high = panel.limits or figure.limits or (float("-inf"), float("inf"))
+        means = []
+        for label in labels:
+            rows = [row for row in table.by_label[label] if row.panel == panel.name and row.status == "ok"]
+            means.append(f"{statistics.fmean(min(max(score(row), low), high) for row in rows):.3g}" if rows else "-")
+        lines.append((panel.title or panel.name, panel.metric or figure.metric, *means))
+    scale = f"Means over widths, budgets and seeds, {share(table)} cells of the {table.profile} profile"
+    return [f"{scale}; values beyond the figure's colour scale count as its ends.", "", *grid(lines), ""]
+
+
+def grid(lines: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    head, *rest = [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines]
+    return [head, f"|{'---|' * len(lines[0])}", *rest]
+
+
+def written(every: Sequence[Spec], found: Sequence[Table]) -> dict[str, str]:
+    """Text of both files, by their paths from the repository's root."""
+    words = yaml.safe_load((ROOT / WORDS).read_text(encoding="utf-8"))
+    return {VERDICTS: verdicts_csv(found), PAGE: page(every, found, words)}
+
+
+def main() -> None:
+    """Write both files, and say which verdicts and values are new."""
+    old = (ROOT / VERDICTS).read_text(encoding="utf-8").splitlines() if (ROOT / VERDICTS).exists() else []
+    every = specs()
+    for name, text in written(every, tables(every)).items():
+        (ROOT / name).write_text(text, encoding="utf-8")
+        print(f"{name} written")
+    new = (ROOT / VERDICTS).read_text(encoding="utf-8").splitlines()
+    for mark, lines, others in (("-", old, new), ("+", new, old)):
+        print("".join(f"{mark} {line}\n" for line in lines if line not in others), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Plot and check the tables that are there, and say which cells are missing; no cell is run.
+
+Run as ``python experiments/show.py SPEC... [--profile paper]`` from the repository; `make all-figures PROFILE=paper`
+does. Where the profile has no table, that of the laptop profile is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpiht_cli import plan
+from mlpiht_cli.cli import main as mlpiht
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.tables import find_table, read_table
+
+RESULTS = Path("results")
+FALLBACK = "laptop"
+
+
+def show(name: str, profile: str) -> int:
+    """Draw and judge one spec by the table at hand; return 2 if that cannot be done, else 0, whatever claims say.
+
+    Raises
+    ------
+    InputError
+        There is no such spec, or its table cannot be read.
+    """
+    spec, _ = plan.validate(find_spec(name))
+    shown = next((one for one in (profile, FALLBACK) if find_table(spec, one, RESULTS) is not None), None)
+    if shown is None:
+        print(f"{name}: no {profile} table yet, and no {FALLBACK} table: nothing to show", flush=True)
+        return 0
+    if shown != profile:
+        print(f"{name}: no {profile} table yet; this is the {shown} profile", flush=True)
+    _, rows = read_table(spec, shown, RESULTS)
+    seeds = ["--partial"] if len(rows) < len(plan.cells(spec, shown)) else []
+    commands = [
+        ["plot", name, "--profile", shown, "--format", "png", *seeds],
+        ["check", name, "--profile", shown],
+        ["status", name, "--profile", profile, "--left"],
+    ]
+    return 2 if any(mlpiht(words) not in (0, 1) for words in commands) else 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Show every spec, to the end; return the worst exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="+")
+    parser.add_argument("--profile", default="paper")
+    options = parser.parse_args(args)
+    codes = []
+    for name in options.specs:
+        try:
+            codes.append(show(name, options.profile))
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            codes.append(2)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,18 @@
+"""What the committed tables say, read once for all of these tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments import reproduction
+from mlpiht_cli.specs.schema import Spec
+
+
+@pytest.fixture(scope="session")
+def every() -> list[Spec]:
+    return reproduction.specs()
+
+
+@pytest.fixture(scope="session")
+def found(every: list[Spec]) -> list[reproduction.Table]:
+    return reproduction.tables(every)

@@ -1,0 +1,74 @@
+"""The committed tables: nothing failed, every row says how it was made, and today's code would make the same cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from experiments.reproduction import ROOT, Table, committed
+from mlpiht_cli.rows import DONE, PROFILES, Row, table_name
+
+
+@pytest.fixture
+def own(found: Sequence[Table]) -> list[Table]:
+    """Tables beside their own specs; cells that a spec takes from another are looked at there."""
+    return [table for table in found if table.spec.cells_of is None]
+
+
+def test_every_committed_table_is_of_a_spec_and_profile(own: Sequence[Table]) -> None:
+    rows = [path for path in committed("results") if path.suffix == ".csv" and path.parent == ROOT / "results"]
+    tables = {path for path in rows if "cell" in path.read_text(encoding="utf-8").partition("\n")[0].split(",")}
+    assert tables
+    assert tables == {table.path for table in own}
+    for table in own:
+        named = {(row.spec, row.profile) for row in table.rows}
+        assert named == {(table.spec.name, table.profile)}, table.path
+        assert table.path.name == table_name(table.spec.name, table.profile)
+        assert table.profile in PROFILES
+
+
+def test_no_cell_failed_and_what_has_no_score_says_why(own: Sequence[Table]) -> None:
+    for table in own:
+        bad = [row.cell for row in table.rows if row.status not in DONE or (row.status != "ok" and not row.reason)]
+        unscored = [row.cell for row in table.rows if row.status == "ok" and row.value is None and not row.reason]
+        assert not bad, table.path
+        assert not unscored, table.path
+
+
+def lacks(row: Row) -> list[str]:
+    """What a row does not say of how it was made."""
+    found = [name for name in ("device", "mlpiht", "torch", "numpy", "python", "dtype") if not getattr(row, name)]
+    found += ["git_sha"] if not re.fullmatch("[0-9a-f]{40}", row.git_sha) else []
+    found += ["git_dirty"] if row.git_dirty is not False else []
+    found += ["threads"] if not row.threads else []
+    if row.status == "skipped":  # nothing was run: there is no start
+        return found
+    try:
+        utc = datetime.fromisoformat(row.started_utc).utcoffset()
+    except ValueError:
+        utc = None
+    found += ["started_utc"] if utc is None or utc.total_seconds() else []
+    return found + [name for name in ("n", "d", "k", "wall_s", "metric") if getattr(row, name) in (None, "")]
+
+
+def test_every_row_says_how_it_was_made(own: Sequence[Table]) -> None:
+    for table in own:
+        assert not {row.cell: missing for row in table.rows if (missing := lacks(row))}, table.path
+
+
+def test_every_row_is_of_a_cell_that_todays_code_would_make(own: Sequence[Table]) -> None:
+    """A version, default or setting that changes makes rows stale: sweep again, or raise no version."""
+    for table in own:
+        cells = {(cell.point.panel, cell.key): cell for cell in table.cells}
+        for row in table.rows:
+            cell = cells.get((row.panel, row.cell))
+            where = f"{table.path.name}: {row.panel} {row.method} m={row.m} s={row.s} seed={row.seed}"
+            assert cell is not None, f"{where} is of no cell; see `mlpiht status {table.spec.name} --why`"
+            axes = row.depth, row.m, row.s, row.seed
+            assert cell.fits(row.task, row.method, axes, (row.n, row.d)), where
+            assert {part: row.params[part] for part in ("task", "method")} == cell.params, where
+        places = [(row.panel, row.cell) for row in table.rows]
+        assert len(places) == len(set(places)), f"{table.path} has a cell twice"

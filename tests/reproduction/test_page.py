@@ -1,0 +1,98 @@
+"""Verdicts and docs/reproduction.md are what the committed tables say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments import reproduction
+from experiments.reproduction import PAGE, ROOT, SAID, VERDICTS, WORDS, Table
+from mlpiht_cli import plan
+from mlpiht_cli.figures import Look, save_kind
+from mlpiht_cli.figures.read import figure_tables
+from mlpiht_cli.rows import Row
+from mlpiht_cli.runner import row_of
+from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.schema import Spec
+
+HINT = "differs from what the tables say: run `make reproduction`, and look at what changed"
+
+
+def test_every_spec_with_a_committed_table_has_a_verdict_and_says_why(found: Sequence[Table]) -> None:
+    words = yaml.safe_load((ROOT / WORDS).read_text())["specs"]
+    assert words.keys() == {table.spec.name for table in found}, "docs/verdicts.yaml: words without a table, or none"
+    for name, told in words.items():
+        assert told.keys() == {"verdict", "why"}, name
+        assert told["verdict"] in SAID, name
+        assert len(told["why"].split()) >= 10, name
+
+
+def test_verdicts_and_page_are_what_the_tables_say(every: Sequence[Spec], found: Sequence[Table]) -> None:
+    texts = reproduction.written(every, found)
+    assert (ROOT / VERDICTS).read_text() == texts[VERDICTS], f"{VERDICTS} {HINT}"
+    assert (ROOT / PAGE).read_text() == texts[PAGE], f"{PAGE} {HINT}"
+
+
+def test_links_of_the_page_lead_somewhere() -> None:
+    text = (ROOT / PAGE).read_text()
+    headings = {reproduction.anchor(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links
+    for link in links:
+        assert link.startswith("http") or link[1:] in headings or (ROOT / "docs" / link).exists(), link
+
+
+def test_committed_tables_of_figures_are_those_of_their_rows(found: Sequence[Table], tmp_path: Path) -> None:
+    for table in found:
+        if "table" not in table.spec.figure.kinds:
+            continue
+        for data in figure_tables(table.spec.name, table.profile, ROOT / "results"):
+            for path in save_kind("table", data, Look(), tmp_path / data.name, ["png"]):
+                old = ROOT / "results" / "figures" / path.name
+                if path.suffix == ".md" and old.exists():
+                    assert old.read_text() == path.read_text(), f"{old.name}: run `mlpiht plot {table.spec.name}`"
+
+
+VALUES = {"iht": 40.0, "imp": 5.0, "imp fused": float("inf"), "imp retrained": 20.0, "imp fused retrained": -90.0}
+
+
+def unfair(label: str, seed: int) -> float:
+    return VALUES.get(label, 30.0 + seed)
+
+
+@pytest.fixture
+def rivals() -> Table:
+    """The table of ``imp_protocol`` in its smoke profile, its values made up."""
+    spec, _ = plan.validate(find_spec("imp_protocol"))
+    cells = plan.cells(spec, "smoke")
+    columns = {"status": "ok", "metric": "psnr"}
+    values = [unfair(cell.point.label, cell.point.seed) for cell in cells]
+    rows: list[Row] = [row_of(c, {**columns, "value": v, "psnr": v}) for c, v in zip(cells, values, strict=True)]
+    table = Table(spec, "smoke", Path("imp_protocol-smoke.csv"))
+    vars(table)["rows"] = rows[:-1]  # one is missing: dense, on the image
+    return table
+
+
+def test_the_protocols_numbers_are_read_from_its_table(rivals: Table) -> None:
+    lines = reproduction.protocol(rivals)
+    assert f"{len(rivals.cells) - 1} of {len(rivals.cells)} cells of the smoke profile" in lines[0]
+    planted = next(line for line in lines if line.startswith("| planted |"))
+    # On the figure's scale, -20 to 50 dB.
+    assert planted == "| planted | psnr | 40 | 5 | 50 | 20 | -20 | 30 |"
+    assert rivals.missing == {"dense": 1}
+
+
+def test_costs_are_sums_medians_and_peaks_by_method(rivals: Table) -> None:
+    costs = {"wall_s": 3600.0, "peak_rss_mb": 100.0, "device": "cuda: x", "threads": 1}
+    spent = [row.model_copy(update={**costs, "peak_cuda_mb": 1234.5 + i}) for i, row in enumerate(rivals.rows)]
+    vars(rivals)["rows"] = [spent[0].model_copy(update={"wall_s": 1.0}), *spent[1:]]
+    head, _, *lines = reproduction.costs(rivals)
+    assert head == "| method | cells run | median time (s) | sum (h) | peak memory (MiB) |"
+    iht = sum(row.method == "iht" for row in rivals.rows)
+    assert rivals.rows[0].method == "iht"
+    assert lines[0].startswith(f"| `iht` | {iht} | 3.6e+03 | {iht - 1 + 1 / 3600:.2g} | 100; GPU 1,2")
+    assert lines[-1] == "Measured on cuda: x; threads of a cell: 1."

@@ -1,0 +1,110 @@
+"""Any committed number can be made again: `mlpiht fit` with a row's fields gives its value."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.reproduction import Table
+from mlpiht_cli.checks.reference import Mode, compare
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.plan import make_task
+from mlpiht_cli.provenance import environment
+from mlpiht_cli.rows import Row, to_csv
+
+Run = Callable[..., Any]
+DATA = os.environ.get("MLPIHT_DATA_DIR", "")
+"""Read before a fixture takes it away."""
+
+
+def chosen(found: Sequence[Table], number: int, seconds: float) -> list[Row]:
+    """Rows at random, but always the same: in turn from every figure, task and method, in the order of their keys.
+
+    A key is a hash of all settings, so that its order is as good as drawn.
+    """
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for table in found:
+        for row in table.rows if table.spec.cells_of is None else ():
+            if row.status in ("ok", "diverged") and row.wall_s is not None and row.wall_s < seconds:
+                groups.setdefault((row.spec, row.task, row.method), []).append(row)
+    ranked = [
+        (rank, row.cell, row)
+        for group in groups.values()
+        for rank, row in enumerate(sorted(group, key=lambda row: row.cell))
+    ]
+    return [row for *_, row in sorted(ranked, key=lambda one: one[:2])][:number]
+
+
+def command_line(row: Row) -> list[str]:
+    """The command that makes a row's cell again, every setting said."""
+    words = ["fit", "--json", "--offline", "--device", "cpu", "--method", row.method, "--task", row.task]
+    for axis in ("m", "s", "depth", "seed"):
+        words += [f"--{axis}", str(getattr(row, axis))]
+    for part in ("task", "method"):
+        for name, value in row.params[part].items():
+            words += ["--set", f"{part}.{name}={json.dumps(value)}"] if name != "version" else []
+    return words
+
+
+def alike(row: Row) -> bool:
+    """Whether a row was made with these versions, threads and instructions, so that every bit should be the same.
+
+    Rows name their processor, but one name stands for several sets of instructions; committed ones had AVX-512.
+    """
+    here = environment(torch.device("cpu"))
+    same = all(getattr(row, name) == here[name] for name in ("torch", "numpy", "device", "threads"))
+    return same and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+def check(row: Row, mlpiht: Run, folder: Path) -> None:
+    sets = {f"task.{name}": value for name, value in row.params["task"].items() if name != "version"}
+    try:
+        make_task(row.task, sets).check_data()
+    except InputError as error:
+        pytest.skip(f"no data: {error}")
+    words = command_line(row)
+    made = Row.model_validate(mlpiht(*words).json)
+    assert made.cell == row.cell, f"`mlpiht {' '.join(words)}` is another cell"
+    reference = folder / "row.csv"
+    reference.write_text(to_csv([row]))
+    mode: Mode = "exact" if alike(row) else "close"
+    found = compare([made.model_copy(update={"panel": row.panel})], reference, mode)
+    assert found.equal == 1, f"`mlpiht {' '.join(words)}`: {found.different}"
+    if mode == "exact":  # an accuracy alone is coarse
+        assert (made.nnz_by_layer, made.iterations) == (row.nnz_by_layer, row.iterations)
+        assert made.final_loss == pytest.approx(row.final_loss, rel=1e-9, abs=0, nan_ok=True)
+
+
+@pytest.fixture
+def with_data(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    if DATA:
+        monkeypatch.setenv("MLPIHT_DATA_DIR", DATA)
+    return mlpiht
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_fit_gives_the_value_of_a_row(found: Sequence[Table], number: int, with_data: Run, tmp_path: Path) -> None:
+    check(chosen(found, 20, 2.0)[number], with_data, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(60))
+def test_fit_gives_the_value_of_a_longer_row(
+    found: Sequence[Table], number: int, with_data: Run, tmp_path: Path
+) -> None:
+    check(chosen(found, 60, 30.0)[number], with_data, tmp_path)
+
+
+def test_rows_are_spread_over_figures_tasks_and_methods(found: Sequence[Table]) -> None:
+    rows = chosen(found, 20, 2.0)
+    assert len({(row.spec, row.cell) for row in rows}) == 20
+    assert len({row.spec for row in rows}) >= 5
+    assert len({row.task for row in rows}) >= 3
+    assert len({row.method for row in rows}) >= 8
+    assert sum(row.wall_s or 0 for row in rows) < 40
