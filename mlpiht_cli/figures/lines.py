@@ -75,5 +75,6 @@ def log_ticks(axes: Axes, values: Sequence[float], room: int = 10) -> None:
     axes.set_xscale("log")
     ticks = sorted(set(values), reverse=True)
     ticks = ticks[:: -(-len(ticks) // room)]
-    axes.set_xticks(ticks, labels=[f"{tick:g}" if tick < 1e5 else f"{tick:.0f}" for tick in ticks], fontsize=8)
+    labels = [f"{tick:.0f}" if float(tick).is_integer() else f"{tick:.3g}" for tick in ticks]
+    axes.set_xticks(ticks, labels=labels, fontsize=8)
     axes.minorticks_off()
