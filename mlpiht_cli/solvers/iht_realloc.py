@@ -96,6 +96,7 @@ class IHTRealloc(LayeredSolver):
             search.round()
             losses.append(search.best[1])
             callback(len(losses), losses[-1])
+        search.tidy()
         return tuple(losses)
 
     def _start(self) -> IHT:

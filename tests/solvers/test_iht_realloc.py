@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate
+from mlpiht_cli.metrics import evaluate, merged_rows
 from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
@@ -244,3 +244,14 @@ def test_labels_with_noise_are_fitted_to_the_noise_and_no_further(m: int, seed: 
     assert after.psnr is not None
     error = data.peak**2 / 10 ** (after.psnr / 10)
     assert error < 4 * noise**2 * weights / 12_000
+
+
+def test_a_budget_that_is_too_large_leaves_no_rounding_errors() -> None:
+    """Planted one-sparse neurons of one sign on one input are one neuron: fewer weights than the budget will do."""
+    data = problem(100, 10, n=50_000, d=100)
+    assert data.truth is not None
+    needed = int(np.count_nonzero(merged_rows(data.truth[0])))
+    assert needed < 10, "no case to show anything"
+    found = fit(IHTRealloc(), data, 100, 10)
+    assert decibel(found, data) > 120
+    assert found.model.nnz == needed

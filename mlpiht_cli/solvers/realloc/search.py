@@ -30,6 +30,9 @@ HALVED = 3
 SPECKS = (1e-6, 1e-3)
 """Weights below these shares of a neuron's largest are tried as rounding: a speck hides that a neuron is one-sparse."""
 
+ROUNDING = (1e-5, 1e-6, 1e-7)
+"""Weights below these shares of the largest are tried as rounding errors of an exact network."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -102,6 +105,16 @@ class Search:
         """Offer the best network's support with all gates and weights fitted."""
         if self.best[0].nnz:
             self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
+
+    def tidy(self) -> None:
+        """Drop weights of an exact network that are rounding errors: a budget that is too large leaves such."""
+        blocks, loss = self.best
+        for share in ROUNDING if self.is_exact else ():
+            fewer = blocks.kept(blocks.weights.abs() > share * blocks.weights.abs().max())
+            after = self.samples.loss(fewer)
+            if after <= 1.1 * loss:
+                self.best = (fewer, after)
+                break
 
     def round(self) -> None:
         """One round of proposals."""
