@@ -56,8 +56,7 @@ def test_every_other_value_counts() -> None:
 
 
 def test_rows_without_the_setting_stand_where_it_has_its_default() -> None:
-    row = read_csv(RESULTS / "recovery.csv")[0]
-    assert row.method == "iht_realloc"
+    row = next(row for row in read_csv(RESULTS / "recovery.csv") if row.method == "iht_realloc")
     for told, fits in (({}, True), ({"signs": "positive"}, True), ({"signs": "both"}, False)):
         assert Told("iht_realloc", {}, told).fit(row) == fits
     for told, fits in (({"signs": "positive"}, True), ({"signs": "mixed"}, False)):
