@@ -162,8 +162,11 @@ class MethodByBudget(Method):
             yield self.fit(problem, shape, budget, streams, callback)
 
 
-class Unpruned(Method):
-    """A yardstick that prunes nothing: one network, whose nonzeros the row counts, answers every budget."""
+class Unpruned(ABC):
+    """A yardstick that prunes nothing: one network, whose nonzeros the row counts, answers every budget.
+
+    Put before the method it is made of. No :class:`Method` itself, whose defaults would hide those of that method.
+    """
 
     shares_trajectory: ClassVar[bool] = True
     keeps_budget: ClassVar[bool] = False

@@ -134,8 +134,6 @@ class GradientDescent(Unpruned, IHTSmooth):
 
     version: ClassVar[int] = 1
 
-    dtype: Precision = "float64"  # said again: of two bases the first one's default, float32, would win
-
     def fit_once(self, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> Fit:
         """Run IHT with a budget of all weights; see :meth:`Unpruned.fit_path`."""
         return self.fit(problem, shape, self.weights(problem.d, problem.k, shape), streams, callback)
