@@ -41,6 +41,24 @@ def test_close_has_a_tolerance_and_takes_exact_recoveries_for_equal() -> None:
     assert against(wide, head + "mnist,iht,2,10,0,accuracy,0.9\n") == (0, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "near", "far"),
+    [
+        ("r2", 0.0001, 0.001, 0.0012),
+        ("r2", -40.0, -40.03, -40.05),
+        ("relative_error", 1e-8, 5e-7, 2e-6),
+        ("relative_error", 0.5, 0.5004, 0.501),
+    ],
+)
+def test_close_to_a_small_value_is_close_by_the_metrics_unit(
+    metric: str, value: float, near: float, far: float
+) -> None:
+    rows = [row("iht", 2, 10, 0, value, metric=metric, psnr=None, measures={metric: value})]
+    head = f"task,method,m,s,seed,metric,value\nplanted,iht,2,10,0,{metric},"
+    assert against(rows, f"{head}{near}\n") == (1, 0, 0)
+    assert against(rows, f"{head}{far}\n") == (0, 1, 0)
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_metric_may_be_any_word(name: str) -> None:
     """A column that is no score is no value, whatever it holds."""

@@ -26,6 +26,8 @@ STANDS_FOR = {"iht_vector": "iht"}
 TOLERANCE = {"psnr": 0.5, "accuracy": 0.005}
 """Absolute tolerances; other metrics have ``RELATIVE``."""
 RELATIVE = 1e-3
+UNIT = {"r2": 1.0, "relative_error": 1e-3}
+"""What ``RELATIVE`` refers to at least: an R² of 0 is nothing special, a relative error of 1e-7 is rounding."""
 
 Mode = Literal["close", "exact", "stat"]
 Outcome = float | str
@@ -78,11 +80,11 @@ class Comparison:
 def compare(rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None = None) -> Comparison:
     """Compare rows with the reference in ``path``.
 
-    ``close`` compares row by row within ``tolerance`` (by default ``TOLERANCE``, else 1e-3 relative) and takes two
-    PSNRs above 100 dB for equal; ``exact`` row by row to 1e-9 relative; ``stat`` the means over the seeds of each
-    cell, within the larger of ``tolerance`` and three standard errors of the difference. A value of nan in a
-    reference is a divergence. A reference row of ``iht`` is compared with ours of ``iht_vector`` where we have none
-    of ``iht``.
+    ``close`` compares row by row within ``tolerance`` (by default ``TOLERANCE``, else 1e-3 relative to the reference
+    or, if that is larger, to the metric's ``UNIT``) and takes two PSNRs above 100 dB for equal; ``exact`` row by row to
+    1e-9 relative; ``stat`` the means over the seeds of each cell, within the larger of ``tolerance`` and three standard
+    errors of the difference. A value of nan in a reference is a divergence. A reference row of ``iht`` is compared with
+    ours of ``iht_vector`` where we have none of ``iht``.
 
     Raises
     ------
@@ -186,7 +188,7 @@ class _Pair:
         if self.metric == "psnr" and min(mean_a, mean_b) >= EXACT_DB:
             return True  # both are exact recoveries, however far apart
         slack = tolerance if tolerance is not None else TOLERANCE.get(self.metric, RELATIVE)
-        slack *= 1.0 if self.metric in TOLERANCE else abs(mean_b)
+        slack *= 1.0 if self.metric in TOLERANCE else max(abs(mean_b), UNIT.get(self.metric, 0.0))
         if mode == "stat":
             slack = max(slack, 3 * math.sqrt(_squared_error(a) + _squared_error(b)))
         return abs(mean_a - mean_b) <= slack * (1 + 1e-12)
