@@ -81,9 +81,8 @@ class Search:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
         self._loss, self._stalled, self._round = math.inf, 0, 0
         # Afresh: it is harder to undo a start that put planted neurons together than to find them.
-        empty = self.best[0].kept(torch.zeros_like(self.best[0].support))
-        self._blocks = replace(empty, skip=linear_fit(self.samples))
-        self._propose = MomentProposal(signs=empty.outputs is not None)
+        self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
+        self._propose = MomentProposal(signs=self._blocks.outputs is not None)
 
     @property
     def is_exact(self) -> bool:
@@ -118,6 +117,8 @@ class Search:
 
     def round(self) -> None:
         """One round of proposals."""
+        if not self._round:  # not before: with thousands of inputs that have no rounds, it would take most of the time
+            self._blocks = replace(self._blocks, skip=linear_fit(self.samples))
         self._round += 1
         grown = self._grown()
         # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
