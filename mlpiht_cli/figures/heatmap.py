@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,8 +95,8 @@ def difference(data: FigureTable, look: Look) -> Figure:
 
 
 def _upper(label: str) -> str:
-    """A method's short name in capitals, as everybody writes it; longer labels as they are."""
-    return label.upper() if label.isalpha() and len(label) <= 4 else label
+    """A label with the methods' short names in capitals, as everybody writes them."""
+    return re.sub(r"\b(iht|imp|mlp)\b", lambda found: found[0].upper(), label)
 
 
 def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
