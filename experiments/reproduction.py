@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from experiments.agreement import agreement, reference_path
 from mlpiht_cli import plan
 from mlpiht_cli.cells import Cell
 from mlpiht_cli.checks.claims import Judged, check_claims, score
@@ -132,6 +133,8 @@ def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]
             lines += [f"## {spec.figure.label}: {spec.title}", "", f"**{verdict(told)}.** {told['why'].strip()}", ""]
             for table in own[spec.name]:
                 lines += section(table)
+    if beside := beside_authors(found):
+        lines += ["## Against the authors' code", "", words["reference"].strip(), "", *beside]
     lines += ["## What the protocol of IMP is worth", "", words["protocol"].strip(), ""]
     for table in own.get("imp_protocol", []):
         lines += protocol(table)
@@ -231,6 +234,19 @@ def protocol(table: Table) -> list[str]:
         lines.append((panel.title or panel.name, panel.metric or figure.metric, *means))
     scale = f"Means over widths, budgets and seeds, {share(table)} cells of the {table.profile} profile"
     return [f"{scale}; values beyond the figure's colour scale count as its ends.", "", *grid(lines), ""]
+
+
+def beside_authors(found: Sequence[Table]) -> list[str]:
+    """Our values at the paper's size beside those of the authors' code."""
+    head = ("figure", "panel", "method", "depth", "k", "m", "s", "seeds", "authors' code", "ours")
+    rows, said = [], []
+    for table in found:
+        path = reference_path(ROOT / "results", table.spec.name)
+        if table.profile == "paper" and table.spec.cells_of is None and path.exists():
+            lines, sentence = agreement(table.spec.name, table.rows, path)
+            rows += lines
+            said.append(f"- {sentence}")
+    return [*grid([head, *rows]), "", *said, ""] if rows else []
 
 
 def grid(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -1,0 +1,55 @@
+"""Our tables beside the values of the authors' code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hand import broken, row
+
+from experiments.agreement import agreement, reference_path
+from experiments.reproduction import ROOT, Table
+from mlpiht_cli.checks.reference import compare
+
+HEAD = "panel,task,method,depth,k,m,s,seed,metric,value\n"
+
+
+def test_values_stand_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "figure.csv"
+    path.write_text(HEAD + "a,planted,iht,1,1,2,10,0,psnr,20.4\na,planted,iht,1,1,2,10,1,psnr,nan\n"
+                    "a,planted,imp,1,1,2,10,0,psnr,5\na,planted,imp,1,1,9,9,0,psnr,5\n")  # fmt: skip
+    ours = [row("iht_vector", 2, 10, 0, 20.123), row("iht_vector", 2, 10, 1, 3), row("imp", 2, 10, 0, 6.0)]
+    lines, said = agreement("figure", broken(ours, "iht_vector", seed=1), path)
+    assert lines == [
+        ("figure", "a", "iht", "1", "1", "2", "10", "0, 1", "20.40, diverged", "20.12, diverged"),
+        ("figure", "a", "imp", "1", "1", "2", "10", "0", "5.00", "6.00"),
+        ("figure", "a", "imp", "1", "1", "9", "9", "0", "5.00", "-"),
+    ]
+    assert said.endswith("--mode stat`: 1 of 2 agree, 1 not run.")
+
+
+def test_imp_is_the_authors_imp_number_by_number(found: Sequence[Table], tmp_path: Path) -> None:
+    """IMP has no randomness but its seed. Their decibels have two digits after the point; a test image is .0005."""
+    compared = 0
+    for table in found:
+        path = reference_path(ROOT / "results", table.spec.name)
+        if table.profile != "paper" or table.spec.cells_of is not None or not path.exists():
+            continue
+        head, *lines = path.read_text().splitlines()
+        imp = tmp_path / path.name
+        imp.write_text("\n".join([head, *(line for line in lines if ",imp," in line)]) + "\n")
+        tolerance = 0.02 if table.rows[0].metric == "psnr" else 0.0006
+        same = compare(table.rows, imp, "close", tolerance)
+        assert not same.different, table.path
+        compared += same.equal
+    if not compared:
+        pytest.skip("no cell of the reference is in a table of the paper's size")
+
+
+def test_references_are_of_specs() -> None:
+    paths = list((ROOT / "results" / "reference").glob("*.csv"))
+    assert paths
+    for path in paths:
+        assert (ROOT / "experiments" / path.name).with_suffix(".yaml").exists()
+        assert path.read_text().startswith(HEAD)
