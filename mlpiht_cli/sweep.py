@@ -189,13 +189,15 @@ class Sweep:
 def _placed(row: Row, cell: Cell) -> Row:
     """The row under this spec's names: a record may have been made for another figure, profile or panel.
 
-    A row of a skipped or failed cell knows n and d from the panel that varies them alone.
+    Settings that do not change a cell (``clip_budget``) are this spec's, too. A row of a skipped or failed cell knows
+    n and d from the panel that varies them alone.
     """
     place = {
         "spec": cell.spec,
         "figure": cell.figure,
         "panel": cell.point.panel,
         "profile": cell.profile,
+        "params": {**row.params, **cell.params},
         **cell.size,
     }
     return row.model_copy(update=place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -67,6 +68,16 @@ def test_profiles_share_records(mlpiht: Run, spec: Path) -> None:
     assert result.json["ran"] == 8
     rows = table(Path("results/tiny.csv"))
     assert {row["profile"] for row in rows} == {"paper"}, "a shared record takes the names of the table it is in"
+
+
+def test_a_shared_record_takes_the_settings_that_do_not_change_it(mlpiht: Run, spec: Path) -> None:
+    """Budgets within the weights are the same cells clipped or not, yet each table tells its own spec's settings."""
+    mlpiht("sweep", spec)
+    renamed = spec.read_text().replace("name: tiny", "name: other")
+    spec.write_text(renamed.replace("{name: planted,", "{name: planted, clip_budget: true,"))
+    assert mlpiht("sweep", spec, "--json").json["ran"] == 0
+    clipped = {json.loads(row["params"])["task"]["clip_budget"] for row in table(Path("results/other.csv"))}
+    assert clipped == {True}
 
 
 def test_parts_add_up(mlpiht: Run, spec: Path) -> None:
