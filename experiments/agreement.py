@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlpiht_cli.checks.reference import STANDS_FOR, compare
+from mlpiht_cli.checks.reference import STANDS_FOR, Mode, compare
 from mlpiht_cli.rows import Row
 
 PLACE = ("panel", "method", "depth", "k", "m", "s")
@@ -21,24 +21,20 @@ def reference_path(folder: Path, spec: str) -> Path:
 def agreement(spec: str, rows: Sequence[Row], path: Path) -> tuple[list[tuple[str, ...]], str]:
     """Lines of a table, one for each cell of the reference, and a sentence that counts those that agree.
 
-    A cell agrees if its mean over the seeds does (``check --mode stat``: half a decibel, half a percent of accuracy, or
-    three standard errors of the difference).
+    Only our rows of the reference's seeds count. IMP has no randomness but its seed and is compared row by row
+    (``close``); IHT draws other gates, so that the means over the seeds are (``stat``).
     """
     with path.open(newline="", encoding="utf-8") as file:
         theirs = list(csv.DictReader(file))
-    ours: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in rows:
-        place = tuple(str(getattr(row, name)) for name in PLACE)
-        shown = f"{row.value:.{digits(row.metric)}f}" if row.status == "ok" and row.value is not None else row.status
-        for method in (row.method, STANDS_FOR.get(row.method, row.method)):
-            ours.setdefault((place[0], method, *place[2:]), {})[str(row.seed)] = shown
+    seeds = {(*_place(one), one["seed"]) for one in theirs}
+    ours = {found: row for row in rows if (found := (*_place_of(row), str(row.seed))) in seeds}
     lines = []
-    for place in dict.fromkeys(tuple(one[name] for name in PLACE) for one in theirs):
-        own = [one for one in theirs if tuple(one[name] for name in PLACE) == place]
+    for place in dict.fromkeys(map(_place, theirs)):
+        own = [one for one in theirs if _place(one) == place]
         values = [f"{float(one['value']):.{digits(one['metric'])}f}".replace("nan", "diverged") for one in own]
-        found = [ours.get(place, {}).get(one["seed"], "-") for one in own]
-        lines.append((spec, *place, ", ".join(one["seed"] for one in own), ", ".join(values), ", ".join(found)))
-    return lines, _sentence(spec, rows, path)
+        found = [_shown(ours.get((*place, one["seed"]))) for one in own]
+        lines.append((spec, *place, *map(", ".join, ([one["seed"] for one in own], values, found))))
+    return lines, _sentence(list(ours.values()), path)
 
 
 def digits(metric: str) -> int:
@@ -46,8 +42,29 @@ def digits(metric: str) -> int:
     return 2 if metric == "psnr" else 4
 
 
-def _sentence(spec: str, rows: Iterable[Row], path: Path) -> str:
-    found = compare(list(rows), path, "stat")
-    missing = f", {len(found.missing)} not run" if found.missing else ""
-    command = f"`mlpiht check {spec} --reference results/reference/{path.name} --mode stat`"
-    return f"{command}: {found.equal} of {found.equal + len(found.different)} agree{missing}."
+def _place(one: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(one[name] for name in PLACE)
+
+
+def _place_of(row: Row) -> tuple[str, ...]:
+    """Where the reference has a row; its ``iht`` stands for our ``iht_vector``, too."""
+    told = {name: str(getattr(row, name)) for name in PLACE}
+    return _place(told | {"method": STANDS_FOR.get(row.method, row.method)})
+
+
+def _shown(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    return f"{row.value:.{digits(row.metric)}f}" if row.status == "ok" and row.value is not None else row.status
+
+
+def _sentence(rows: Sequence[Row], path: Path) -> str:
+    told = []
+    kinds: tuple[tuple[str, Mode, str], ...] = (("IHT", "stat", "in the mean"), ("IMP", "close", "row by row"))
+    for name, mode, how in kinds:
+        own = [row for row in rows if (row.method == "imp") == (name == "IMP")]
+        found = compare(own, path, mode)
+        equal, other = found.equal, [one for one in found.different if one.where["method"] == name.lower()]
+        if equal + len(other):
+            told.append(f"{name} {how} {equal} of {equal + len(other)}")
+    return f"{path.stem}: {', '.join(told) or 'no cell of ours yet'}."

@@ -45,9 +45,13 @@ def command(
     for kind in {kind for data in tables for kind in data.spec.kinds}:
         if kind not in KINDS:
             raise InputError(f"figure.kind '{kind}' is unknown{did_you_mean(kind, KINDS)}")
+    filled = [data for data in tables if any(panel.rows for panel in data.panels)] or tables
+    for data in tables:
+        if data not in filled:
+            click.echo(f"{data.name}: none of its cells has a result yet; not drawn", err=True)
     paths = [
         path
-        for data in tables
+        for data in filled
         for kind in data.spec.kinds
         for path in save_kind(kind, data, look, folder / data.name, wanted)
     ]

@@ -52,11 +52,12 @@ _METADATA: dict[str, dict[str, None]] = {
 }
 
 
-def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write ``stem.<format>`` for each format, and return the paths."""
+def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") -> list[Path]:
+    """Write ``stem.<format>`` for each format, and return the paths; a PNG says in its text which values are shown."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in formats]
     for path, kind in zip(paths, formats, strict=True):
-        figure.savefig(path, dpi=200, bbox_inches="tight", metadata=_METADATA.get(kind, {}))
+        metadata = {"Description": f"mlpiht {shown}"} if kind == "png" and shown else _METADATA.get(kind, {})
+        figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
     return paths
 
 
@@ -67,7 +68,7 @@ def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Seq
     """
     stem = stem if kind == data.spec.kinds[0] else stem.with_name(f"{stem.name}-{kind}")
     if kind in FIGURES:
-        return save(FIGURES[kind](data, look), stem, formats)
+        return save(FIGURES[kind](data, look), stem, formats, data.fingerprint)
     paths = []
     for suffix, write in TEXTS[kind].items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))

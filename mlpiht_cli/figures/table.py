@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -160,3 +161,11 @@ class FigureTable:
     def methods(self) -> list[str]:
         """Labels of the methods in the order of the panels."""
         return list(dict.fromkeys(method for panel in self.panels for method in panel.methods))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the values shown, by which a picture can be held against a table that has grown since."""
+        shown = [
+            (panel.name, row.cell, number(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
+        ]
+        return hashlib.sha256(repr(sorted(shown, key=lambda one: one[:2])).encode()).hexdigest()[:20]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save
 from mlpiht_cli.figures.table import PERFECT_DB, PanelTable
@@ -159,3 +160,28 @@ def test_plots_that_cannot_be_drawn(mlpiht: Run, args: tuple[str, ...], message:
     assert result.code == 2
     assert message in result.err
     assert result.out == ""
+
+
+def test_a_view_without_rows_is_left_out_and_said_so(mlpiht: Run, tiny_spec: str) -> None:
+    second = "  - name: b\n    task: {name: planted, n: 80, d: 6}\n    m: [2, 3]\n    s: [2, 5]\n"
+    views = "[{name: first, panels: [a]}, {name: second, panels: [b]}]"
+    text = tiny_spec.replace("figure: {", f"{second}figure: {{views: {views}, ")
+    Path("tiny.yaml").write_text(text)
+    assert mlpiht("sweep", "tiny", "--only", "panel=a").code == 0
+    result = mlpiht("plot", "tiny", "--format", "png")
+    assert result.out.split() == ["results/figures/tiny-first.png"]
+    assert "tiny-second: none of its cells has a result yet; not drawn" in result.err
+
+
+def test_a_picture_says_which_values_it_shows(mlpiht: Run, tiny_spec: str) -> None:
+    def told() -> object:
+        assert mlpiht("plot", "tiny", "--format", "png", "--partial").code == 0
+        with Image.open("results/figures/tiny.png") as picture:
+            return picture.info["Description"]
+
+    Path("tiny.yaml").write_text(tiny_spec)
+    mlpiht("sweep", "tiny", "--only", "m=2")
+    first = told()
+    assert told() == first
+    mlpiht("sweep", "tiny")
+    assert told() != first

@@ -20,13 +20,14 @@ def test_values_stand_side_by_side(tmp_path: Path) -> None:
     path.write_text(HEAD + "a,planted,iht,1,1,2,10,0,psnr,20.4\na,planted,iht,1,1,2,10,1,psnr,nan\n"
                     "a,planted,imp,1,1,2,10,0,psnr,5\na,planted,imp,1,1,9,9,0,psnr,5\n")  # fmt: skip
     ours = [row("iht_vector", 2, 10, 0, 20.123), row("iht_vector", 2, 10, 1, 3), row("imp", 2, 10, 0, 6.0)]
+    ours += [row("iht_vector", 2, 10, 2, 90.0), row("imp", 2, 10, 1, 5.0)]  # seeds of ours alone
     lines, said = agreement("figure", broken(ours, "iht_vector", seed=1), path)
     assert lines == [
         ("figure", "a", "iht", "1", "1", "2", "10", "0, 1", "20.40, diverged", "20.12, diverged"),
         ("figure", "a", "imp", "1", "1", "2", "10", "0", "5.00", "6.00"),
         ("figure", "a", "imp", "1", "1", "9", "9", "0", "5.00", "-"),
     ]
-    assert said.endswith("--mode stat`: 1 of 2 agree, 1 not run.")
+    assert said == "figure: IHT in the mean 1 of 1, IMP row by row 0 of 1."
 
 
 def test_imp_is_the_authors_imp_number_by_number(found: Sequence[Table], tmp_path: Path) -> None:

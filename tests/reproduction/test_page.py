@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from experiments import reproduction
 from experiments.reproduction import PAGE, ROOT, SAID, VERDICTS, WORDS, Table
@@ -58,6 +59,22 @@ def test_committed_tables_of_figures_are_those_of_their_rows(found: Sequence[Tab
                 old = ROOT / "results" / "figures" / path.name
                 if path.suffix == ".md" and old.exists():
                     assert old.read_text() == path.read_text(), f"{old.name}: run `mlpiht plot {table.spec.name}`"
+
+
+def test_committed_pictures_show_the_committed_rows(found: Sequence[Table]) -> None:
+    """A picture says in its text which values it shows; one that is older than its table is drawn again."""
+    looked_at = 0
+    for table in found:
+        for data in figure_tables(table.spec.name, table.profile, ROOT / "results"):
+            for kind in table.spec.figure.kinds:
+                stem = data.name if kind == data.spec.kinds[0] else f"{data.name}-{kind}"
+                path = ROOT / "results" / "figures" / f"{stem}.png"
+                if kind != "table" and path.exists():
+                    with Image.open(path) as picture:
+                        told = picture.info.get("Description")
+                    assert told == f"mlpiht {data.fingerprint}", f"{path.name}: run `mlpiht plot {table.spec.name}`"
+                    looked_at += 1
+    assert looked_at > 10
 
 
 VALUES = {"iht": 40.0, "imp": 5.0, "imp fused": float("inf"), "imp retrained": 20.0, "imp fused retrained": -90.0}
