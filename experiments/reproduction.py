@@ -26,7 +26,7 @@ from mlpiht_cli.checks.claims import Judged, check_claims, score
 from mlpiht_cli.checks.text import claim_fields, number_text
 from mlpiht_cli.rows import DONE, PROFILES, Row, read_csv
 from mlpiht_cli.specs.schema import Spec
-from mlpiht_cli.specs.tables import find_table
+from mlpiht_cli.specs.tables import find_table, placed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
@@ -66,12 +66,11 @@ class Table:
 
     @cached_property
     def by_label(self) -> dict[str, list[Row]]:
-        """Finished rows under the labels of their methods."""
-        labels = {(cell.point.panel, cell.key): cell.point.label for cell in self.cells}
-        found: dict[str, list[Row]] = {label: [] for label in labels.values()}
-        for row in self.rows:
-            if row.status in DONE and (label := labels.get((row.panel, row.cell))) is not None:
-                found[label].append(row)
+        """Finished rows under the labels whose settings they have, whatever data files are at hand here."""
+        found: dict[str, list[Row]] = {cell.point.label: [] for cell in self.cells}
+        for place, row in placed(self.spec, self.profile, self.rows).items():
+            if row.status in DONE:
+                found[place.label].append(row)
         return found
 
     @cached_property
@@ -79,6 +78,11 @@ class Table:
         """Cells without a finished row, by label."""
         wanted = Counter(cell.point.label for cell in self.cells)
         return wanted - Counter({label: len(rows) for label, rows in self.by_label.items()})
+
+
+def unofficial(row: Row) -> dict[str, str]:
+    """Checksums of data files, by name, that a row was made with and that are not the official ones."""
+    return {name.removeprefix("unofficial_"): str(told) for name, told in row.params.get("data", {}).items()}
 
 
 def committed(folder: str) -> list[Path]:

@@ -104,8 +104,15 @@ def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str
     for panel in shrunk.panels:
         for method in methods_of(panel, shrunk):
             task = {**panel.task.settings, **over["task"]}
-            told[panel.name, method.shown] = Told(method.name, task, {**method.settings, **over["method"]})
+            own = {name: value for name, value in method.settings.items() if not _overruled(name, over["method"])}
+            told[panel.name, method.shown] = Told(method.name, task, {**own, **over["method"]})
     return told
+
+
+def _overruled(name: str, over: Mapping[str, Any]) -> bool:
+    """Whether a length in steps gives way to one in epochs, or the other way round."""
+    other = {"steps": "epochs", "epochs": "steps"}.get(name)
+    return other in over and name not in over
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -9,7 +9,9 @@ import pytest
 from mlpiht_cli import plan
 from mlpiht_cli.cells import jobs
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
+from mlpiht_cli.rows import PROFILES
+from mlpiht_cli.runner import row_of
+from mlpiht_cli.specs.expand import Point, parse_only, points, settings_told, with_profile
 from mlpiht_cli.specs.find import find_spec, names, shipped
 from mlpiht_cli.specs.schema import load_spec
 
@@ -193,3 +195,13 @@ def test_cells_that_cannot_be_borrowed_are_placed(tmp_path: Path, tiny_spec: str
     (tmp_path / "b.yaml").write_text(text.format(name))
     with pytest.raises(InputError, match=BORROWED[name]):
         plan.validate(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", names())
+def test_every_cell_of_a_shipped_spec_is_under_its_label(name: str, profile: str) -> None:
+    """What `sweep` records, `plot` and `check` find again, whatever a profile sets."""
+    spec, _ = plan.validate(find_spec(name))
+    told = settings_told(spec, with_profile(spec, profile), profile)
+    for cell in plan.cells(spec, profile):
+        assert told[cell.point.panel, cell.point.label].fit(row_of(cell, {"status": "skipped"})), cell.point
