@@ -64,7 +64,6 @@ def _sentence(rows: Sequence[Row], path: Path) -> str:
     for name, mode, how in kinds:
         own = [row for row in rows if (row.method == "imp") == (name == "IMP")]
         found = compare(own, path, mode)
-        equal, other = found.equal, [one for one in found.different if one.where["method"] == name.lower()]
-        if equal + len(other):
-            told.append(f"{name} {how} {equal} of {equal + len(other)}")
+        if total := found.equal + len(found.different):
+            told.append(f"{name} {how} {found.equal} of {total}")
     return f"{path.stem}: {', '.join(told) or 'no cell of ours yet'}."

@@ -104,15 +104,19 @@ def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str
     for panel in shrunk.panels:
         for method in methods_of(panel, shrunk):
             task = {**panel.task.settings, **over["task"]}
-            own = {name: value for name, value in method.settings.items() if not _overruled(name, over["method"])}
-            told[panel.name, method.shown] = Told(method.name, task, {**own, **over["method"]})
+            told[panel.name, method.shown] = Told(method.name, task, _overruled(method.settings, over["method"]))
     return told
 
 
-def _overruled(name: str, over: Mapping[str, Any]) -> bool:
-    """Whether a length in steps gives way to one in epochs, or the other way round."""
-    other = {"steps": "epochs", "epochs": "steps"}.get(name)
-    return other in over and name not in over
+def _overruled(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a method with those of a profile over them, as its ``merge`` does without its class (and torch).
+
+    A method that is told steps runs in full batch, where a profile's epochs are steps.
+    """
+    told = {**settings, **over}
+    if "steps" in settings and "epochs" in over and "steps" not in over:
+        told["steps"] = told.pop("epochs")
+    return told
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -205,3 +205,10 @@ def test_every_cell_of_a_shipped_spec_is_under_its_label(name: str, profile: str
     told = settings_told(spec, with_profile(spec, profile), profile)
     for cell in plan.cells(spec, profile):
         assert told[cell.point.panel, cell.point.label].fit(row_of(cell, {"status": "skipped"})), cell.point
+
+
+def test_a_profiles_epochs_are_the_steps_of_a_full_batch() -> None:
+    spec = load_spec(find_spec("figure5"))
+    told = settings_told(spec, with_profile(spec, "laptop"), "laptop")
+    assert told["depth1", "iht"].method == {"steps": 50}
+    assert told["depth1", "imp"].method == {"epochs": 50}
