@@ -6,6 +6,7 @@ from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.baselines.mlp import MLP
+from mlpiht_cli.baselines.zero import Zero
 from mlpiht_cli.method import Method
 from mlpiht_cli.solvers.feature_learning import FeatureLearning
 from mlpiht_cli.solvers.iht import IHT
@@ -49,4 +50,5 @@ METHODS: dict[str, type[Method]] = {
     "imp": IMP,
     "imp_fused": IMPFused,
     "mlp": MLP,
+    "zero": Zero,
 }

@@ -72,12 +72,12 @@ def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> tuple[str, str, 
 
 
 def difference(data: FigureTable, look: Look) -> Figure:
-    """Mean of the first method minus that of each other one; colours saturate at half the span of the colour limits."""
+    """Mean of the first method minus that of each other one, or of each but one minus that of ``against``.
+
+    Colours saturate at half the span of the colour limits.
+    """
     rows: list[list[_Map | None]] = []
-    if len(data.methods) < 2:
-        raise InputError(f"a difference map needs two methods, {data.name} has {len(data.methods)}")
-    first = data.methods[0]
-    for other in data.methods[1:]:
+    for first, other in _pairs(data):
         row: list[_Map | None] = []
         for panel in data.panels:
             if not {first, other} <= set(panel.methods):
@@ -92,6 +92,16 @@ def difference(data: FigureTable, look: Look) -> Figure:
             row.append(_Map(title, panel, a.mean - b.mean, state, scale))
         rows.append(row)
     return _maps(data, look, rows)
+
+
+def _pairs(data: FigureTable) -> list[tuple[str, str]]:
+    """Labels of the methods that are compared."""
+    first, against, methods = data.methods[0], data.spec.against, data.methods
+    if len(methods) < 2:
+        raise InputError(f"a difference map needs two methods, {data.name} has {len(methods)}")
+    if against is None:
+        return [(first, other) for other in methods[1:]]
+    return [(method, against) for method in methods if method != against]
 
 
 def _upper(label: str) -> str:

@@ -43,8 +43,10 @@ def entry_faults(data: Any) -> list[Fault]:
 
 def kind_faults(spec: Spec | None) -> list[Fault]:
     """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
+    if spec is None:
+        return []
     faults = []
-    for at, figure, panels in drawn(spec) if spec is not None else ():
+    for at, figure, panels in drawn(spec):
         sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
         single = next((panel.name for panel in panels if len(panel.n or []) < 2), None)
         for kind in figure.kinds:
@@ -58,6 +60,11 @@ def kind_faults(spec: Spec | None) -> list[Fault]:
                 faults.append(Fault((*at, "level"), "scaling needs the level of the metric that n* is the n of"))
             elif kind == "setting" and figure.setting is None:
                 faults.append(Fault((*at, "setting"), "kind setting needs the method's setting that lines run over"))
+        labels = {entry.shown for panel in panels for entry in panel.methods or spec.methods}
+        if figure.against is not None and figure.against not in labels:
+            faults.append(
+                Fault((*at, "against"), f"no method '{figure.against}'{did_you_mean(figure.against, labels)}")
+            )
     return faults
 
 

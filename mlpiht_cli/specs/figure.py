@@ -44,6 +44,10 @@ class FigureSpec(Strict):
         None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
     )
     falling: bool = Field(False, description="of scaling: the metric falls with n, as errors do")
+    against: str | None = Field(
+        None,
+        description="of difference: label of the method that is subtracted; by default each other from the first",
+    )
     slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
 

@@ -62,6 +62,13 @@ def test_the_difference_is_centred_at_zero(data: FigureTable) -> None:
         FIGURES["difference"](FigureTable(**{**vars(data), "panels": alone}), Look())
 
 
+def test_differences_are_from_the_method_that_is_named(data: FigureTable) -> None:
+    named = FigureTable(**{**vars(data), "spec": FigureSpec(label="Figure 1", against="iht")})
+    maps = shown(named, "difference")
+    assert list(maps) == ["IMP minus IHT: a panel"]
+    assert maps["IMP minus IHT: a panel"][0][0, 0] == pytest.approx(7.0 - 25.0)
+
+
 def test_a_curve_shows_the_median_and_the_range(data: FigureTable) -> None:
     axes = FIGURES["curve"](data, Look()).axes[0]
     lines = {str(line.get_label()): line for line in axes.lines}

@@ -89,6 +89,11 @@ FAULTS = {
         "panels: [b], title",
         "figure.views[0].x: panel 'b' does not vary n",
     ),
+    "a difference from nobody": (
+        "  metric: relative_error\n",
+        "  metric: relative_error\n  against: iht_liner\n",
+        "figure.views[0].against: no method 'iht_liner', did you mean 'iht_linear'?",
+    ),
     "a law of one size": (
         "scaling, panels: [a]",
         "scaling, panels: [b]",
