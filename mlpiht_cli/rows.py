@@ -6,13 +6,13 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
-from mlpiht_cli.errors import InputError
+from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.files import regular_size
 from mlpiht_cli.memory import check_room
 
@@ -190,14 +190,30 @@ def read_csv(path: Path) -> list[Row]:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "cell" not in reader.fieldnames:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
+            _check_header(reader.fieldnames, path)
             return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
 
 
+def _check_header(names: Sequence[str], path: Path) -> None:
+    """Say of a whole column, once, that it is unknown or missing; columns of later schemas may be."""
+    for name in names:
+        if name not in COLUMNS:
+            hint = did_you_mean(name, set(COLUMNS) - set(names))
+            raise InputError(f"{path}: unknown column '{name}'{hint}; rename or delete it")
+    needed = [field.alias or name for name, field in Row.model_fields.items() if field.is_required()]
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise InputError(f"{path}: no column '{missing[0]}', which every row needs; take the table from a backup")
+
+
 def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
     try:
-        return Row.model_validate({name: _from_text(name, text) for name, text in line.items() if text != ""})
+        row = Row.model_validate({name: _from_text(name, text) for name, text in line.items() if text != ""})
+        if row.status == "ok" and not row.reason and (row.value is None or math.isnan(row.value)):
+            raise ValueError("value: a row that is ok needs a number, or a reason why its metric is undefined")
+        return row
     except (ValidationError, ValueError) as error:
         what = str(error)
         if isinstance(error, ValidationError):

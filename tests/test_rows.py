@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ def row(**changes: Any) -> Row:
         "seed": 0,
         "params": {"b": {"x": 1}, "a": None},
         "status": "ok",
+        "value": 1.5,
     }
     return Row(**{**base, **changes})
 
@@ -57,7 +60,8 @@ def test_columns_are_those_of_the_design() -> None:
 def test_rows_survive_csv_and_json(
     tmp_path_factory: pytest.TempPathFactory, value: Any, reason: str, exact: Any, nnz: Any
 ) -> None:
-    made = row(value=value, reason=reason, exact=exact, nnz_by_layer=nnz)
+    status = "diverged" if value is None else "ok"
+    made = row(status=status, value=value, reason=reason, exact=exact, nnz_by_layer=nnz)
     path = tmp_path_factory.mktemp("rows") / "t.csv"
     path.write_text(to_csv([made]), newline="")
     assert read_csv(path) == [made]
@@ -65,7 +69,7 @@ def test_rows_survive_csv_and_json(
 
 
 def test_nan_and_inf_are_words(tmp_path: Path) -> None:
-    made = row(value=math.nan, psnr=math.inf)
+    made = row(status="diverged", value=math.nan, psnr=math.inf)
     assert made.flat()["value"] == "nan"
     assert made.flat()["psnr"] == "inf"
     (tmp_path / "t.csv").write_text(to_csv([made]))
@@ -87,6 +91,25 @@ def test_a_table_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert read_csv(tmp_path / "t.csv") == [row()]
 
 
+def without(column: str, table: str) -> str:
+    lines = list(csv.reader(io.StringIO(table)))
+    place = lines[0].index(column)
+    out = io.StringIO()
+    csv.writer(out).writerows([*line[:place], *line[place + 1 :]] for line in lines)
+    return out.getvalue()
+
+
+def test_a_done_row_without_a_number_says_why(tmp_path: Path) -> None:
+    constant = row(value=None, reason="r2 is undefined: all targets are equal")
+    (tmp_path / "t.csv").write_text(to_csv([constant]))
+    assert read_csv(tmp_path / "t.csv") == [constant]
+
+
+def test_a_column_of_a_later_schema_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(without("measures", to_csv([row()])), newline="")
+    assert read_csv(tmp_path / "t.csv") == [row()]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -96,6 +119,10 @@ def test_a_table_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
         ("NEGATIVE", "row 2: status"),
         ("JSON", "row 2: "),
         ("PATH", "row 2: cell"),
+        ("NUMBERLESS", "row 2: value: a row that is ok needs a number, or a reason"),
+        ("NAN", "row 2: value: a row that is ok needs a number, or a reason"),
+        ("NO SEED", "no column 'seed', which every row needs"),
+        ("MORE", "unknown column 'vallue', did you mean 'value'"),
     ],
 )
 def test_broken_tables_name_the_row(tmp_path: Path, content: str, message: str) -> None:
@@ -105,6 +132,10 @@ def test_broken_tables_name_the_row(tmp_path: Path, content: str, message: str) 
         "NEGATIVE": good.replace(",ok,", ",fine,"),
         "PATH": good.replace(",c0,", ",../../c0,"),
         "JSON": good.replace("{", "("),
+        "NUMBERLESS": good.replace(",1.5,", ",,"),
+        "NAN": good.replace(",1.5,", ",nan,"),
+        "NO SEED": without("seed", good),
+        "MORE": good.replace(",value,", ",vallue,"),
     }.get(content, content)
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(InputError, match=message):
