@@ -28,6 +28,7 @@ COMMANDS = {
     "submit": "Write the script of an array job that runs a sweep.",
     "plot": "Draw the figure of a spec or table.",
     "check": "Judge the claims of a spec, or compare a table with a reference.",
+    "rerun": "Make rows of a table again and compare.",
     "pictures": "Draw what fitted networks look like.",
     "status": "Say what is done and what is left of a spec.",
     "clean": "Remove failed or stale records, and what killed writers left.",

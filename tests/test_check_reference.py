@@ -41,6 +41,14 @@ def test_close_has_a_tolerance_and_takes_exact_recoveries_for_equal() -> None:
     assert against(wide, head + "mnist,iht,2,10,0,accuracy,0.9\n") == (0, 0, 1)
 
 
+def test_what_a_reference_has_of_rows_left_out_is_not_missing() -> None:
+    rows, others = [row("iht", 2, 10, 0, 20.0)], [row("iht", 3, 10, 0, 20.0), row("imp", 3, 10, 0, 5.0)]
+    Path("reference.csv").write_text(PLAIN + "iht,2,10,0,20\niht,3,10,0,99\niht,4,10,0,20\n")
+    for mode in ("close", "stat"):
+        found = compare(rows, Path("reference.csv"), mode, None, others)
+        assert (found.equal, found.different, [one.where["m"] for one in found.missing]) == (1, [], [4])
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "near", "far"),
     [

@@ -77,8 +77,10 @@ class Comparison:
         return {**asdict(self), "ok": self.ok}
 
 
-def compare(rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None = None) -> Comparison:
-    """Compare rows with the reference in ``path``.
+def compare(
+    rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None = None, others: Sequence[Row] = ()
+) -> Comparison:
+    """Compare rows with the reference in ``path``; what it has of ``others`` alone, rows left out, does not count.
 
     ``close`` compares row by row within ``tolerance`` (by default ``TOLERANCE``, else 1e-3 relative to the reference
     or, if that is larger, to the metric's ``UNIT``) and takes two PSNRs above 100 dB for equal; ``exact`` row by row to
@@ -96,12 +98,14 @@ def compare(rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None
         _check_unique(expected, path)
     if mode == "stat":
         keys = tuple(name for name in keys if name != "seed")
-    ours, equal = _Ours(rows, keys), 0
+    ours, left_out, equal = _Ours(rows, keys), _Ours(others, keys), 0
     used: set[int] = set()  # by id, for panels may share a cell, so its key does not tell rows apart
     different, missing = [], []
     for group in _groups(expected, len(keys), together=mode == "stat"):
         key = group[0].key[: len(keys)]  # the seed comes last
         found = ours.find(key, group[0], many=mode == "stat")
+        if not found and left_out.have(key):
+            continue
         used.update(map(id, found))
         metric = next((one.metric for one in group if one.metric), "")
         pair = _Pair(metric, [_outcome(row, metric) for row in found], [one.outcome for one in group])
@@ -140,6 +144,10 @@ class _Ours:
 
     def _key(self, row: Row, method: str) -> Key:
         return tuple(method if name == "method" else getattr(row, name) for name in self._keys)
+
+    def have(self, key: Key) -> bool:
+        """Whether there is any row of the key."""
+        return key in self._rows
 
     def find(self, key: Key, expected: Expected, many: bool) -> list[Row]:
         """Rows that a reference row speaks of; variants of a method are told apart by the settings it gives."""

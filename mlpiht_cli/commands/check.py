@@ -50,7 +50,12 @@ def command(
 
     if reference is not None:
         path, rows = read_rows(source, profile, out)
-        found = references.compare(chosen_rows(rows, only), reference, mode, tolerance)  # type: ignore[arg-type]
+        chosen = chosen_rows(rows, only)
+        if not chosen:
+            raise InputError(f"{path}: no row fits --only {only}" if only else f"{path}: holds no rows")
+        kept = {id(row) for row in chosen}
+        others = [row for row in rows if id(row) not in kept]
+        found = references.compare(chosen, reference, mode, tolerance, others)  # type: ignore[arg-type]
         document = {"table": str(path), "reference": str(reference), **found.json}
         title, lines = f"{path} against {reference}", comparison_text(found)
         ok = found.ok

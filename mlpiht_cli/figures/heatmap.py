@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, unit
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, in_capitals, unit
 
 CMAP = "viridis"  # perceptually uniform, and readable for the colour-blind and in grey
 SPREAD_CMAP = "cividis"  # the same, and not to be taken for a mean
@@ -26,7 +25,7 @@ CELL = 0.36  # inches
 # What a cell without a number looks like: face, hatch and words of the legend.
 STATES = {
     "missing": ("white", "////", "no result yet"),
-    "skipped": ("0.85", "", "skipped (mlpiht status says why)"),
+    "skipped": ("0.85", "", "skipped for a seed or more (mlpiht status says why)"),
     "bad": ("white", "xxxx", "failed or diverged"),
 }
 
@@ -64,11 +63,13 @@ def spread(data: FigureTable, look: Look) -> Figure:
         _Map(f"std, {_title(method, panel, data)}", panel, grid.std, grid.state, _spread_scale(panel, tops))
         for (panel, method), grid in zip(columns, grids, strict=True)
     ]
-    return _maps(data, look, [[*upper], [_mean(data, panel, method, look) for panel, method in columns]])
+    note = data.note.replace("mean over", "standard deviation and mean over")
+    lower = [_mean(data, panel, method, look) for panel, method in columns]
+    return _maps(replace(data, note=note), look, [[*upper], [*lower]])
 
 
 def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> tuple[str, str, float, float, str]:
-    return SPREAD_CMAP, f"std of {unit(panel.metric)}", 0.0, tops[panel.metric], "neither"
+    return SPREAD_CMAP, f"std of {unit(panel.metric)}, square-root scale", 0.0, tops[panel.metric], "neither"
 
 
 def difference(data: FigureTable, look: Look) -> Figure:
@@ -87,7 +88,7 @@ def difference(data: FigureTable, look: Look) -> Figure:
             half = (panel.span[1] - panel.span[0]) / 2
             scale = (DIFFERENCE_CMAP, f"difference in {unit(panel.metric)}", -half, half, "both")
             state = np.where(a.state == "ok", b.state, a.state)
-            title = f"{_upper(first)} minus {_upper(other)}"
+            title = f"{in_capitals(first)} minus {in_capitals(other)}"
             title = f"{title}: {panel.title}" if len(data.panels) > 1 or panel.title else title
             row.append(_Map(title, panel, a.mean - b.mean, state, scale))
         rows.append(row)
@@ -104,13 +105,8 @@ def _pairs(data: FigureTable) -> list[tuple[str, str]]:
     return [(method, against) for method in methods if method != against]
 
 
-def _upper(label: str) -> str:
-    """A label with the methods' short names in capitals, as everybody writes them."""
-    return re.sub(r"\b(iht|imp|mlp)\b", lambda found: found[0].upper(), label)
-
-
 def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
-    return f"{_upper(method)}: {panel.title}" if len(data.panels) > 1 or panel.title else _upper(method)
+    return f"{in_capitals(method)}: {panel.title}" if len(data.panels) > 1 or panel.title else in_capitals(method)
 
 
 def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map:
@@ -149,9 +145,14 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
     return figure
 
 
+def _norm(cmap: str, low: float, high: float) -> Normalize:
+    """A spread is small but where seeds fall on both sides of exact recovery; a square root shows both."""
+    return PowerNorm(0.5, low, high) if cmap == SPREAD_CMAP else Normalize(low, high)
+
+
 def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
     panel, (cmap, _, low, high, _) = one.panel, one.scale
-    norm = Normalize(low, high)
+    norm = _norm(cmap, low, high)
     image = axes.imshow(one.values, cmap=mpl.colormaps[cmap], norm=norm, aspect="auto", interpolation="none")
     room = int(max(2.4, CELL * len(panel.s)) / 0.082)  # characters of a title above the map
     axes.set_title(textwrap.fill(one.title, room), fontsize=10, parse_math=False)
@@ -175,7 +176,7 @@ def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
 def _write(axes: Axes, place: tuple[int, int], one: _Map) -> None:
     """The value, in the colour that reads on its cell."""
     value, (cmap, _, low, high, _) = float(one.values[place]), one.scale
-    red, green, blue, _ = mpl.colormaps[cmap](Normalize(low, high)(value))
+    red, green, blue, _ = mpl.colormaps[cmap](_norm(cmap, low, high)(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
     text = f"{value:.2f}" if high <= 1 else f"{value:.0f}"
     axes.text(*place[::-1], text, ha="center", va="center", fontsize=6, color="white" if dark else "black")

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mlpiht_cli.figures.table import in_capitals
+
 SIDE = 1.9  # inches
 
 
@@ -80,6 +82,6 @@ def _sheet(
                 one.set_axis_off()
                 continue
             draw(one, row[j])
-            one.set_title(row[j].title, fontsize=9, parse_math=False)
+            one.set_title(in_capitals(row[j].title), fontsize=9, parse_math=False)
     figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -35,6 +36,11 @@ UNITS = {
 def unit(metric: str) -> str:
     """What an axis of the metric says."""
     return UNITS.get(metric, metric.replace("_", " "))
+
+
+def in_capitals(label: str) -> str:
+    """A label with the methods' short names in capitals, as everybody writes them."""
+    return re.sub(r"\b(iht|imp|mlp)\b", lambda found: found[0].upper(), label)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ LEVELS = [
     {"cells", "plan", "cost", "shards"},
     {"peak", "provenance", "runner", "dataset_file"},
     {"executors"},
-    {"sweep", "pictures", "stale", "clean"},
+    {"sweep", "pictures", "stale", "clean", "rerun"},
     {"commands"},
     {"cli", "lazy"},
     {"__main__"},
@@ -38,7 +38,7 @@ LEAVES = {
     "checks": {"errors", "files", "rows", "scaling", "specs", "checks"},
 }
 USERS = {
-    "specs": {"cells", "plan", "stale", "clean", "figures", "checks", "pictures", "commands"},
+    "specs": {"cells", "plan", "stale", "clean", "figures", "checks", "pictures", "rerun", "commands"},
     "rows": {
         "metrics",
         "specs",
@@ -52,6 +52,7 @@ USERS = {
         "cost",
         "stale",
         "clean",
+        "rerun",
         "commands",
     },
     "scaling": {"figures", "checks"},

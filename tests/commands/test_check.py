@@ -97,6 +97,7 @@ def test_bad_input_exits_2(mlpiht: Run, rows: list[Row]) -> None:
         ("hand", "--reference", "nothing.csv"): "cannot be read",
         ("hand", "--reference", "mixed.csv", "--tolerance", "nan"): "nan",
         ("hand", "--reference", "mixed.csv", "--tolerance", "inf"): "give a finite number",
+        ("hand", "--reference", "mixed.csv", "--only", "m=77"): "no row fits --only m=77",
     }
     for words, message in cases.items():
         result = mlpiht("check", *words)
@@ -131,3 +132,5 @@ def test_references_are_compared(mlpiht: Run, rows: list[Row]) -> None:
     assert (document["equal"], len(document["different"]), document["ok"]) == (0, 6, False)
     for words in ((), ("--mode", "exact"), ("--mode", "stat")):
         assert mlpiht("check", "results/hand.csv", "--reference", "results/hand.csv", *words).code == 0
+        some = mlpiht("check", "hand", "--reference", "results/hand.csv", "--only", "m=2", *words)
+        assert some.code == 0, "the rest of the reference is not asked for"

@@ -49,6 +49,8 @@ def test_the_spread_stands_above_the_mean(data: FigureTable) -> None:
     assert list(maps) == ["std, IHT: a panel", "std, IMP: a panel", "IHT: a panel", "IMP: a panel"]
     spread = maps["std, IHT: a panel"][0]
     np.testing.assert_allclose(spread[0], [np.std([10, 30, 35]), np.std([120, 20, 170])])
+    norm = maps["std, IHT: a panel"][1]
+    assert norm(norm.vmax / 4) == pytest.approx(0.5), "a square root, or small spreads look like none"
     assert maps["IHT: a panel"][1].vmax == 50.0
 
 

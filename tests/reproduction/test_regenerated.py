@@ -14,8 +14,8 @@ import torch
 from experiments.reproduction import Table, unofficial
 from mlpiht_cli.checks.reference import Mode, compare
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.plan import make_task
 from mlpiht_cli.provenance import environment
+from mlpiht_cli.rerun import cell_of, settings_of
 from mlpiht_cli.rows import Row, to_csv
 
 Run = Callable[..., Any]
@@ -46,9 +46,8 @@ def command_line(row: Row) -> list[str]:
     words = ["fit", "--json", "--offline", "--device", "cpu", "--method", row.method, "--task", row.task]
     for axis in ("m", "s", "depth", "seed"):
         words += [f"--{axis}", str(getattr(row, axis))]
-    for part in ("task", "method"):
-        for name, value in row.params[part].items():
-            words += ["--set", f"{part}.{name}={json.dumps(value)}"] if name != "version" else []
+    for name, value in settings_of(row).items():
+        words += ["--set", f"{name}={json.dumps(value)}"]
     return words
 
 
@@ -63,9 +62,8 @@ def alike(row: Row) -> bool:
 
 
 def check(row: Row, mlpiht: Run, folder: Path) -> None:
-    sets = {f"task.{name}": value for name, value in row.params["task"].items() if name != "version"}
     try:
-        task = make_task(row.task, sets)
+        task = cell_of(row).task
         task.check_data()
     except InputError as error:
         pytest.skip(f"no data: {error}")

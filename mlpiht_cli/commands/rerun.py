@@ -1,0 +1,76 @@
+"""``mlpiht rerun``: rows of a table made again, and compared with what the table says."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from mlpiht_cli.rows import Row
+
+
+@click.command("rerun")
+@click.argument("source", metavar="SPEC|CSV")
+@common.profile_option
+@click.option("--only", help="Which rows, e.g. 'panel=depth1,method=iht,m=10,seed=0'.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows made again.")
+@click.option("--mode", type=click.Choice(["close", "exact"]), default="close", show_default=True)
+@common.out_option
+@common.device_option
+@common.offline_option
+@common.json_option
+def command(
+    source: str, profile: str, only: str | None, limit: int, mode: str, out: Path, device: str, as_json: bool
+) -> int:
+    r"""Make rows of a table again from their own settings, and compare. The table is left as it is.
+
+    \b
+    mlpiht rerun figure1 --only 'm=10,s=20,method=iht'
+    mlpiht rerun results/figure3.csv --only 'method=imp,m<=5' --limit 3 --mode exact
+
+    close allows 0.5 dB, 0.005 of accuracy, else 0.001 of the value. Exit code 1 when a value differs.
+    """
+    from mlpiht_cli.checks.reference import compare
+    from mlpiht_cli.checks.source import chosen_rows, read_rows
+    from mlpiht_cli.checks.text import comparison_text
+    from mlpiht_cli.rerun import cell_of, rerun
+    from mlpiht_cli.rows import DONE, to_csv
+    from mlpiht_cli.runner import Runner, pick_device
+
+    path, rows = read_rows(source, profile, out)
+    # A cell that stands in several panels is one.
+    chosen = {row.cell: row for row in chosen_rows(rows, only) if row.status in DONE}
+    if not chosen:
+        raise InputError(f"{path}: no finished row fits --only {only}" if only else f"{path}: no finished row")
+    wanted = list(chosen.values())[:limit]
+    runner = Runner(pick_device(device))
+    for row in wanted:
+        cell_of(row).task.check_data()  # before the first minute is spent
+    made = []
+    for row in wanted:
+        made.append(rerun(row, runner))
+        click.echo(_told(made[-1], row), err=True)
+    with tempfile.TemporaryDirectory() as folder:
+        reference = Path(folder, path.name)
+        reference.write_text(to_csv(wanted), encoding="utf-8", newline="")
+        found = compare(made, reference, mode, None)  # type: ignore[arg-type]
+    if as_json:
+        rest = len(chosen) - len(wanted)
+        common.echo_json({"table": str(path), "left_out": rest, **found.json, "rows": [row.flat() for row in made]})
+    else:
+        more = f" ({len(chosen)} fit, see --limit)" if len(chosen) > len(wanted) else ""
+        click.echo("\n".join([f"{len(wanted)} rows of {path} made again{more}", *comparison_text(found)]))
+    return 0 if found.ok else 1
+
+
+def _told(made: Row, row: Row) -> str:
+    """One line: which row, what it is now and what the table has."""
+    now, then = (one.status if one.value is None else f"{one.value:.6g}" for one in (made, row))
+    other = "" if made.cell == row.cell else "; another version of task or method, or other data files"
+    return f"{row.panel} {row.method} m={row.m} s={row.s} seed={row.seed}: {now}, in the table {then}{other}".strip()

@@ -1,0 +1,82 @@
+"""``mlpiht rerun``: rows of a table made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpiht_cli.rows import read_csv, to_csv
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def table(mlpiht: Run, tmp_path: Path, tiny_spec: str) -> Path:
+    (tmp_path / "tiny.yaml").write_text(tiny_spec)
+    assert mlpiht("sweep", "tiny.yaml").code == 0
+    return next((tmp_path / "results").glob("*.csv"))
+
+
+def doctored(table: Path, **changes: Any) -> None:
+    first, *rest = (row for row in read_csv(table) if row.status == "ok")
+    table.write_text(to_csv([first.model_copy(update=changes), *rest]), newline="")
+
+
+def test_rows_come_out_as_they_stand_in_the_table(mlpiht: Run, table: Path) -> None:
+    before, rows = table.read_bytes(), read_csv(table)
+    found = mlpiht("rerun", table, "--mode", "exact", "--limit", len(rows), "--json")
+    assert found.code == 0
+    assert (found.json["equal"], found.json["left_out"]) == (len({row.cell for row in rows}), 0)
+    assert table.read_bytes() == before, "the table is left as it is"
+    made = {row["cell"]: row for row in found.json["rows"]}
+    for row in rows:
+        flat = row.flat()
+        assert (made[row.cell]["value"], made[row.cell]["nnz"]) == (flat["value"], flat["nnz"])
+    by_spec = mlpiht("rerun", "tiny.yaml", "--limit", 1)
+    assert by_spec.code == 0
+    assert "1 equal, 0 different, 0 missing" in by_spec.out
+    assert f"({len(made)} fit, see --limit)" in by_spec.out
+
+
+def test_a_forged_number_is_seen(mlpiht: Run, table: Path) -> None:
+    row = next(row for row in read_csv(table) if row.status == "ok")
+    doctored(table, value=99.0, psnr=99.0)
+    found = mlpiht("rerun", table, "--only", f"m={row.m},s={row.s},seed={row.seed},method={row.method}")
+    assert found.code == 1
+    assert "in the table 99" in found.err
+    assert "1 different" in found.out
+
+
+def test_settings_that_there_are_not_any_more_are_named(mlpiht: Run, table: Path) -> None:
+    row = next(row for row in read_csv(table) if row.status == "ok")
+    doctored(table, params={**row.params, "method": {**row.params["method"], "stepps": 3}})
+    found = mlpiht("rerun", table)
+    assert found.code == 2
+    assert f"row {row.cell}: " in found.err
+    assert "stepps" in found.err
+    doctored(table, params={})
+    assert "its params have no settings of the task" in mlpiht("rerun", table).err
+
+
+def test_rows_of_an_older_method_are_named(mlpiht: Run, table: Path) -> None:
+    doctored(table, cell="0123abcd")
+    assert "another version of task or method" in mlpiht("rerun", table, "--limit", 1).err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--only", "m=77"], "no finished row fits --only m=77"),
+        (["--only", "mm=7"], "--only"),
+        (["--limit", 0], "--limit"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ],
+)
+def test_bad_input_is_one_message(mlpiht: Run, table: Path, words: list[Any], message: str) -> None:
+    found = mlpiht("rerun", table, *words)
+    assert found.code == 2
+    assert message in found.err
+    assert found.out == ""
