@@ -77,7 +77,7 @@ def _changes(row: Row, cell: Cell) -> tuple[str, ...]:
             before, after = made.get(name, _ABSENT), now.get(name, _ABSENT)
             if before != after:
                 out.append(f"{part}.{name} {before} (now {after})")
-    return tuple(out) or ("other data: the content of its files has changed",)
+    return tuple(out) or ("other data: the content of its files has changed, or the row was edited",)
 
 
 def stale_rows(cells: Sequence[Cell], current: Collection[str], store: Store) -> list[Reason]:
