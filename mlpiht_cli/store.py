@@ -118,7 +118,14 @@ class Store:
     def tabled(self, specs: Iterable[str]) -> list[Row]:
         """Rows of the tables of ``specs``, of all their profiles."""
         tables = [self.root / table_name(spec, profile) for spec in sorted(set(specs)) for profile in PROFILES]
-        return [row for path in tables if path.exists() for row in read_csv(path)]
+        out = []
+        for path in filter(Path.exists, tables):
+            rows = read_csv(path)
+            twice = len(rows) - len({(row.panel, row.cell) for row in rows})
+            if twice:
+                log.warning("%s: %d row(s) stand there twice; the last one counts", path, twice)
+            out += rows
+        return out
 
     def write_table(self, path: Path, rows: Iterable[Row], current: Collection[str] = ()) -> None:
         """Derive a table; rows of other cells that it loses are made records first, so nothing is lost.

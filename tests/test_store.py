@@ -11,7 +11,17 @@ from mlpiht_cli.store import Store
 
 
 def row(cell: str = "aa11", **changes: object) -> Row:
-    base = {"task": "t", "method": "m", "depth": 1, "m": 1, "s": 1, "seed": 0, "params": {}, "status": "ok"}
+    base = {
+        "task": "t",
+        "method": "m",
+        "depth": 1,
+        "m": 1,
+        "s": 1,
+        "seed": 0,
+        "params": {},
+        "status": "ok",
+        "value": 1.0,
+    }
     return Row.model_validate({"cell": cell, **base, **changes})
 
 
@@ -57,7 +67,7 @@ def test_a_record_under_another_cells_name_is_left_out(store: Store) -> None:
 
 def test_a_committed_table_counts_and_records_outweigh_it(store: Store) -> None:
     store.root.mkdir()
-    rows = [row("aa11", value=1.0), row("aa12", value=1.0), row("aa13", status="failed")]
+    rows = [row("aa11", value=1.0), row("aa12", value=1.0), row("aa13", status="failed", value=None)]
     (store.root / "fig.csv").write_text(to_csv(rows))
     (store.root / "figure.csv").write_text(to_csv([row("aa14")]))
     (store.root / "fig-smoke.csv").write_text(to_csv([row("aa15", value=5.0)]))
@@ -72,6 +82,18 @@ def test_the_latest_attempt_wins_wherever_it_stands(store: Store) -> None:
     assert store.known(["aa11"], store.tabled(["fig"]))["aa11"].value == 2.0
     store.write(row("aa11", value=3.0, attempt=3))
     assert store.known(["aa11"], store.tabled(["fig"]))["aa11"].value == 3.0
+
+
+def test_a_cell_that_stands_twice_in_a_table_is_told(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.root.mkdir()
+    rows = [row("aa11", panel="a"), row("aa11", panel="b"), row("aa12", panel="a")]
+    table = store.root / "fig.csv"
+    table.write_text(to_csv(rows))
+    store.tabled(["fig"])
+    assert not caplog.text, "panels may share a cell"
+    table.write_text(to_csv([*rows, row("aa12", panel="a", value=9.0)]))
+    assert store.known(["aa12"], store.tabled(["fig"]))["aa12"].value == 9.0
+    assert "1 row(s) stand there twice; the last one counts" in caplog.text
 
 
 def test_a_final_row_outweighs_a_failure_of_the_same_attempt(store: Store) -> None:
