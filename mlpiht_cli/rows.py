@@ -190,8 +190,10 @@ def read_csv(path: Path) -> list[Row]:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "cell" not in reader.fieldnames:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
-            _check_header(reader.fieldnames, path)
-            return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
+            lines = list(enumerate(reader, start=2))
+            if lines:
+                _check_header(reader.fieldnames, path)
+            return [_parse(line, path, number) for number, line in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
 

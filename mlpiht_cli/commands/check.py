@@ -51,8 +51,8 @@ def command(
     if reference is not None:
         path, rows = read_rows(source, profile, out)
         chosen = chosen_rows(rows, only)
-        if not chosen:
-            raise InputError(f"{path}: no row fits --only {only}" if only else f"{path}: holds no rows")
+        if only is not None and not chosen:
+            raise InputError(f"{path}: no row fits --only {only}")
         kept = {id(row) for row in chosen}
         others = [row for row in rows if id(row) not in kept]
         found = references.compare(chosen, reference, mode, tolerance, others)  # type: ignore[arg-type]
