@@ -42,13 +42,7 @@ def cell_of(row: Row) -> Cell:
         raise InputError(f"row {row.cell}: {error}") from error
 
 
-def rerun(row: Row, runner: Runner) -> Row:
-    """Run a row's cell and return the new row, at the place of the old one.
-
-    Raises
-    ------
-    InputError
-        See :func:`cell_of`.
-    """
-    ((made, _),) = runner.run(Job((cell_of(row),)))
+def rerun(row: Row, cell: Cell, runner: Runner) -> Row:
+    """Run the cell of a row and return the new row, at the place of the old one."""
+    ((made, _),) = runner.run(Job((cell,)))
     return made.model_copy(update={name: getattr(row, name) for name in ("spec", "figure", "panel", "profile")})

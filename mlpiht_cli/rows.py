@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -190,19 +190,16 @@ def read_csv(path: Path) -> list[Row]:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "cell" not in reader.fieldnames:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
-            lines = list(enumerate(reader, start=2))
-            if lines:
-                _check_header(reader.fieldnames, path)
-            return [_parse(line, path, number) for number, line in lines]
+            return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
 
 
-def _check_header(names: Sequence[str], path: Path) -> None:
-    """Say of a whole column, once, that it is unknown or missing; columns of later schemas may be."""
+def _check_header(names: Collection[str | None], path: Path) -> None:
+    """Say that a whole column is unknown or missing, which is no fault of a row; those of later schemas may be."""
     for name in names:
-        if name not in COLUMNS:
-            hint = did_you_mean(name, set(COLUMNS) - set(names))
+        if name is not None and name not in COLUMNS:  # None holds what a line has beyond the header
+            hint = did_you_mean(name, [one for one in COLUMNS if one not in names])
             raise InputError(f"{path}: unknown column '{name}'{hint}; rename or delete it")
     needed = [field.alias or name for name, field in Row.model_fields.items() if field.is_required()]
     missing = [name for name in needed if name not in names]
@@ -217,6 +214,7 @@ def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
             raise ValueError("value: a row that is ok needs a number, or a reason why its metric is undefined")
         return row
     except (ValidationError, ValueError) as error:
+        _check_header(line.keys(), path)
         what = str(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]

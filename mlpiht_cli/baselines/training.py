@@ -30,6 +30,11 @@ def layer_sizes(d: int, k: int, shape: Shape) -> list[int]:
     return [d, *[shape.m] * shape.depth, k]
 
 
+def all_weights(d: int, k: int, shape: Shape) -> int:
+    """Number of weights of all layers."""
+    return sum(a * b for a, b in pairwise(layer_sizes(d, k, shape)))
+
+
 def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
     """Initial weights of ``torch.nn.Linear(bias=False)`` layers made input to output, each ``[out, in]``."""
     return [
@@ -60,7 +65,7 @@ class Trained(Method):
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """All layers' weights."""
-        return sum(a * b for a, b in pairwise(layer_sizes(d, k, shape)))
+        return all_weights(d, k, shape)
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """Any problem and depth."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from mlpiht_cli.baselines.training import layer_sizes
+from mlpiht_cli.baselines.training import all_weights, layer_sizes
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
 from mlpiht_cli.model import SparseMLP
@@ -25,7 +25,7 @@ class Zero(MethodByBudget):
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """All layers' weights."""
-        return sum(a * b for a, b in pairwise(layer_sizes(d, k, shape)))
+        return all_weights(d, k, shape)
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """Any problem and depth."""

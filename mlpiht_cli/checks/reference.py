@@ -119,6 +119,19 @@ def compare(
     return Comparison(mode, keys, equal, different, missing, sum(id(row) not in used for row in rows))
 
 
+def compare_rows(made: Sequence[Row], rows: Sequence[Row], mode: Mode) -> Comparison:
+    """Compare rows made again with those they are to be like, one by one, as :func:`compare` does by ``mode``."""
+    different, equal = [], 0
+    for ours, row in zip(made, rows, strict=True):
+        pair = _Pair(row.metric, [_outcome(ours, row.metric)], [_outcome(row, row.metric)])
+        if pair.agree(mode, None):
+            equal += 1
+        else:
+            where = {name: getattr(row, name) for name in KEYS}
+            different.append(Difference(where, row.metric, *pair.shown))
+    return Comparison(mode, KEYS, equal, different, [], 0)
+
+
 def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[list[Expected]]:
     """Each row alone, or those that differ in their seeds alone."""
     groups: dict[Key, list[Expected]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +35,11 @@ def command(
 
     close allows 0.5 dB, 0.005 of accuracy, else 0.001 of the value. Exit code 1 when a value differs.
     """
-    from mlpiht_cli.checks.reference import compare
+    from mlpiht_cli.checks.reference import compare_rows
     from mlpiht_cli.checks.source import chosen_rows, read_rows
     from mlpiht_cli.checks.text import comparison_text
     from mlpiht_cli.rerun import cell_of, rerun
-    from mlpiht_cli.rows import DONE, to_csv
+    from mlpiht_cli.rows import DONE
     from mlpiht_cli.runner import Runner, pick_device
 
     path, rows = read_rows(source, profile, out)
@@ -50,16 +49,14 @@ def command(
         raise InputError(f"{path}: no finished row fits --only {only}" if only else f"{path}: no finished row")
     wanted = list(chosen.values())[:limit]
     runner = Runner(pick_device(device))
-    for row in wanted:
-        cell_of(row).task.check_data()  # before the first minute is spent
+    cells = [cell_of(row) for row in wanted]
+    for task in {cell.task for cell in cells}:
+        task.check_data()  # before the first minute is spent
     made = []
-    for row in wanted:
-        made.append(rerun(row, runner))
+    for row, cell in zip(wanted, cells, strict=True):
+        made.append(rerun(row, cell, runner))
         click.echo(_told(made[-1], row), err=True)
-    with tempfile.TemporaryDirectory() as folder:
-        reference = Path(folder, path.name)
-        reference.write_text(to_csv(wanted), encoding="utf-8", newline="")
-        found = compare(made, reference, mode, None)  # type: ignore[arg-type]
+    found = compare_rows(made, wanted, mode)  # type: ignore[arg-type]
     if as_json:
         rest = len(chosen) - len(wanted)
         common.echo_json({"table": str(path), "left_out": rest, **found.json, "rows": [row.flat() for row in made]})

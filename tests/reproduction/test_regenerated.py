@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from experiments.reproduction import Table, unofficial
-from mlpiht_cli.checks.reference import Mode, compare
+from mlpiht_cli.checks.reference import Mode, compare_rows
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.provenance import environment
 from mlpiht_cli.rerun import cell_of, settings_of
-from mlpiht_cli.rows import Row, to_csv
+from mlpiht_cli.rows import Row
 
 Run = Callable[..., Any]
 DATA = os.environ.get("MLPIHT_DATA_DIR", "")
@@ -61,7 +60,7 @@ def alike(row: Row) -> bool:
     return same and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def check(row: Row, mlpiht: Run, folder: Path) -> None:
+def check(row: Row, mlpiht: Run) -> None:
     try:
         task = cell_of(row).task
         task.check_data()
@@ -72,10 +71,8 @@ def check(row: Row, mlpiht: Run, folder: Path) -> None:
     words = command_line(row)
     made = Row.model_validate(mlpiht(*words).json)
     assert made.cell == row.cell, f"`mlpiht {' '.join(words)}` is another cell"
-    reference = folder / "row.csv"
-    reference.write_text(to_csv([row]))
     mode: Mode = "exact" if alike(row) else "close"
-    found = compare([made.model_copy(update={"panel": row.panel})], reference, mode)
+    found = compare_rows([made], [row], mode)
     assert found.equal == 1, f"`mlpiht {' '.join(words)}`: {found.different}"
     if mode == "exact":  # an accuracy alone is coarse
         assert (made.nnz_by_layer, made.iterations) == (row.nnz_by_layer, row.iterations)
@@ -90,16 +87,14 @@ def with_data(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.mark.parametrize("number", range(20))
-def test_fit_gives_the_value_of_a_row(found: Sequence[Table], number: int, with_data: Run, tmp_path: Path) -> None:
-    check(chosen(found, 20, 2.0)[number], with_data, tmp_path)
+def test_fit_gives_the_value_of_a_row(found: Sequence[Table], number: int, with_data: Run) -> None:
+    check(chosen(found, 20, 2.0)[number], with_data)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(60))
-def test_fit_gives_the_value_of_a_longer_row(
-    found: Sequence[Table], number: int, with_data: Run, tmp_path: Path
-) -> None:
-    check(chosen(found, 60, 30.0)[number], with_data, tmp_path)
+def test_fit_gives_the_value_of_a_longer_row(found: Sequence[Table], number: int, with_data: Run) -> None:
+    check(chosen(found, 60, 30.0)[number], with_data)
 
 
 def test_rows_are_spread_over_figures_tasks_and_methods(found: Sequence[Table]) -> None:
