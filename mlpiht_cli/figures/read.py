@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,8 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
             here = [point for point in wanted if point.panel == panel.name]
             panels.append(_panel((panel.name, panel.title or panel.name), here, _scale(panel, figure, view), rows))
             _check_metric(panels[-1], path)
-        shown = [row for panel in panels for row in panel.rows.values()]
         name, title = (f"{stem}-{view.name}", view.title or spec.title) if view else (stem, spec.title)
-        tables.append(FigureTable(name, title, figure, _note(profile, shown), panels))
+        tables.append(FigureTable(name, title, figure, _note(profile, panels), panels))
     return tables
 
 
@@ -97,7 +96,7 @@ def _from_csv(path: Path) -> FigureTable:
         panels.append(_panel((name, name), here, (metric, DEFAULT_LIMITS[metric]), rows))
         _check_metric(panels[-1], path)
     profiles = {row.profile for row in table}
-    note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", table)
+    note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", panels)
     return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
 
 
@@ -168,10 +167,10 @@ def _panel(
     )
 
 
-def _note(profile: str, rows: Iterable[Row]) -> str:
-    """What a reader must know of how the rows were made: profile, samples, seeds."""
-    made = list(rows)
-    samples = sorted({row.n for row in made if row.n is not None})
-    seeds = len({row.seed for row in made})
+def _note(profile: str, panels: Sequence[PanelTable]) -> str:
+    """What a reader must know of how the rows were made: profile, samples, seeds of a panel."""
+    samples = sorted({row.n for panel in panels for row in panel.rows.values() if row.n is not None})
+    counts = sorted({len({row.seed for row in panel.rows.values()}) for panel in panels if panel.rows} or {0})
     told = f", n = {samples[0]}" if len(samples) == 1 else ""
-    return f"{profile} profile{told}, {f'mean over {seeds} seeds' if seeds != 1 else 'one seed'}"
+    seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    return f"{profile} profile{told}, {f'mean over {seeds} seeds' if counts != [1] else 'one seed'}"

@@ -69,6 +69,18 @@ def test_views_show_their_panels_in_their_way(tables: dict[str, FigureTable]) ->
     assert "n =" not in tables["curves"].note
 
 
+def test_the_note_tells_how_many_seeds_the_panels_have(tmp_path: Path) -> None:
+    path = tmp_path / "varied.yaml"
+    path.write_text(with_sizes(SIZES))
+    some = [row for row in rows(load_spec(path)) if (row.panel, row.seed) != ("b", 1)]
+    (tmp_path / "varied.csv").write_text(to_csv(some))
+    notes = {one.name: one.note for one in figure_tables(str(path), "paper", tmp_path)}
+    assert notes["varied-curves"] == "paper profile, mean over 2 seeds"
+    assert notes["varied-words"] == "paper profile, mean over 1 to 2 seeds"
+    assert notes["varied-map"] == "paper profile, n = 20, one seed"
+    assert figure_tables(str(tmp_path / "varied.csv"), "paper", tmp_path)[0].note.endswith("mean over 1 to 2 seeds")
+
+
 def test_a_curve_over_n_is_a_line_for_each_d(tables: dict[str, FigureTable]) -> None:
     (axes,) = FIGURES["curve"](tables["curves"], Look()).axes
     lines = {str(line.get_label()): line.get_xydata() for line in axes.lines}
