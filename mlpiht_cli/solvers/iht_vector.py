@@ -52,7 +52,7 @@ class IHTVector(LayeredSolver):
     at the price of ``m (d + k)`` numbers), or those of the largest weights (``magnitude``).
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     selection: Literal["count_sketch", "accumulated", "magnitude"] = Field(
         "count_sketch",
@@ -104,7 +104,9 @@ class _Selection:
     def keep(self, weights: Tensor, update: Tensor) -> Tensor:
         """Return ``weights + update`` with the selected entries only."""
         moved = (weights + update).flatten()
-        keep = top_s(self._rank(moved, update.flatten()), self._s)
+        # An entry without a value (a pixel that is black in all images) takes no place, whatever the sketch says of it.
+        rank = self._rank(moved, update.flatten()) * (moved != 0)
+        keep = top_s(rank, self._s)
         kept = torch.zeros_like(moved)
         kept[keep] = moved[keep]
         return kept.view_as(weights)

@@ -90,7 +90,7 @@ def literal(
                 np.add.at(table[row], buckets[row], signs[row] * update)
             seen = np.median([table[row][buckets[row]] * signs[row] for row in range(4)], axis=0)
             total += update
-            rank = np.abs({"count_sketch": seen, "accumulated": total, "magnitude": moved}[selection])
+            rank = np.abs({"count_sketch": seen, "accumulated": total, "magnitude": moved}[selection]) * (moved != 0)
             kept = [i for i in np.argsort(-rank, kind="stable")[:s] if rank[i] > 0]
             w = np.zeros(m * (d + k))
             w[kept] = moved[kept]
@@ -153,6 +153,25 @@ def test_the_budget_holds_after_every_step(selection: str, step: str, monkeypatc
     assert len(seen) == 12
     assert 0 < max(seen) <= 9
     assert fit.model.nnz == seen[-1]
+
+
+@pytest.mark.parametrize("selection", ["count_sketch", "accumulated", "magnitude"])
+def test_no_place_of_the_budget_goes_to_an_entry_without_a_value(
+    selection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most inputs are 0 in all samples, as pixels at the border are; a sketch mistakes them for others."""
+    problem, seen = regression(n=60, d=40, scale=0.3), []
+    problem.x[:, 10:] = 0
+    keep = iht_vector._Selection.keep
+
+    def watched(self: object, weights: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
+        kept = keep(self, weights, update)
+        seen.append((int((kept != 0).sum()), int((weights + update != 0).sum())))
+        return kept
+
+    monkeypatch.setattr(iht_vector._Selection, "keep", watched)
+    run(problem, 6, 30, epochs=4, batch=20, selection=selection)
+    assert [kept for kept, _ in seen] == [min(30, possible) for _, possible in seen]
 
 
 def test_reviving_is_a_matter_of_minibatches() -> None:
