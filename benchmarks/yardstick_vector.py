@@ -115,8 +115,9 @@ def iht_vector(
             slope1, slope2 = _gradients(here, masks, residual, (w1, w2))
             w = np.concatenate([w1, w2], axis=1)
             update = -mu * np.concatenate([slope1, slope2], axis=1)
-            kept = largest(chooser.rank((w + update).ravel(), update.ravel()), run.s).reshape(w.shape)
-            w = np.where(kept, w + update, 0.0)
+            moved = (w + update).ravel()
+            kept = largest(chooser.rank(moved, update.ravel()) * (moved != 0), run.s)
+            w = np.where(kept, moved, 0.0).reshape(w.shape)
             w1, w2 = w[:, :d].copy(), w[:, d:].copy()
             taken.append(time.perf_counter() - start)
     return w1, w2, taken
