@@ -77,13 +77,13 @@ def draw(rounds: dict[str, list[dict[str, float]]], curves: dict[str, list[list[
     """Loss within rounds, then accuracy and silence over the rounds, raw pixels above scaled ones."""
     figure = Figure(figsize=(10.0, 6.2), layout="constrained")
     styles = [("#0072B2", "-"), ("#009E73", "--"), ("#D55E00", "-.")]
+    of_rounds = [("#000000", "-"), ("#CC79A7", "--"), ("#E69F00", "-.")]  # not to be taken for the series on the right
     for row, pixels in zip(figure.subplots(2, 2, sharex="col"), rounds, strict=True):
         left, right = row
-        for i, (colour, line) in zip((0, 13, 30), styles, strict=True):
+        for i, (colour, line) in zip((0, 13, 30), of_rounds, strict=True):
             before = 7850 if i == 0 else int(rounds[pixels][i - 1]["weights"])
-            left.plot(curves[pixels][i], color=colour, linestyle=line, label=f"round {i + 1}: {before} weights")
-        left.axhline(0.5, color="0.6", linewidth=0.8)
-        left.annotate("always answering 0", (150, 0.5), ha="right", va="bottom", fontsize=7, color="0.4")
+            left.plot(curves[pixels][i], color=colour, linestyle=line, label=f"round {i + 1}, of {before} weights")
+        left.axhline(0.5, color="0.6", linewidth=0.8, label="always answering 0")
         left.set(yscale="log", ylabel="training loss", title=f"{pixels}: training at a mask")
         left.legend(fontsize=8, frameon=False)
         x = [one["weights"] for one in rounds[pixels]]

@@ -31,7 +31,13 @@ from mlpiht_cli.specs.tables import find_table, placed
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
 HELD = {"holds": "yes", "fails": "no", "incomplete": "incomplete", "no data": "incomplete", "not judged": "not judged"}
-SAID = {"reproduced": "Reproduced", "partly": "Partly reproduced", "not": "Not reproduced"}
+SAID = {
+    "reproduced": "Reproduced",
+    "partly": "Partly reproduced",
+    "not": "Not reproduced",
+    "holds": "What we claim holds",
+    "in part": "What we claim holds in part",
+}
 ORDER = ("figure", "table", "")
 """Specs of the paper's figures come first, then its tables, then the rest."""
 
@@ -152,7 +158,7 @@ def verdict(told: Mapping[str, str]) -> str:
 
 def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: Mapping[str, Any]) -> list[str]:
     """One line for each spec, and the specs that have no table."""
-    lines = [("", "profile", "cells done", "claims that hold", "verdict")]
+    lines = [("", "profile", "cells", "run", "skipped", "to run", "claims that hold", "verdict")]
     for spec in every:
         for table in own[spec.name]:
             held = Counter(HELD[one.verdict] for one in table.claims)
@@ -160,7 +166,7 @@ def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: M
             told = f"{held['yes']} of {judged}" if judged else "none made"
             told += f", {held['incomplete']} incomplete" if held["incomplete"] else ""
             link = f"[{spec.figure.label}](#{anchor(f'{spec.figure.label}: {spec.title}')})"
-            lines.append((link, table.profile, share(table), told, verdict(words[spec.name])))
+            lines.append((link, table.profile, *counts(table), told, verdict(words[spec.name])))
     rest = [spec.figure.label for spec in every if not own[spec.name]]
     return [*grid(lines), "", *([f"Not run yet: {', '.join(rest)}."] if rest else [])]
 
@@ -168,6 +174,14 @@ def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: M
 def anchor(title: str) -> str:
     """Name of a heading in a link."""
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
+
+def counts(table: Table) -> tuple[str, str, str, str]:
+    """Cells: all, those that were run, those that cannot be, and those that are still to be."""
+    skipped = sum(row.status == "skipped" for rows in table.by_label.values() for row in rows)
+    missing = table.missing.total()
+    numbers = len(table.cells), len(table.cells) - skipped - missing, skipped, missing
+    return tuple(f"{number:,}" for number in numbers)  # type: ignore[return-value]
 
 
 def share(table: Table) -> str:
@@ -183,12 +197,12 @@ def section(table: Table) -> list[str]:
     source = f"[{table.path.name}](../results/{table.path.name})"
     lines = [f"*The {table.profile} profile*, {share(table)} cells{borrowed}, in {source}."]
     lines[0] += f" Missing: {missing}." if missing else ""
-    counts = Counter(row.status for row in table.rows if row.status != "ok")
-    if counts:
-        lines[0] += f" {', '.join(f'{number} cells {status}' for status, number in sorted(counts.items()))}."
+    others = Counter(row.status for row in table.rows if row.status != "ok")
+    if others:
+        lines[0] += f" {', '.join(f'{number} cells {status}' for status, number in sorted(others.items()))}."
     lines += ["", *pictures(table)]
     if table.claims:
-        rows = [(*claim_fields(one), one.says) for one in table.claims]
+        rows = [(*claim_fields(one), one.says + (f" *({one.reason})*" if one.reason else "")) for one in table.claims]
         lines += [*grid([("claim", "measured", "threshold", "verdict", "cells", "in words"), *rows]), ""]
     return lines if table.spec.cells_of else [*lines, *costs(table), ""]
 

@@ -182,6 +182,33 @@ def test_skipped_cells_alone_leave_a_claim_judged() -> None:
     assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 cells are skipped")
 
 
+@pytest.mark.parametrize(
+    ("lacking", "least", "verdict"),
+    [(2, 0.51, "fails"), (2, 0.5, "incomplete"), (2, 0.17, "incomplete"), (2, 0.16, "holds"), (3, 0.5, "incomplete")],
+)
+def test_a_share_of_cells_is_judged_once_the_rest_cannot_change_it(lacking: int, least: float, verdict: str) -> None:
+    """Of 4 cells known, 1 is won (m = 2, s = 10): the share will be 1/6 to 3/6. Of 3 none: 0 to 3/6."""
+    cells = [(m, s) for m in WIDTHS for s in (10, 20)]
+    won = cells[0] if lacking == 2 else None
+    rows = table(lambda m, s, _: 30 if (m, s) == won else 0, lambda *_: 10)
+    kept = [r for r in rows if (r.m, r.s) not in cells[-lacking:] or r.method == "iht"]
+    judged = judge(kept, measure="share_not_worse", against="imp", at_least=least)
+    assert judged.verdict == verdict
+    assert ("cannot change the verdict" in judged.reason) == (verdict != "incomplete")
+    if verdict == "incomplete":
+        return
+    for value in (0.0, 20.0):  # whatever the missing cells give
+        filled = [r if r in kept else r.model_copy(update={"psnr": value, "value": value}) for r in rows]
+        assert judge(filled, measure="share_not_worse", against="imp", at_least=least).verdict == verdict
+
+
+def test_a_cell_that_is_skipped_for_a_seed_lacks_nothing() -> None:
+    rows = broken(drawn(), "iht", "skipped", m=5, seed=0)
+    rows = [r for r in rows if (r.method, r.m) != ("imp", 5)]
+    judged = judge(rows, measure="mean_difference", against="imp", at_least=-99)
+    assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 cells are skipped")
+
+
 def test_rows_of_other_settings_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     rows = drawn()
     other = [rows[0].model_copy(update={"params": {"task": {"n": 99}, "method": {"steps": 4}}, "value": 1e9})]

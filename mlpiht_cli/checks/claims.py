@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from mlpiht_cli.checks import thresholds
-from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, Place, Sample, Scores, standard_error
+from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
 from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
 from mlpiht_cli.specs import tables
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
@@ -135,13 +135,13 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tab
         rows = {seed: table.get(at._replace(seed=seed)) for seed in seeds}
         there = {seed: row for seed, row in rows.items() if row is not None}
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
-        if len(there) < len(rows):
-            out.missing.add(place)
-        elif any(
+        if any(
             row.status == "skipped" or (row.status == "ok" and row.number(claim.metric or row.metric) is None)
             for row in there.values()
         ):
-            out.skipped.add(place)
+            out.skipped.add(place)  # whatever the other seeds give
+        elif len(there) < len(rows):
+            out.missing.add(place)
         else:
             low, high = claim.clip or (-math.inf, math.inf)
             cut = {seed: score(row, claim.metric) for seed, row in there.items()}
@@ -159,13 +159,14 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
     sample = Sample(claim, *({place: side.scores[place] for place in used} for side in (sides[0], sides[-1])))
     found = _measured(sample, table)
     doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
-    missing = set.union(*(side.missing for side in sides)) & cells
-    verdict = _verdict(claim, found.value)
+    skipped = set.union(*(side.skipped for side in sides)) & cells
+    missing = set.union(*(side.missing for side in sides)) & cells - skipped
+    verdict, decided = _verdict(claim, found.value), _decided(claim, found.value, len(used), len(missing))
     if doctored:
         verdict = "fails"
     elif claim.profiles is not None and profile not in claim.profiles:
         verdict = "not judged"
-    elif (missing or found.undecided) and found.value is not None:
+    elif (missing or found.undecided) and found.value is not None and not decided:
         verdict = "incomplete"
     return Judged(
         name=claim.name,
@@ -180,7 +181,9 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
         close=_close(claim, found) and not doctored,
         cells_used=len(used),
         cells=len(cells),
-        reason="; ".join([*_doctored(doctored), *found.notes, *_reasons(claim, cells, missing, sides)]),
+        reason="; ".join(
+            [*_doctored(doctored), *found.notes, *_lacking(len(missing), len(skipped), decided), *_bad(claim, sides)]
+        ),
     )
 
 
@@ -220,6 +223,14 @@ def _verdict(claim: Claim, measured: float | None) -> Verdict:
     return "holds" if (measured >= threshold if claim.at_most is None else measured <= threshold) else "fails"
 
 
+def _decided(claim: Claim, measured: float | None, used: int, missing: int) -> bool:
+    """Whether a share of cells stays on its side of the threshold even if all that lack rows come out alike."""
+    if measured is None or claim.measure not in SHARES_OF_CELLS:
+        return False
+    ends = (measured * used / (used + missing), (measured * used + missing) / (used + missing))
+    return len({_verdict(claim, end) for end in ends}) == 1
+
+
 def _close(claim: Claim, found: _Measured) -> bool:
     """Whether the seeds leave room for the other verdict."""
     if found.value is None:
@@ -235,10 +246,13 @@ def _doctored(doctored: Counter[str]) -> list[str]:
     ]
 
 
-def _reasons(claim: Claim, cells: set[Place], missing: set[Place], sides: list[_Gathered]) -> list[str]:
-    skipped = set.union(*(side.skipped for side in sides)) & cells - missing
-    said = [f"{len(missing)} cells lack rows"] if missing else []
-    said += [f"{len(skipped)} cells are skipped"] if skipped else []
+def _lacking(missing: int, skipped: int, decided: bool) -> list[str]:
+    said = [f"{missing} cells lack rows" + (", which cannot change the verdict" if decided else "")] if missing else []
+    return said + ([f"{skipped} cells are skipped"] if skipped else [])
+
+
+def _bad(claim: Claim, sides: list[_Gathered]) -> list[str]:
+    said = []
     own = "counted as short of the level" if claim.measure == "slope_in_d" else "counted as the worst for the claim"
     counted = (own, "counted as lost to the other method")
     for label, side, how in zip((claim.method, claim.against), sides, counted, strict=False):

@@ -246,6 +246,8 @@ COMPARISONS = frozenset(
 )
 """Measures that need ``against``."""
 NEED_LEVEL = frozenset({"share_above"})
+SHARES_OF_CELLS = frozenset({"share_not_worse", "share_best_within"})
+"""Measures to which every cell adds its own 0 or 1."""
 
 
 def standard_error(measure: Measure, sample: Sample) -> float | None:

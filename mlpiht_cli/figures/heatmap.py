@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, in_capitals, unit
+from mlpiht_cli.figures.table import FigureTable, Grid, Look, PanelTable, in_capitals, unit
 
 CMAP = "viridis"  # perceptually uniform, and readable for the colour-blind and in grey
 SPREAD_CMAP = "cividis"  # the same, and not to be taken for a mean
@@ -27,6 +27,7 @@ STATES = {
     "missing": ("white", "////", "no result yet"),
     "skipped": ("0.85", "", "skipped for a seed or more (mlpiht status says why)"),
     "bad": ("white", "xxxx", "failed or diverged"),
+    "alone": ("white", "....", "one seed, no spread"),
 }
 
 
@@ -60,12 +61,16 @@ def spread(data: FigureTable, look: Look) -> Figure:
         here = grid.std[np.isfinite(grid.std)]
         tops[panel.metric] = max(tops.get(panel.metric, 1e-3), *here, 0.0)
     upper = [
-        _Map(f"std, {_title(method, panel, data)}", panel, grid.std, grid.state, _spread_scale(panel, tops))
+        _Map(f"std, {_title(method, panel, data)}", panel, grid.std, _spread_state(grid), _spread_scale(panel, tops))
         for (panel, method), grid in zip(columns, grids, strict=True)
     ]
     note = data.note.replace("mean over", "standard deviation and mean over")
     lower = [_mean(data, panel, method, look) for panel, method in columns]
     return _maps(replace(data, note=note), look, [[*upper], [*lower]])
+
+
+def _spread_state(grid: Grid) -> NDArray[np.str_]:
+    return np.where((grid.state == "ok") & np.isnan(grid.std), "alone", grid.state)
 
 
 def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> tuple[str, str, float, float, str]:
@@ -84,7 +89,7 @@ def difference(data: FigureTable, look: Look) -> Figure:
             if not {first, other} <= set(panel.methods):
                 row.append(None)
                 continue
-            a, b = (panel.grid(method, look.partial) for method in (first, other))
+            a, b = panel.grid(first, look.partial, other), panel.grid(other, look.partial, first)
             half = (panel.span[1] - panel.span[0]) / 2
             scale = (DIFFERENCE_CMAP, f"difference in {unit(panel.metric)}", -half, half, "both")
             state = np.where(a.state == "ok", b.state, a.state)
@@ -139,7 +144,7 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
         bar = figure.colorbar(image, ax=own, extend=extend, shrink=0.9, pad=0.02, aspect=16 * rows_spanned)
         bar.set_label(words)
     if not look.paper:
-        seeds = " (at hand)" if look.partial else ""
+        seeds = " or those at hand" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
     _legend(figure, states)
     return figure

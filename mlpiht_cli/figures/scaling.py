@@ -126,5 +126,5 @@ def _references(axes: Axes, data: FigureTable, dims: list[float]) -> None:
     centre, xs = math.sqrt(low * high), np.array([dims[0], dims[-1]])
     for i, (label, exponent) in enumerate(data.spec.slopes.items()):
         ys = centre * (xs / math.sqrt(dims[0] * dims[-1])) ** exponent
-        words, dash = f"{label} (slope {exponent:g})", DASHES[i % len(DASHES)]
+        words, dash = f"theory: {label} (slope {exponent:g})", DASHES[i % len(DASHES)]
         axes.plot(xs, ys, color="0.6", linewidth=0.8, linestyle=dash, zorder=0, label=words)

@@ -68,7 +68,7 @@ class Grid:
     ----------
     mean, std
         Mean and standard deviation (of the seeds at hand, not of a population) of the metric over the seeds,
-        ``[len(m), len(s)]``; nan where there is none.
+        ``[len(m), len(s)]``; nan where there is none, and where one seed has no spread.
     state
         ``ok``, ``missing``, ``skipped`` or ``bad`` (failed or diverged), same shape.
     """
@@ -114,8 +114,10 @@ class PanelTable:
         runs = sum(len(self.own_seeds.get(method, self.seeds)) for method in self.methods)
         return runs * len(self.sizes) * len(self.m) * len(self.s)
 
-    def grid(self, method: str, partial: bool) -> Grid:
+    def grid(self, method: str, partial: bool, beside: str | None = None) -> Grid:
         """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
+
+        Seeds that are still to be run of the method ``beside`` are left out, so that the two can be compared.
 
         Raises
         ------
@@ -128,15 +130,21 @@ class PanelTable:
         mean, std, state = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, "missing", dtype="<U8")
         for i, m in enumerate(self.m):
             for j, s in enumerate(self.s):
-                values, state[i, j] = _values(self.at(method, m, s, self.sizes[0]), self.metric, partial)
+                rows = dict(zip(self._seeds(method), self.at(method, m, s, self.sizes[0]), strict=True))
+                if beside is not None:
+                    others = zip(self._seeds(beside), self.at(beside, m, s, self.sizes[0]), strict=True)
+                    rows |= {seed: None for seed, row in others if row is None}
+                values, state[i, j] = _values(list(rows.values()), self.metric, partial)
                 if values:
-                    mean[i, j], std[i, j] = np.mean(values), np.std(values)
+                    mean[i, j], std[i, j] = np.mean(values), np.std(values) if len(values) > 1 else np.nan
         return Grid(mean, std, state)
 
     def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
         """Rows of one grid point, one a seed; None where there is none."""
-        seeds = self.own_seeds.get(method, self.seeds)
-        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in seeds]
+        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
+
+    def _seeds(self, method: str) -> Sequence[int]:
+        return self.own_seeds.get(method, self.seeds)
 
 
 def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[list[float], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -21,7 +22,8 @@ def lines(data: FigureTable) -> list[tuple[str, ...]]:
 
     ``exact`` is the share of seeds with at least 100 dB; ``settled`` the median step from which the support stayed,
     over the seeds where that was before the last step; ``without`` counts seeds without a value: skipped, diverged,
-    failed or missing.
+    failed or missing. Where the table shows settling, a support that changed in the last step of 100 has settled
+    at ``>= 100``, and a mean that holds one is left out.
     """
     return [
         (panel.title, method, *map(_shown, (*size, m, s)), *_summary(panel, panel.at(method, m, s, size)))
@@ -36,23 +38,42 @@ def _shown(value: int | None) -> str:
 
 def _summary(panel: PanelTable, found: Sequence[Row | None]) -> tuple[str, ...]:
     rows = [row for row in found if row is not None and row.status == "ok"]
-    values = [value for row in rows if (value := number(row, panel.metric)) is not None]
-    known = [f(values) for f in (np.median, np.mean, np.std, np.min, np.max)] if values else []
-    digits = 1 if panel.metric in ("psnr", "settled", "iterations", "nnz") else 4
+    values = [value for row in rows if (value := _value(row, panel.metric)) is not None]
     exact = [row.exact for row in rows if row.exact is not None]
     return (
         str(len(values)),
-        *([f"{float(value):.{digits}f}" for value in known] or [""] * 5),
+        *(_statistics(values, panel.metric, max(row.iterations or 0 for row in rows)) if values else [""] * 5),
         f"{sum(exact)}/{len(exact)}" if exact else "",
         _settled(rows),
         str(len(found) - len(values)),
     )
 
 
+def _value(row: Row, metric: str) -> float | None:
+    """A row's value; infinite for the settling step of a support that has not settled."""
+    if metric == "settled" and row.settled is not None and not _still(row.settled, row):
+        return math.inf
+    return number(row, metric)
+
+
+def _still(settled: int, row: Row) -> bool:
+    return settled < (row.iterations or 0)
+
+
+def _statistics(values: Sequence[float], metric: str, steps: int) -> list[str]:
+    """Median, mean, standard deviation, least and largest; what has not settled has a rank and no mean."""
+    digits = 1 if metric in ("psnr", "settled", "iterations", "nnz") else 4
+    averages = [np.mean(values), np.std(values)] if math.inf not in values else [math.nan] * 2
+    known = [float(value) for value in (np.median(values), *averages, min(values), max(values))]
+    return [
+        "" if math.isnan(value) else f">= {steps}" if value == math.inf else f"{value:.{digits}f}" for value in known
+    ]
+
+
 def _settled(rows: Sequence[Row]) -> str:
     """Median settling step, and in how many seeds the support was still when the steps ended."""
     steps = [row.settled for row in rows if row.settled is not None]
-    still = [row.settled for row in rows if row.settled is not None and row.settled < (row.iterations or 0)]
+    still = [row.settled for row in rows if row.settled is not None and _still(row.settled, row)]
     return (
         f"{float(np.median(still)):.0f} ({len(still)}/{len(steps)})" if still else f"(0/{len(steps)})" if steps else ""
     )

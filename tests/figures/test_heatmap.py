@@ -47,6 +47,8 @@ def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: Panel
     partial = panel.grid("iht", partial=True)
     assert partial.state.tolist() == [["ok", "ok", "ok"], ["missing", "skipped", "bad"]]
     assert partial.mean[0, 2] == 40.0
+    assert partial.std[0, 0] == 5.0
+    assert np.isnan(partial.std[0, 2]), "one seed has no spread"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FIGURES if kind not in ("difference", "scaling", "success")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,36 @@ def test_the_difference_is_centred_at_zero(data: FigureTable) -> None:
     alone = [PanelTable(**{**vars(data.panels[0]), "methods": ["iht"]})]
     with pytest.raises(InputError, match="needs two methods"):
         FIGURES["difference"](FigureTable(**{**vars(data), "panels": alone}), Look())
+
+
+def test_means_of_some_seeds_are_compared_on_the_seeds_of_both(data: FigureTable) -> None:
+    panel = data.panels[0]
+    lost = {("imp", 3, 2), ("iht", 3, 0)}
+    rows = {place: row for place, row in panel.rows.items() if (place.label, place.s, place.seed) not in lost}
+    rows |= {Place("p", "imp", 1, 4, 1): made("imp", 4, 1, 12.0)}
+    lacking = replace(data, panels=[replace(panel, rows=rows)])
+    one, two = FIGURES["difference"](lacking, Look(partial=True)).axes[0].images[0].get_array()[0]
+    assert (one, two) == (pytest.approx(30 - 6), pytest.approx(20 - 12))
+    full = FIGURES["difference"](lacking, Look()).axes[0].images[0].get_array()
+    assert np.isnan(np.ma.filled(full, np.nan)).all()
+    yardstick = {"iht": [0, 1, 2], "imp": [1]}  # a rival that draws no numbers has one seed, which all are held against
+    against = replace(data, panels=[replace(panel, own_seeds=yardstick)])
+    assert FIGURES["difference"](against, Look()).axes[0].images[0].get_array()[0, 0] == pytest.approx(25 - 6)
+
+
+def test_one_seed_has_no_spread(data: FigureTable) -> None:
+    panel = data.panels[0]
+    rows = {place: row for place, row in panel.rows.items() if (place.label, place.s, place.seed) < ("iht", 4, 1)}
+    figure = FIGURES["std"](replace(data, panels=[replace(panel, rows=rows)]), Look(partial=True))
+    spread = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    assert np.isnan(spread).tolist() == [[False, True]]
+    assert "one seed, no spread" in [text.get_text() for legend in figure.legends for text in legend.texts]
+
+
+def test_a_support_that_moves_to_the_end_has_no_settling_step(data: FigureTable) -> None:
+    panel = replace(data.panels[0], metric="settled")
+    first = next(csv.DictReader(io.StringIO(comma_separated(replace(data, panels=[panel])))))
+    assert [first[name] for name in ("median", "mean", "std", "min", "max")] == ["30.0", "", "", "20.0", ">= 100"]
 
 
 def test_differences_are_from_the_method_that_is_named(data: FigureTable) -> None:

@@ -123,9 +123,9 @@ def test_scaling_shows_the_law(tables: dict[str, FigureTable]) -> None:
     np.testing.assert_allclose(points.get_ydata(), [16, 32, 64], rtol=0.02)
     labels = [str(text.get_text()) for text in figure.legends[0].get_texts()]
     assert labels[0].startswith("a: slope 1.00 [")
-    assert labels[1:] == ["linear (slope 1)", "none (slope 0)"]
+    assert labels[1:] == ["theory: linear (slope 1)", "theory: none (slope 0)"]
     assert axes.get_ylabel() == "samples n* with relative error of the weights ≤ 0.5"
-    reference = next(line for line in axes.lines if str(line.get_label()).startswith("linear"))
+    reference = next(line for line in axes.lines if str(line.get_label()).startswith("theory: linear"))
     ys = np.asarray(reference.get_ydata(), dtype=float)
     assert ys[1] / ys[0] == pytest.approx(4.0)
 
