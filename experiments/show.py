@@ -41,7 +41,7 @@ def show(name: str, profile: str) -> int:
     commands = [
         ["plot", name, "--profile", shown, "--format", "png", *seeds],
         ["check", name, "--profile", shown],
-        ["status", name, "--profile", profile, "--left"],
+        ["status", name, "--profile", profile, "--left", "--why"],
     ]
     return 2 if any(mlpiht(words) not in (0, 1) for words in commands) else 0
 

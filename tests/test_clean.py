@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlpiht_cli.clean import look
-from mlpiht_cli.rows import read_csv
+from mlpiht_cli.rows import read_csv, to_csv
 from mlpiht_cli.store import Store
 
 Run = Callable[..., Any]
@@ -79,6 +80,18 @@ def test_other_data_are_named(mlpiht: Run, tiny_spec: str) -> None:
     assert {one["changes"][0] for one in why(mlpiht)} == {
         "other data: the content of its files has changed, or the row was edited"
     }
+
+
+def test_unofficial_data_that_are_not_at_hand_are_named(mlpiht: Run, tiny_spec: str) -> None:
+    Path("tiny.yaml").write_text(tiny_spec)
+    mlpiht("sweep", "tiny")
+    table = Path("results/tiny.csv")
+    rows = [row.model_copy(update={"cell": row.cell[::-1]}) for row in read_csv(table)]
+    used = {"data": {"unofficial_images.bin": "ab"}}
+    table.write_text(to_csv([row.model_copy(update={"params": row.params | used}) for row in rows]))
+    shutil.rmtree("results/.records")
+    told = "other data: an unofficial images.bin, which is not at hand (see MLPIHT_DATA_DIR)"
+    assert {tuple(one["changes"]) for one in why(mlpiht)} == {(told,)}
 
 
 def test_clean_removes_what_failed_and_its_log(swept: Run, monkeypatch: pytest.MonkeyPatch) -> None:
