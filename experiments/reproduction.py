@@ -86,11 +86,6 @@ class Table:
         return wanted - Counter({label: len(rows) for label, rows in self.by_label.items()})
 
 
-def unofficial(row: Row) -> dict[str, str]:
-    """Checksums of data files, by name, that a row was made with and that are not the official ones."""
-    return {name.removeprefix("unofficial_"): str(told) for name, told in row.params.get("data", {}).items()}
-
-
 def committed(folder: str) -> list[Path]:
     """Files of a folder that git knows; all that are there where there is no git."""
     git = ["git", "ls-files", "-z", "--", folder]
@@ -176,12 +171,12 @@ def anchor(title: str) -> str:
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
-def counts(table: Table) -> tuple[str, str, str, str]:
+def counts(table: Table) -> list[str]:
     """Cells: all, those that were run, those that cannot be, and those that are still to be."""
     skipped = sum(row.status == "skipped" for rows in table.by_label.values() for row in rows)
     missing = table.missing.total()
     numbers = len(table.cells), len(table.cells) - skipped - missing, skipped, missing
-    return tuple(f"{number:,}" for number in numbers)  # type: ignore[return-value]
+    return [f"{number:,}" for number in numbers]
 
 
 def share(table: Table) -> str:

@@ -112,6 +112,13 @@ class Row(BaseModel):
         value = next((one for one in places if one is not None), self.measures.get(name))
         return None if value is None or isinstance(value, str) else float(value)
 
+    @property
+    def unofficial(self) -> dict[str, str]:
+        """Checksums of data files, by name, that the row was made with and that are not the official ones."""
+        used = self.params.get("data")
+        named = used if isinstance(used, dict) else {}
+        return {str(name).removeprefix("unofficial_"): str(told) for name, told in named.items()}
+
 
 class Brief(BaseModel):
     """What a row says of its cell and of how it went; a hundred thousand of them are read in half the time of rows."""

@@ -77,10 +77,9 @@ def _changes(row: Row, cell: Cell) -> tuple[str, ...]:
             before, after = made.get(name, _ABSENT), now.get(name, _ABSENT)
             if before != after:
                 out.append(f"{part}.{name} {before} (now {after})")
-    if not out and isinstance(used := row.params.get("data"), dict) and used:
-        files = ", ".join(sorted(str(name).removeprefix("unofficial_") for name in used))
-        out.append(f"other data: an unofficial {files}, which is not at hand (see MLPIHT_DATA_DIR)")
-    return tuple(out) or ("other data: the content of its files has changed, or the row was edited",)
+    files = f"an unofficial {', '.join(sorted(row.unofficial))} is not at hand" if row.unofficial else ""
+    changed = files or "the content of its files has changed"
+    return tuple(out) or (f"other data: {changed}, or the row was edited",)
 
 
 def stale_rows(cells: Sequence[Cell], current: Collection[str], store: Store) -> list[Reason]:

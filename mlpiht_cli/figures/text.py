@@ -51,13 +51,14 @@ def _summary(panel: PanelTable, found: Sequence[Row | None]) -> tuple[str, ...]:
 
 def _value(row: Row, metric: str) -> float | None:
     """A row's value; infinite for the settling step of a support that has not settled."""
-    if metric == "settled" and row.settled is not None and not _still(row.settled, row):
+    if metric == "settled" and row.settled is not None and not _still(row):
         return math.inf
     return number(row, metric)
 
 
-def _still(settled: int, row: Row) -> bool:
-    return settled < (row.iterations or 0)
+def _still(row: Row) -> bool:
+    """Whether the support was still when the steps ended."""
+    return row.settled is not None and row.settled < (row.iterations or 0)
 
 
 def _statistics(values: Sequence[float], metric: str, steps: int) -> list[str]:
@@ -73,7 +74,7 @@ def _statistics(values: Sequence[float], metric: str, steps: int) -> list[str]:
 def _settled(rows: Sequence[Row]) -> str:
     """Median settling step, and in how many seeds the support was still when the steps ended."""
     steps = [row.settled for row in rows if row.settled is not None]
-    still = [row.settled for row in rows if row.settled is not None and _still(row.settled, row)]
+    still = [row.settled for row in rows if row.settled is not None and _still(row)]
     return (
         f"{float(np.median(still)):.0f} ({len(still)}/{len(steps)})" if still else f"(0/{len(steps)})" if steps else ""
     )

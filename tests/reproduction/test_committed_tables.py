@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from experiments.reproduction import ROOT, Table, committed, unofficial
+from experiments.reproduction import ROOT, Table, committed
 from mlpiht_cli.rows import DONE, PROFILES, Row, table_name
 from mlpiht_cli.tasks import datasets
 
@@ -65,7 +65,7 @@ def test_every_row_is_of_a_cell_that_todays_code_would_make(
 ) -> None:
     """A version, default or setting that changes makes rows stale: sweep again, or raise no version."""
     for table in own:
-        files = [unofficial(row) for row in table.rows if unofficial(row)]
+        files = [row.unofficial for row in table.rows if row.unofficial]
         assert all(one == files[0] for one in files), f"{table.path.name}: made with several data files"
         # As if the files that the rows name were at hand: what is not official is part of a cell's key.
         monkeypatch.setattr(datasets, "unofficial", lambda _, told=files[0] if files else {}: told)
