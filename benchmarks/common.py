@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 import torch
+from mlpiht_cli.core.metric import EXACT_DB
 
-from mlpiht_cli.method import Callback, Fit, Method, Shape, Status, ignore
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
-from mlpiht_cli.provenance import environment, processor
+from mlpiht_cli.core.method import Callback, Fit, Method, Shape, Status, ignore
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
+from mlpiht_cli.engine.provenance import environment, processor
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.rows import EXACT_DB
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 T = TypeVar("T")

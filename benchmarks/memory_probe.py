@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks import common
 from mlpiht_cli.baselines.imp import IMP
-from mlpiht_cli.method import Method
+from mlpiht_cli.core.method import Method
 from mlpiht_cli.solvers.iht import IHT
 
 PLANTED = (10, 20)

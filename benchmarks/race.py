@@ -21,7 +21,7 @@ from benchmarks import common
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.style import OTHER, OURS, grid
 from mlpiht_cli.baselines.imp import IMP
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.solvers.iht import IHT
 
 CELLS = [(10, 20), (10, 50), (50, 50), (50, 200), (100, 100)]

@@ -16,7 +16,7 @@ from benchmarks.common import Plan, Row
 from benchmarks.style import COLOURS, OTHER, OURS, grid
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import save
-from mlpiht_cli.files import write_atomic
+from mlpiht_cli.system.files import write_atomic
 
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 

@@ -18,13 +18,13 @@ import numpy as np
 from benchmarks import common, machine, yardstick, yardstick_vector
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.machine import Rates
-from mlpiht_cli.method import Fit, Method
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Fit, Method
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_vector import IHTVector
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.datasets import DATA_DIR
 from mlpiht_cli.tasks.inr import INRMNIST
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from benchmarks import common, yardstick_imp
 from benchmarks.common import STEPS, Plan, Row
 from mlpiht_cli.baselines.imp import IMP
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.rng import Streams
 
 

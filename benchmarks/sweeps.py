@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmarks import common
 from benchmarks.common import Plan, Row
 from mlpiht_cli import plan as plans
-from mlpiht_cli.rows import read_csv
-from mlpiht_cli.runner import row_of
-from mlpiht_cli.specs.schema import load_spec
+from mlpiht_cli.engine.runner import row_of
+from mlpiht_cli.records.table import read_csv
+from mlpiht_cli.specs.read import load_spec
 
 JOBS = (1, 2)
 CELLS, RECORDS = 1000, 100_000

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.rng import Streams
 
 Array = NDArray[np.float64]

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from mlpiht_cli.baselines.training import initial_weights, layer_sizes
+from mlpiht_cli.core.method import Shape
+from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.method import Shape
-from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.rng import Streams
 
 

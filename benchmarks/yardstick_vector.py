@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.yardstick import Array, Epochs, Mask, Rows, largest
+from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.countsketch import HASHES, sketch_width
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.model import SparseMLP
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht_vector import paper_step
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlpiht_cli.checks.reference import STANDS_FOR, Mode, compare
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 
 PLACE = ("panel", "method", "depth", "k", "m", "s")
 """Columns that a cell of a figure is known by; its seeds stand side by side."""

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from mlpiht_cli.baselines.imp import IMP, prune
 from mlpiht_cli.baselines.training import Trainer
-from mlpiht_cli.method import Shape, ignore
-from mlpiht_cli.metrics import accuracy
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Shape, ignore
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import accuracy
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.mnist import MNISTBinary
 
 FIELDS = (

@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from mlpiht_cli.method import Method, Move, Shape
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Method, Move, Shape
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_realloc import IHTRealloc
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 CELLS = ((10, 50), (50, 200), (200, 200))

@@ -21,12 +21,13 @@ import yaml
 
 from experiments.agreement import agreement, reference_path
 from mlpiht_cli import plan
-from mlpiht_cli.cells import Cell
+from mlpiht_cli.analysis.tables import find_table, placed
 from mlpiht_cli.checks.claims import Judged, check_claims, score
 from mlpiht_cli.checks.text import claim_fields, number_text
-from mlpiht_cli.rows import DONE, PROFILES, Row, read_csv
+from mlpiht_cli.plan.cells import Cell
+from mlpiht_cli.records.rows import DONE, Row
+from mlpiht_cli.records.table import PROFILES, read_csv
 from mlpiht_cli.specs.schema import Spec
-from mlpiht_cli.specs.tables import find_table, placed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"

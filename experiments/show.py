@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlpiht_cli import plan
+from mlpiht_cli.analysis.tables import find_table, read_table
 from mlpiht_cli.cli import main as mlpiht
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.tables import find_table, read_table
 
 RESULTS = Path("results")
 FALLBACK = "laptop"

@@ -15,7 +15,7 @@ import click
 
 from mlpiht_cli import __version__
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.lazy import import_lazily
+from mlpiht_cli.system.lazy import import_lazily
 
 INTERRUPTED = 130
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.load import parse
 from mlpiht_cli.specs.schema import Spec
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from mlpiht_cli import provenance
-from mlpiht_cli.rows import to_csv
-from mlpiht_cli.store import Store
+from mlpiht_cli.engine import provenance
+from mlpiht_cli.records.store import Store
+from mlpiht_cli.records.table import to_csv
 
 Run = Callable[..., Any]
 TIMES = ("wall_s", "cpu_s", "peak_rss_mb", "peak_cuda_mb", "started_utc", "attempt")
@@ -136,7 +136,7 @@ def test_a_read_only_folder(mlpiht: Run, tiny_spec: str, monkeypatch: pytest.Mon
         raise OSError(errno.EROFS, "Read-only file system", str(self))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    monkeypatch.setattr("mlpiht_cli.files.write_atomic", refuse)
+    monkeypatch.setattr("mlpiht_cli.system.files.write_atomic", refuse)
     refused_everywhere(mlpiht, folder)
 
 

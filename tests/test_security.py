@@ -20,11 +20,11 @@ import numpy as np
 import psutil
 import pytest
 
-from mlpiht_cli import memory
+from mlpiht_cli.core.model import FORMAT, SparseMLP
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.model import FORMAT, SparseMLP
-from mlpiht_cli.npz import NotAnArchive, unpack
 from mlpiht_cli.specs.load import parse
+from mlpiht_cli.system import memory
+from mlpiht_cli.system.npz import NotAnArchive, unpack
 from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks.datasets import payload
 
@@ -39,7 +39,8 @@ def frugal() -> Iterator[None]:
     import matplotlib.pyplot  # noqa: F401  # what commands import is not on the files' bill
     import pandas  # noqa: F401
 
-    from mlpiht_cli import plan, runner  # noqa: F401
+    from mlpiht_cli import plan  # noqa: F401
+    from mlpiht_cli.engine import runner  # noqa: F401
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 300 * 10**6, hard))

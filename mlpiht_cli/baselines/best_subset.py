@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.newton import newton
 from mlpiht_cli.linalg.smooth import LOSSES
 from mlpiht_cli.linalg.subsets import subsets
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
 _MAX_WEIGHTS = 20

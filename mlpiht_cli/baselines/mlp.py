@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.baselines.training import Trainer, adam, sgd
+from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.selection import Rule, coordinate_scores, true_coordinates
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.baselines.compact import Part, compact
-from mlpiht_cli.baselines.networks import CompiledNetwork, TorchNetwork, TrainedNetwork
-from mlpiht_cli.batches import Batches
+from mlpiht_cli.baselines.networks import TorchNetwork, TrainedNetwork
+from mlpiht_cli.core.batches import Batches
+from mlpiht_cli.core.method import Callback, Method, Precision, Shape, finite, torch_dtype
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.gated import compiled, threads_for
-from mlpiht_cli.method import Callback, Method, Precision, Shape, finite, torch_dtype
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ class Trainer:
     def _network(self, parts: list[Part]) -> TrainedNetwork:
         if self._features is None:
             return TorchNetwork(self._problem, parts, self.initial)
+        from mlpiht_cli.baselines.compiled import CompiledNetwork
+
         return CompiledNetwork(self._problem, parts, self.initial, self._features)
 
     def _read(self, losses: list[Tensor | float], callback: Callback) -> str:

@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 
 from mlpiht_cli.baselines.training import all_weights, layer_sizes
+from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import LOSSES, Problem
 from mlpiht_cli.rng import Streams
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from mlpiht_cli.analysis import tables
 from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
-from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
-from mlpiht_cli.specs import tables
+from mlpiht_cli.core.metric import EXACT_DB, PERFECT_DB
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.schema import Claim, Spec
 
@@ -69,7 +70,7 @@ class Judged:
 
 
 def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
-    """Judge the claims of a spec whose claims have no faults (see :mod:`mlpiht_cli.checks.faults`).
+    """Judge the claims of a spec whose claims have no faults (see :mod:`mlpiht_cli.checks.rules`).
 
     Raises
     ------

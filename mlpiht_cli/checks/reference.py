@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from mlpiht_cli.checks.claims import intact
+from mlpiht_cli.core.metric import EXACT_DB, PERFECT_DB
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.files import regular_size
-from mlpiht_cli.rows import EXACT_DB, PERFECT_DB, Row
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.system.files import regular_size
 
 KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
 """Columns that rows are matched on, as far as the reference has them."""

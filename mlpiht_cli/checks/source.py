@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.checks.faults import claim_faults
+from mlpiht_cli.analysis.tables import read_table
+from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import Row, read_csv, table_name
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import read_csv, table_name
 from mlpiht_cli.specs.expand import Point, parse_only
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.schema import Spec, read_spec
-from mlpiht_cli.specs.tables import read_table
+from mlpiht_cli.specs.read import read_spec
+from mlpiht_cli.specs.schema import Spec
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mlpiht_cli.analysis.scaling import Curve, Scaling
 from mlpiht_cli.checks.measures import Measure, Place, Sample, Scores
-from mlpiht_cli.rows import Row
-from mlpiht_cli.scaling import Curve, Scaling
+from mlpiht_cli.records.rows import Row
 
 
 def threshold_n(sample: Sample) -> float | None:

@@ -73,7 +73,7 @@ out_option = click.option(
 
 
 def _parse_shard(_: click.Context, __: click.Parameter, text: str | None) -> Any:
-    from mlpiht_cli.shards import parse_shard
+    from mlpiht_cli.engine.shards import parse_shard
 
     return None if text is None else parse_shard(text, os.environ)
 

@@ -14,7 +14,7 @@ from mlpiht_cli.commands._common import options
 from mlpiht_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from mlpiht_cli.executors.work import Executor
+    from mlpiht_cli.engine.executors.work import Executor
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 365 * 86400
@@ -67,7 +67,7 @@ def check(chosen: Mapping[str, Any]) -> tuple[int, str]:
     InputError
         What is wrong.
     """
-    from mlpiht_cli.runner import pick_device
+    from mlpiht_cli.engine.runner import pick_device
 
     given = [name for name in ("jobs", "devices", "scheduler") if chosen[name] is not None]
     if len(given) > 1:
@@ -90,8 +90,8 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
     """
     import torch
 
-    from mlpiht_cli.executors.serial import Serial
-    from mlpiht_cli.executors.work import Site
+    from mlpiht_cli.engine.executors.serial import Serial
+    from mlpiht_cli.engine.executors.work import Site
 
     devices, remote = _devices(chosen), chosen["scheduler"] is not None
     threads = torch.get_num_threads() if len(devices) == 1 and not remote else 1
@@ -99,8 +99,8 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
     site = Site(root.resolve(), chosen["device"], threads, chosen["cell_timeout"], ours)
     if not jobs or not (remote or len(devices) > 1 or chosen["devices"] or chosen["cell_timeout"]):
         return Serial(site)
-    from mlpiht_cli.executors.pool import Pool
-    from mlpiht_cli.executors.seats import ClusterSeats, LocalSeats
+    from mlpiht_cli.engine.executors.pool import Pool
+    from mlpiht_cli.engine.executors.seats import ClusterSeats, LocalSeats
 
     if not remote:
         return Pool(site, LocalSeats(devices[:jobs], threads))

@@ -11,8 +11,8 @@ from types import TracebackType
 import click
 
 from mlpiht_cli.commands._stop import say_how_to_go_on
-from mlpiht_cli.cost import told
-from mlpiht_cli.rows import Row
+from mlpiht_cli.engine.cost import told
+from mlpiht_cli.records.rows import Row
 
 SECONDS_PER_LINE = 60.0
 

@@ -11,7 +11,7 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from mlpiht_cli.clean import Scope
+    from mlpiht_cli.records.clean import Scope
 
 
 @click.command("clean")
@@ -30,8 +30,8 @@ def command(
     Tables (CSV) are never removed, so a row of a table still counts as done. --stale judges records of specs that are
     at hand: SPEC, or all those shipped, in this folder and in experiments/.
     """
-    from mlpiht_cli.clean import look, remove
-    from mlpiht_cli.store import Store
+    from mlpiht_cli.records.clean import look, remove
+    from mlpiht_cli.records.store import Store
 
     flags = [name for name, given in (("failed", failed), ("stale", stale), ("all", everything)) if given]
     if len(flags) > 1:
@@ -57,7 +57,7 @@ def command(
 def _scope(spec: str | None, judged: bool) -> Scope:
     """Cells of the spec, or of all specs that are at hand if they are to be ``judged``."""
     from mlpiht_cli import plan
-    from mlpiht_cli.clean import Scope
+    from mlpiht_cli.records.clean import Scope
     from mlpiht_cli.specs.find import at_hand, find_spec
     from mlpiht_cli.specs.schema import PAPER
 

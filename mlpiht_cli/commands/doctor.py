@@ -24,8 +24,8 @@ def command(out: Path, as_json: bool) -> int:
     import torch
 
     from mlpiht_cli import __version__
-    from mlpiht_cli.files import check_writable
-    from mlpiht_cli.provenance import git_state, processor
+    from mlpiht_cli.engine.provenance import git_state, processor
+    from mlpiht_cli.system.files import check_writable
     from mlpiht_cli.tasks.datasets import DATA_DIR, FILES, data_dirs, find
 
     problems = []
@@ -64,10 +64,10 @@ def _kernels() -> str:
     import numba
 
     from mlpiht_cli.baselines.imp import IMP
-    from mlpiht_cli.method import Shape
+    from mlpiht_cli.core.method import Shape
+    from mlpiht_cli.core.task import Axes
     from mlpiht_cli.rng import Streams
     from mlpiht_cli.solvers.iht import IHT
-    from mlpiht_cli.task import Axes
     from mlpiht_cli.tasks.planted import Planted
 
     start = time.perf_counter()

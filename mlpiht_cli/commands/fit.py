@@ -47,11 +47,11 @@ def command(
 
 
 def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) -> int:
-    from mlpiht_cli.cells import Job
-    from mlpiht_cli.files import check_writable
+    from mlpiht_cli.engine.runner import Runner, pick_device
     from mlpiht_cli.plan import single_cell
-    from mlpiht_cli.runner import Runner, pick_device
+    from mlpiht_cli.plan.cells import Job
     from mlpiht_cli.specs.expand import Point
+    from mlpiht_cli.system.files import check_writable
 
     axes = (options[name] for name in ("depth", "m", "s", "seed"))
     cell = single_cell(Point("", task, method, *axes), sets)

@@ -29,11 +29,11 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
     \b
     mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz
     """
-    from mlpiht_cli.dataset_file import write_dataset
-    from mlpiht_cli.files import check_writable
+    from mlpiht_cli.core.task import Axes
     from mlpiht_cli.plan import make_task
     from mlpiht_cli.rng import Streams
-    from mlpiht_cli.task import Axes
+    from mlpiht_cli.system.files import check_writable
+    from mlpiht_cli.tasks.dataset_file import write_dataset
 
     axes = Axes(options["m"], options["s"], options["depth"])
     sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])

@@ -24,11 +24,11 @@ def command(spec: str, profile: str, formats: str, device: str, out: Path, as_js
     beside the planted one.
     """
     from mlpiht_cli import plan
+    from mlpiht_cli.engine.pictures import picture
+    from mlpiht_cli.engine.runner import Runner, pick_device
     from mlpiht_cli.figures import save
-    from mlpiht_cli.files import check_writable
-    from mlpiht_cli.pictures import picture
-    from mlpiht_cli.runner import Runner, pick_device
     from mlpiht_cli.specs.find import find_spec
+    from mlpiht_cli.system.files import check_writable
 
     kinds = common.picture_formats(formats)
     runner = Runner(pick_device(device))

@@ -36,7 +36,7 @@ def command(
     wanted = common.picture_formats(formats)
     from mlpiht_cli.figures import KINDS, Look, save_kind
     from mlpiht_cli.figures.read import figure_tables
-    from mlpiht_cli.files import check_writable
+    from mlpiht_cli.system.files import check_writable
 
     look = Look(paper=style == "paper", annotate=annotate, partial=partial)
     tables = figure_tables(source, profile, out)

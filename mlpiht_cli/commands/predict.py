@@ -23,8 +23,8 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
     import pandas as pd
     from pydantic import ValidationError
 
-    from mlpiht_cli.files import check_writable, write_atomic
-    from mlpiht_cli.model import SparseMLP
+    from mlpiht_cli.core.model import SparseMLP
+    from mlpiht_cli.system.files import check_writable, write_atomic
     from mlpiht_cli.tasks._tables import read_table
     from mlpiht_cli.tasks.tabular import Recipe
 

@@ -11,7 +11,7 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from mlpiht_cli.rows import Row
+    from mlpiht_cli.records.rows import Row
 
 
 @click.command("rerun")
@@ -38,9 +38,9 @@ def command(
     from mlpiht_cli.checks.reference import compare_rows
     from mlpiht_cli.checks.source import chosen_rows, read_rows
     from mlpiht_cli.checks.text import comparison_text
-    from mlpiht_cli.rerun import cell_of, rerun
-    from mlpiht_cli.rows import DONE
-    from mlpiht_cli.runner import Runner, pick_device
+    from mlpiht_cli.engine.rerun import cell_of, rerun
+    from mlpiht_cli.engine.runner import Runner, pick_device
+    from mlpiht_cli.records.rows import DONE
 
     path, rows = read_rows(source, profile, out)
     # A cell that stands in several panels is one.

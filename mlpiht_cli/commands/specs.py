@@ -20,7 +20,7 @@ def command() -> None:
 def list_specs(as_json: bool) -> None:
     """List the specs with their titles."""
     from mlpiht_cli.specs.find import names, shipped
-    from mlpiht_cli.specs.schema import load_spec
+    from mlpiht_cli.specs.read import load_spec
 
     titles = {name: load_spec(shipped() / f"{name}.yaml").title for name in names()}
     if as_json:
@@ -43,8 +43,8 @@ def show(name: str) -> None:
 @click.argument("destination", type=click.Path(path_type=Path), default=Path())
 def copy(name: str, destination: Path) -> None:
     """Copy a spec to DESTINATION (a folder, or a file ending in .yaml; default: here), to be changed there."""
-    from mlpiht_cli.files import check_writable, write_atomic
     from mlpiht_cli.specs.find import find_spec, shipped
+    from mlpiht_cli.system.files import check_writable, write_atomic
 
     ours = shipped() / f"{name.removesuffix('.yaml')}.yaml"
     source = ours if ours.is_file() else find_spec(name)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mlpiht_cli.commands import _common as common
-from mlpiht_cli.memory import collector_paused
+from mlpiht_cli.system.memory import collector_paused
 
 Group = tuple[str, str, str]
 """Panel, method and label."""
@@ -30,11 +30,11 @@ Trouble = tuple[str, str, str, str, str]
 def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool, why: bool, as_json: bool) -> None:
     """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
     from mlpiht_cli import plan
-    from mlpiht_cli.rows import DONE
+    from mlpiht_cli.engine.stale import stale_rows
+    from mlpiht_cli.engine.sweep import known_in_brief
+    from mlpiht_cli.records.rows import DONE
+    from mlpiht_cli.records.store import Store
     from mlpiht_cli.specs.find import find_spec
-    from mlpiht_cli.stale import stale_rows
-    from mlpiht_cli.store import Store
-    from mlpiht_cli.sweep import known_in_brief
 
     loaded, _ = plan.validate(find_spec(spec), sets)
     store = Store(out)

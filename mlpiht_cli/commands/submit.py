@@ -32,8 +32,9 @@ def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **opt
     """
     if not shown:
         raise InputError("submit writes the script and sends nothing: add --print, then `sbatch` or `qsub` the script")
-    from mlpiht_cli import plan, shards
-    from mlpiht_cli.cells import jobs
+    from mlpiht_cli import plan
+    from mlpiht_cli.engine import arrays
+    from mlpiht_cli.plan.cells import jobs
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
 
@@ -48,4 +49,4 @@ def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **opt
         words += ["--set", f"{name}={common.yaml_text(value)}"]
     words += [] if options["device"] == "auto" else ["--device", options["device"]]
     words += ["--out", str(options["out"])] if options["out"] != Path("results") else []
-    click.echo(shards.script(scheduler, count, time, loaded.name, words), nl=False)
+    click.echo(arrays.script(scheduler, count, time, loaded.name, words), nl=False)

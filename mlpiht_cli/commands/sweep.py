@@ -39,12 +39,12 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     from mlpiht_cli import plan
     from mlpiht_cli.commands._progress import Progress
     from mlpiht_cli.commands._stop import Stop
-    from mlpiht_cli.files import check_writable
-    from mlpiht_cli.shards import cells_of
+    from mlpiht_cli.engine.shards import cells_of
+    from mlpiht_cli.engine.sweep import Policy, Sweep, outlook, summary, survey
+    from mlpiht_cli.records.store import Store
     from mlpiht_cli.specs.expand import parse_only
     from mlpiht_cli.specs.find import find_spec
-    from mlpiht_cli.store import Store
-    from mlpiht_cli.sweep import Policy, Sweep, outlook, summary, survey
+    from mlpiht_cli.system.files import check_writable
 
     workers, kind = executors.check(options)
     loaded, _ = plan.validate(find_spec(spec), options["sets"])

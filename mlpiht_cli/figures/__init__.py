@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlpiht_cli.figures.table import FigureTable, Look
 from mlpiht_cli.figures.text import comma_separated, markdown
-from mlpiht_cli.files import write_atomic
+from mlpiht_cli.system.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

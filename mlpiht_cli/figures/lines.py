@@ -9,7 +9,7 @@ from itertools import product
 from matplotlib.axes import Axes
 
 from mlpiht_cli.figures.table import FigureTable, PanelTable
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import Axis
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them apart in print.

@@ -9,16 +9,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from mlpiht_cli.analysis.tables import Place, placed, read_table
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable, number
-from mlpiht_cli.rows import Row, read_csv, table_name
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import read_csv, table_name
 from mlpiht_cli.specs.expand import Point, points, with_profile
 from mlpiht_cli.specs.figure import FigureSpec, View
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.grids import MAX_CELLS
-from mlpiht_cli.specs.schema import Panel, load_spec
-from mlpiht_cli.specs.tables import Place, placed, read_table
-from mlpiht_cli.specs.views import drawn
+from mlpiht_cli.specs.read import load_spec
+from mlpiht_cli.specs.rules.grids import MAX_CELLS
+from mlpiht_cli.specs.rules.views import drawn
+from mlpiht_cli.specs.schema import Panel
 
 SHARED = frozenset({"psnr", "accuracy", "r2", "relative_error", "support_f1"})
 """Metrics that every row of a panel must have."""

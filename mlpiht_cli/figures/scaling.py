@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpiht_cli.analysis.scaling import Curve, Scaling
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import DASHES, Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look, number, unit
-from mlpiht_cli.scaling import Curve, Scaling
 
 SHIFT = 1.012
 """Factor in d by which lines are set apart, so that bars do not hide each other."""

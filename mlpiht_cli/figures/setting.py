@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mlpiht_cli.figures.lines import log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 
 AT = " @ "
 """Methods that are labelled ``name @ anything`` are points of the line ``name``; others are lines across the figure."""

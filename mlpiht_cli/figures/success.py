@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpiht_cli.analysis.scaling import wilson
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look, number, unit
-from mlpiht_cli.scaling import wilson
 
 COLUMNS = 3
 

@@ -11,10 +11,11 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpiht_cli.analysis.tables import Place
+from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import PERFECT_DB, Row
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
-from mlpiht_cli.specs.tables import Place
 
 UNITS = {
     "psnr": "PSNR (dB)",

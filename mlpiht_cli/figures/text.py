@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from mlpiht_cli.figures.table import FigureTable, PanelTable, number, unit
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 
 STATISTICS = ("seeds", "median", "mean", "std", "min", "max", "exact", "settled", "without")
 HEAD = ("panel", "method", "n", "d", "m", "s", *STATISTICS)

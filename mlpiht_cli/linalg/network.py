@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Network, gradient, layout
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -114,6 +112,8 @@ def fused_gradients(
     classes
         Cross-entropy rather than the mean squared error.
     """
+    from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Network, gradient, layout  # loads numba
+
     live = hidden.any(dim=1).nonzero().flatten()
     first, last = hidden[live].numpy(), output[live].T.contiguous().numpy()
     stored = first != 0

@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlpiht_cli.cells import Cell
-from mlpiht_cli.checks.faults import claim_faults
+from mlpiht_cli.checks.rules import claim_faults
+from mlpiht_cli.core.task import Task
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.plan.faults import budget_fault, entry_faults, kind_faults, profile_faults, share_fault, varied_faults
+from mlpiht_cli.figures.rules import kind_faults
+from mlpiht_cli.plan.cells import Cell
 from mlpiht_cli.plan.objects import (
     Settings,
     check_names,
@@ -21,11 +22,12 @@ from mlpiht_cli.plan.objects import (
     settings_for,
     with_hints,
 )
-from mlpiht_cli.registry import METHODS, TASKS
+from mlpiht_cli.plan.registry import METHODS, TASKS
+from mlpiht_cli.plan.rules import budget_fault, entry_faults, profile_faults, share_fault, varied_faults
 from mlpiht_cli.specs.expand import Point, points, with_profile
 from mlpiht_cli.specs.load import Document
-from mlpiht_cli.specs.schema import PAPER, Spec, read_spec
-from mlpiht_cli.task import Task
+from mlpiht_cli.specs.read import read_spec
+from mlpiht_cli.specs.schema import PAPER, Spec
 
 
 def validate(path: Path, overrides: Settings | None = None) -> tuple[Spec, Document]:

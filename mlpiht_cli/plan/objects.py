@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from mlpiht_cli.core.method import Method
+from mlpiht_cli.core.task import Task
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.method import Method
-from mlpiht_cli.registry import METHODS, TASKS
+from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.specs.expand import methods_of
-from mlpiht_cli.specs.faults import faults_of
 from mlpiht_cli.specs.load import Location
 from mlpiht_cli.specs.schema import Panel, Spec
-from mlpiht_cli.task import Task
+from mlpiht_cli.specs.wording import faults_of
 
 Settings = Mapping[str, Any]
 VARIED = ("n", "d")

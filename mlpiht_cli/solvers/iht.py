@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from pydantic import Field
 
-from mlpiht_cli.batches import Batches
+from mlpiht_cli.core.batches import Batches
+from mlpiht_cli.core.method import Callback, Fit, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.gated import compiled, gated_operator
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, WeightGates
 from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
-from mlpiht_cli.method import Callback, Fit, Shape, Status, finite, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import LayeredSolver
 

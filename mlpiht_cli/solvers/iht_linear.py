@@ -7,12 +7,12 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
+from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.operators import DenseOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import Refinement
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import iht_step
 

@@ -10,11 +10,11 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
+from mlpiht_cli.core.method import Callback, Fit, Move, Shape, Status, finite, ignore, torch_dtype
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.method import Callback, Fit, Move, Shape, Status, finite, ignore, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import LOSSES, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.layerwise import LayeredSolver

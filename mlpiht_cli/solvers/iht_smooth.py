@@ -9,13 +9,23 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from mlpiht_cli.core.method import (
+    Callback,
+    Fit,
+    MethodByBudget,
+    Precision,
+    Shape,
+    Status,
+    Unpruned,
+    finite,
+    torch_dtype,
+)
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vectors
 from mlpiht_cli.linalg.smooth import LOSSES, Array, SmoothLoss
 from mlpiht_cli.linalg.stability import ht_stability
 from mlpiht_cli.linalg.threshold import hard_threshold
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, Unpruned, finite, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import torch
 from pydantic import Field
 
-from mlpiht_cli.batches import Batches
+from mlpiht_cli.core.batches import Batches
+from mlpiht_cli.core.method import Callback, Fit, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import LOSSES, Loss, Problem
 from mlpiht_cli.linalg import network
 from mlpiht_cli.linalg.countsketch import HASHES, CountSketch, sketch_width
 from mlpiht_cli.linalg.gated import compiled
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
 from mlpiht_cli.linalg.threshold import top_s
-from mlpiht_cli.method import Callback, Fit, Shape, Status, finite, torch_dtype
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import LOSSES, Loss, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import LayeredSolver
 

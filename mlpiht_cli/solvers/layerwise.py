@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.method import Callback, Fit, MethodByBudget, Shape, Status
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 
 
@@ -30,7 +30,7 @@ class Layerwise:
     inner: LayeredSolver
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Fit one budget; see :meth:`~mlpiht_cli.method.MethodByBudget.fit`."""
+        """Fit one budget; see :meth:`~mlpiht_cli.core.method.MethodByBudget.fit`."""
         if budget < shape.depth:
             raise ValueError(f"the budget s={budget} is below one weight for each of the {shape.depth} hidden layers")
         kept: list[SparseMatrix] = []

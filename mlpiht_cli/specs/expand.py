@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.rows import Row
-from mlpiht_cli.specs.grids import AXES, grid
+from mlpiht_cli.specs.rules.grids import AXES, grid
 from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Profile, Spec
 
 
@@ -69,54 +68,6 @@ def points(spec: Spec) -> Iterator[Point]:
             if method.seeds is not None and seed not in method.seeds:
                 continue
             yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown, *size)
-
-
-LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0}
-"""Settings that came after rows were published, and what rows that lack them were made with."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """Settings that a spec and profile tell a panel's task and a method; all others are defaults."""
-
-    name: str
-    task: dict[str, Any]
-    method: dict[str, Any]
-
-    def fit(self, row: Row) -> bool:
-        """Whether a row was made with these settings; one that is None gave way to another, as steps do to epochs."""
-        pairs = (self.task, row.params.get("task")), (self.method, row.params.get("method"))
-        return row.method == self.name and all(
-            isinstance(made, dict)
-            and all(made.get(name, LATER.get(name)) in (value, None) for name, value in told.items())
-            for told, made in pairs
-        )
-
-
-def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], Told]:
-    """Settings by panel and label of the method; a profile's settings go to whatever has a field of that name."""
-    sets = spec.profiles[profile].set if profile in spec.profiles else {}
-    over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
-    for name, value in sets.items():
-        head, _, field = name.partition(".")
-        over[head][field] = value
-    told = {}
-    for panel in shrunk.panels:
-        for method in methods_of(panel, shrunk):
-            task = {**panel.task.settings, **over["task"]}
-            told[panel.name, method.shown] = Told(method.name, task, _overruled(method.settings, over["method"]))
-    return told
-
-
-def _overruled(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a method with those of a profile over them, as its ``merge`` does without its class (and torch).
-
-    A method that is told steps runs in full batch, where a profile's epochs are steps.
-    """
-    told = {**settings, **over}
-    if "steps" in settings and "epochs" in over and "steps" not in over:
-        told["steps"] = told.pop("epochs")
-    return told
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -1,1 +1,1 @@
-"""Tasks: what is to be learned. One file each; registered in :mod:`mlpiht_cli.registry`."""
+"""Tasks: what is to be learned. One file each; registered in :mod:`mlpiht_cli.plan.registry`."""

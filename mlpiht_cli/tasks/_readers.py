@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.files import file_bytes
+from mlpiht_cli.system.files import file_bytes
 
 CIFAR_SHAPE = (32, 32, 3)  # row, column, channel
 MODES = {1: "L", 3: "RGB"}  # Pillow's names of 8-bit pictures by number of channels

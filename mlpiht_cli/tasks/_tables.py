@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.files import file_bytes
-from mlpiht_cli.memory import check_room
-from mlpiht_cli.npz import NotAnArchive, unpack
+from mlpiht_cli.system.files import file_bytes
+from mlpiht_cli.system.memory import check_room
+from mlpiht_cli.system.npz import NotAnArchive, unpack
 
 if TYPE_CHECKING:
     import pandas as pd

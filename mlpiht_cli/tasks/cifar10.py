@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
 from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks._readers import read_cifar10
 

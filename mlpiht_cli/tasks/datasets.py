@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.files import write_atomic
+from mlpiht_cli.system.files import write_atomic
 
 log = logging.getLogger("mlpiht")
 

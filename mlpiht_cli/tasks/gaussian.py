@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
 
 
 class GaussianSparse(Task):

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mlpiht_cli.files import file_bytes
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
+from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks._fourier import fourier_features
 from mlpiht_cli.tasks._readers import CIFAR_SHAPE, read_image

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
 
 FLOWERS = Path(__file__).with_name("iris.csv")
 """The 150 flowers; the head of the file says where they are from."""

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.problem import Loss, Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.problem import Loss, Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
 from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks._readers import read_idx
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
 
 _ROWS = 4096  # samples labelled at a time: bounds the float64 activations
 

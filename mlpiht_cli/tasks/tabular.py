@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
 
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.files import file_bytes
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Axis, Dims, Task
+from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.tasks._tables import Table, read_table
 from mlpiht_cli.tasks.datasets import sha256
 

@@ -9,14 +9,14 @@ import torch
 from scipy.optimize import minimize
 
 from mlpiht_cli.baselines.best_subset import BestSubset
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.newton import newton
 from mlpiht_cli.linalg.smooth import Softmax
 from mlpiht_cli.linalg.stability import ht_stability
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht_smooth import IHTSmooth
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.iris import Iris
 from mlpiht_cli.tasks.planted import Planted
 

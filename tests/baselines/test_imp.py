@@ -11,11 +11,11 @@ from torch.nn.utils import prune as torch_prune
 
 from mlpiht_cli.baselines.imp import IMP, IMPFused, fused, prune
 from mlpiht_cli.baselines.training import initial_weights, layer_sizes
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from mlpiht_cli.baselines.mlp import MLP
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.index_model import IndexModel
 
 M, D = 6, 10

@@ -11,17 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpiht_cli.baselines import networks
+from mlpiht_cli.baselines import compiled
 from mlpiht_cli.baselines.compact import compact
+from mlpiht_cli.baselines.compiled import CompiledNetwork
 from mlpiht_cli.baselines.imp import IMP
-from mlpiht_cli.baselines.networks import CompiledNetwork, TorchNetwork
+from mlpiht_cli.baselines.networks import TorchNetwork
+from mlpiht_cli.core.method import Fit, Shape
+from mlpiht_cli.core.problem import LOSSES, Loss, Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg import backprop
 from mlpiht_cli.linalg.gated import BACKEND
-from mlpiht_cli.method import Fit, Shape
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.problem import LOSSES, Loss, Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 
@@ -63,8 +64,8 @@ def test_loss_and_gradients_are_those_of_the_whole_network(
     expected, gradients = whole(problem, weights, masks)
     parts = compact(masks)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "CHUNKS", (int(rng.choice([1, 7, 512])), 512))
-        patch.setattr(networks, "CHUNK_NUMBERS", 1)
+        patch.setattr(compiled, "CHUNKS", (int(rng.choice([1, 7, 512])), 512))
+        patch.setattr(compiled, "CHUNK_NUMBERS", 1)
         patch.setattr(backprop, "PANELS", int(rng.choice([1, 3, 16])))
         features = problem.x.T.contiguous()
         made = [TorchNetwork(problem, parts, weights), CompiledNetwork(problem, parts, weights, features)]

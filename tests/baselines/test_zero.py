@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mlpiht_cli.baselines.zero import Zero
-from mlpiht_cli.method import Shape
-from mlpiht_cli.metrics import evaluate
+from mlpiht_cli.core.method import Shape
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 

@@ -22,9 +22,9 @@ from benchmarks.__main__ import main
 from benchmarks.memory_probe import Setting
 from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.cli import main as mlpiht
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.countsketch import HASHES, CountSketch, sketch_width
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_vector import IHTVector

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hand import SPEC, broken, table
 
-from mlpiht_cli.rows import Row, to_csv
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import to_csv
 
 Run = Callable[..., Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mlpiht_cli.cli import COMMANDS
-from mlpiht_cli.rows import COLUMNS
+from mlpiht_cli.records.table import COLUMNS
 
 Run = Callable[..., Any]
 FIT = ("fit", "--task", "planted", "--m", 3, "--s", 5, "--n", 80, "--d", 6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpiht_cli.rows import read_csv, to_csv
+from mlpiht_cli.records.table import read_csv, to_csv
 
 Run = Callable[..., Any]
 

@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlpiht_cli.registry import METHODS, TASKS
+from mlpiht_cli.plan.registry import METHODS, TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = Path(__file__).with_name("source_pins.json")
 # What files look like and where they come from does not decide what is in them; checksums do that.
-NEUTRAL = {f"mlpiht_cli.{name}" for name in ("errors", "files", "memory", "npz", "linalg.threads")}
+NEUTRAL = {f"mlpiht_cli.{name}" for name in ("errors", "system.files", "system.memory", "system.npz", "linalg.threads")}
 
 Pins = dict[str, dict[str, Any]]
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from mlpiht_cli.core.method import Fit, Method, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.gated import BACKEND
-from mlpiht_cli.method import Fit, Method, Shape, Status
-from mlpiht_cli.problem import Problem
-from mlpiht_cli.registry import METHODS
+from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 SHAPE = Shape(5)

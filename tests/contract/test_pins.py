@@ -74,4 +74,4 @@ def test_a_raised_version_asks_for_new_pins() -> None:
 def test_what_decides_is_in_the_closure() -> None:
     modules = pins.current()["classes"]["method iht"]["modules"]
     assert {"mlpiht_cli.solvers.iht", "mlpiht_cli.linalg.kernels", "mlpiht_cli.rng"} <= set(modules)
-    assert not {"mlpiht_cli.errors", "mlpiht_cli.runner"} & set(modules)
+    assert not {"mlpiht_cli.errors", "mlpiht_cli.engine.runner"} & set(modules)

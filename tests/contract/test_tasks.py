@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.registry import TASKS
+from mlpiht_cli.core.task import Axes, Task
+from mlpiht_cli.plan.registry import TASKS
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Task
 
 # Smaller than the defaults where those take long.
 SMALL: dict[str, dict[str, object]] = {

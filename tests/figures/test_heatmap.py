@@ -9,11 +9,12 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from mlpiht_cli.analysis.tables import Place
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save
 from mlpiht_cli.figures.table import PERFECT_DB, PanelTable
-from mlpiht_cli.rows import Row, read_csv, to_csv
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import read_csv, to_csv
 from mlpiht_cli.specs.figure import FigureSpec
-from mlpiht_cli.specs.tables import Place
 
 Run = Callable[..., Any]
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from matplotlib.colors import Normalize
 
+from mlpiht_cli.analysis.tables import Place
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save_kind
 from mlpiht_cli.figures.pictures import Shot, images, weights
 from mlpiht_cli.figures.table import PanelTable
 from mlpiht_cli.figures.text import comma_separated, markdown
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
-from mlpiht_cli.specs.tables import Place
 
 VALUES = {("iht", 3): [10.0, 30.0, 35.0], ("imp", 3): [5.0, 6.0, 10.0], ("iht", 4): [120.0, 20.0, np.inf]}
 

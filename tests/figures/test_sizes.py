@@ -14,9 +14,11 @@ from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.lines import style
 from mlpiht_cli.figures.read import figure_tables
 from mlpiht_cli.figures.text import comma_separated, markdown
-from mlpiht_cli.rows import Row, to_csv
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import to_csv
 from mlpiht_cli.specs.expand import points
-from mlpiht_cli.specs.schema import Spec, load_spec
+from mlpiht_cli.specs.read import load_spec
+from mlpiht_cli.specs.schema import Spec
 from tests.hand import VARIED
 
 Run = Callable[..., Any]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from mlpiht_cli.analysis.tables import Place
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.pictures import Shot, layers
 from mlpiht_cli.figures.table import PanelTable
 from mlpiht_cli.figures.text import lines as text_lines
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
-from mlpiht_cli.specs.tables import Place
 
 LOSSES = {
     ("IHT", 3): [0.5, 0.1, 0.4],

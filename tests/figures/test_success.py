@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
+from mlpiht_cli.analysis.scaling import wilson
+from mlpiht_cli.analysis.tables import Place
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.table import PanelTable
-from mlpiht_cli.rows import Row
-from mlpiht_cli.scaling import wilson
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
-from mlpiht_cli.specs.tables import Place
 
 
 def row(n: int, seed: int, psnr: float | None) -> Row:

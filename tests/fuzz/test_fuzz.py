@@ -21,13 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpiht_cli.cli import main
+from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.read import figure_tables
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.rows import Row, to_csv
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.store import Store
+from mlpiht_cli.records.table import to_csv
 from mlpiht_cli.specs.load import parse
-from mlpiht_cli.store import Store
 from mlpiht_cli.tasks._readers import read_cifar10, read_idx, read_image
 from mlpiht_cli.tasks.datasets import payload
 from tests.hand import VARIED

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import CellSkipped
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vectors
 from mlpiht_cli.linalg.smooth import LOSSES, SmoothLoss, Softmax, Squares
 from mlpiht_cli.linalg.subsets import subsets
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.iris import Iris
 
 

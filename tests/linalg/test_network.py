@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mlpiht_cli.core.problem import LOSSES
 from mlpiht_cli.linalg import network
 from mlpiht_cli.linalg.network import along, forward, fused_gradients, gradients
-from mlpiht_cli.problem import LOSSES
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 sizes = st.tuples(*[st.integers(1, 7)] * 4)

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpiht_cli.core.problem import LOSSES as TORCH_LOSSES
 from mlpiht_cli.linalg.smooth import LOSSES, Softmax, Squares
-from mlpiht_cli.problem import LOSSES as TORCH_LOSSES
 
 KINDS = ["cross_entropy", "squared"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mlpiht_cli.cells import Cell, Job
+from mlpiht_cli.engine.runner import Runner, pick_device
 from mlpiht_cli.plan import single_cell
-from mlpiht_cli.rows import Row
-from mlpiht_cli.runner import Runner, pick_device
+from mlpiht_cli.plan.cells import Cell, Job
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point
 
 # Public reference code of the paper, run on a CPU: n=50000, d=100, k=1, 15 epochs, full batch.

@@ -7,10 +7,10 @@ from statistics import mean, median
 
 import pytest
 
-from mlpiht_cli.cells import Job
+from mlpiht_cli.engine.runner import Runner, pick_device
 from mlpiht_cli.plan import single_cell
-from mlpiht_cli.rows import Row
-from mlpiht_cli.runner import Runner, pick_device
+from mlpiht_cli.plan.cells import Job
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ from datetime import datetime
 import pytest
 
 from experiments.reproduction import ROOT, Table, committed
-from mlpiht_cli.rows import DONE, PROFILES, Row, table_name
+from mlpiht_cli.records.rows import DONE, Row
+from mlpiht_cli.records.table import PROFILES, table_name
 from mlpiht_cli.tasks import datasets
 
 

@@ -13,10 +13,10 @@ from PIL import Image
 from experiments import reproduction
 from experiments.reproduction import PAGE, ROOT, SAID, VERDICTS, WORDS, Table
 from mlpiht_cli import plan
+from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.figures import Look, save_kind
 from mlpiht_cli.figures.read import figure_tables
-from mlpiht_cli.rows import Row
-from mlpiht_cli.runner import row_of
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.schema import Spec
 

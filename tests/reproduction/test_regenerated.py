@@ -13,10 +13,10 @@ import torch
 
 from experiments.reproduction import Table
 from mlpiht_cli.checks.reference import Mode, compare_rows
+from mlpiht_cli.engine.provenance import environment
+from mlpiht_cli.engine.rerun import cell_of, settings_of
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.provenance import environment
-from mlpiht_cli.rerun import cell_of, settings_of
-from mlpiht_cli.rows import Row
+from mlpiht_cli.records.rows import Row
 
 Run = Callable[..., Any]
 DATA = os.environ.get("MLPIHT_DATA_DIR", "")

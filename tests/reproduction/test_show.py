@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from experiments import show
-from mlpiht_cli.runner import Runner
+from mlpiht_cli.engine.runner import Runner
 
 Run = Callable[..., Any]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import Scores, evaluate, neuron_directions
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import Scores, evaluate, neuron_directions
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers import feature_learning
 from mlpiht_cli.solvers.feature_learning import MAX_BIAS, FeatureLearning, gradient_step, read_out
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.index_model import IndexModel
 
 M = 64

@@ -10,17 +10,17 @@ import torch
 from pydantic import ValidationError
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg import compiled, gated
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import Refinement
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT, iht_step
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 

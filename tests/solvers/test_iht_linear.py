@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht_linear import IHTLinear
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.gaussian import GaussianSparse
 
 

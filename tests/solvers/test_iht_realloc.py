@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate, merged_rows
-from mlpiht_cli.problem import Problem
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import evaluate, merged_rows
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_realloc import IHTRealloc
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 

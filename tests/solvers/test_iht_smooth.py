@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, sparse_vectors
 from mlpiht_cli.linalg.smooth import LOSSES, SmoothLoss, Softmax
 from mlpiht_cli.linalg.stability import ht_stability
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht_smooth import IHTSmooth, descend
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.iris import Iris
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.method import Fit, Shape, Status
-from mlpiht_cli.metrics import evaluate
-from mlpiht_cli.problem import LOSSES, Problem
+from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.problem import LOSSES, Problem
+from mlpiht_cli.core.scoring import evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers import iht_vector
 from mlpiht_cli.solvers.iht_vector import RESIDUALS, IHTVector, paper_step
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 Weights = tuple[np.ndarray, np.ndarray]

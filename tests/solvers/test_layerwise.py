@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.method import Callback, Fit, Shape, Status, ignore
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.method import Callback, Fit, Shape, Status, ignore
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.solvers.layerwise import LayeredSolver, Layerwise
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 M, S, SEED = 7, 40, 3

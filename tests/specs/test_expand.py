@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from mlpiht_cli import plan
-from mlpiht_cli.cells import jobs
+from mlpiht_cli.analysis.tables import settings_told
+from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.rows import PROFILES
-from mlpiht_cli.runner import row_of
-from mlpiht_cli.specs.expand import Point, parse_only, points, settings_told, with_profile
+from mlpiht_cli.plan.cells import jobs
+from mlpiht_cli.records.table import PROFILES
+from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.find import find_spec, names, shipped
-from mlpiht_cli.specs.schema import load_spec
+from mlpiht_cli.specs.read import load_spec
 
 # Cells in the paper profile (protocol, section 4).
 FIGURES = [978, 978, 690, 756, 864]

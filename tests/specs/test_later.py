@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from mlpiht_cli import plan
-from mlpiht_cli.registry import METHODS, TASKS
-from mlpiht_cli.rows import read_csv
-from mlpiht_cli.specs.expand import LATER, Point, Told
+from mlpiht_cli.analysis.tables import LATER, Told
+from mlpiht_cli.plan.registry import METHODS, TASKS
+from mlpiht_cli.records.table import read_csv
+from mlpiht_cli.specs.expand import Point
 from mlpiht_cli.specs.find import find_spec
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"

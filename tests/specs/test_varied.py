@@ -10,13 +10,13 @@ import pytest
 from pydantic import Field
 
 from mlpiht_cli import plan
+from mlpiht_cli.analysis.tables import Place, placed
 from mlpiht_cli.checks.claims import check_claims
-from mlpiht_cli.registry import TASKS
-from mlpiht_cli.rows import read_csv
+from mlpiht_cli.plan.registry import TASKS
+from mlpiht_cli.records.store import Store
+from mlpiht_cli.records.table import read_csv
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
-from mlpiht_cli.specs.schema import load_spec
-from mlpiht_cli.specs.tables import Place, placed
-from mlpiht_cli.store import Store
+from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.tasks.gaussian import GaussianSparse
 from tests.hand import VARIED as SPEC
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.task import Axes, Dims
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Dims
 from mlpiht_cli.tasks import cifar10
 from mlpiht_cli.tasks._readers import read_cifar10
 from mlpiht_cli.tasks.cifar10 import COUNTS, CIFAR10Binary

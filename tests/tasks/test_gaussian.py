@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.metric import EXACT_ERROR, relative_error
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import Scores, evaluate
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.metrics import EXACT_ERROR, Scores, evaluate, relative_error
-from mlpiht_cli.model import SparseMLP
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.gaussian import GaussianSparse
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.index_model import N_TEST, IndexModel
 
 

@@ -15,10 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.problem import Problem
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks import cifar10
 from mlpiht_cli.tasks._readers import read_image
 from mlpiht_cli.tasks.inr import INRCIFAR10, INRMNIST

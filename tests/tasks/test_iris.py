@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.iris import FLOWERS, SPECIES, Iris
 
 

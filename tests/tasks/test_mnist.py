@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlpiht_cli.core.task import Axes, Dims
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes, Dims
 from mlpiht_cli.tasks import mnist
 from mlpiht_cli.tasks._readers import read_idx
 from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary, mnist_split

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
 from mlpiht_cli.tasks.planted import Planted
 
 # sha256 of the bytes for d=100, m=10, s=20, n=1000, seed=0; they change only if the protocol does.

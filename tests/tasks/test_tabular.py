@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.files import file_bytes
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.task import Axes
+from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.tasks._tables import read_table
 from mlpiht_cli.tasks.tabular import Recipe, Tabular
 

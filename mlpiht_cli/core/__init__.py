@@ -1,0 +1,1 @@
+"""The contracts: problem, task, method, model, settings, scoring."""

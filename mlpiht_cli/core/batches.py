@@ -1,0 +1,70 @@
+"""Minibatches in the protocol's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+
+from mlpiht_cli.core.problem import Problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Batches:
+    """Epochs of minibatches: a fresh permutation an epoch, drawn on the CPU from one stream.
+
+    Parameters
+    ----------
+    problem
+        Its training set is split; the last batch of an epoch may be smaller.
+    size
+        Samples a batch; 0 (or at least n) is the full batch, in the order of the data.
+    order
+        The stream of permutations (protocol, section 3).
+    """
+
+    def __init__(self, problem: Problem, size: int, order: torch.Generator) -> None:
+        self._problem, self._size, self._order = problem, size, order
+        self._whole: Tensor | None = None
+        self._rooms: dict[int, tuple[Tensor, Tensor]] = {}  # by size: an epoch's last batch may be smaller
+
+    @property
+    def full(self) -> bool:
+        """Whether every epoch is one batch, the whole training set."""
+        return not 0 < self._size < self._problem.n
+
+    def next_epoch(self) -> tuple[Tensor | None, list[tuple[int, int]]]:
+        """Draw the next epoch: an order of the samples (None: as they are), and its batches' first and last place."""
+        n, order = self._problem.n, None
+        size = n if self.full else self._size
+        if not self.full:
+            order = torch.randperm(n, generator=self._order).to(self._problem.x.device)
+        return order, [(first, min(first + size, n)) for first in range(0, n, size)]
+
+    def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the next epoch's batches: inputs *feature by feature*, ``[d, b]`` contiguous, and targets ``[b, k]``.
+
+        The next batch takes the memory of the last one's inputs; the full batch is the same tensor every time.
+        """
+        x, y = self._problem.x, self._problem.y
+        order, spans = self.next_epoch()
+        if order is None:
+            if self._whole is None:
+                self._whole = x.T.contiguous()
+            yield self._whole, y
+            return
+        for first, last in spans:
+            batch = order[first:last]
+            rows, columns = self._room(last - first)
+            torch.index_select(x, 0, batch, out=rows)
+            yield columns.copy_(rows.T), y.index_select(0, batch)
+
+    def _room(self, size: int) -> tuple[Tensor, Tensor]:
+        """Memory for a batch, sample by sample and by feature; fresh memory would cost more than the copying."""
+        if size not in self._rooms:
+            x = self._problem.x
+            self._rooms[size] = x.new_empty(size, x.shape[1]), x.new_empty(x.shape[1], size)
+        return self._rooms[size]

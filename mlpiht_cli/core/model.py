@@ -1,0 +1,214 @@
+"""SparseMLP: the sparse network that every method returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.system.files import write_atomic
+from mlpiht_cli.system.memory import check_room
+from mlpiht_cli.system.npz import Arrays, pack, unpack
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = "mlpiht-model-1"
+MAX_SIDE = 2**31  # rows or columns of a layer in a file
+_CHUNK = 2**24  # activations computed at a time, in numbers; bounds the working memory of `forward`
+
+
+@dataclass(frozen=True)
+class SparseMLP:
+    """A ReLU network that stores its nonzero weights only, with biases in its first layer if at all.
+
+    Attributes
+    ----------
+    layers
+        Weight matrices, input side first, each ``[out, in]``. ReLU follows every layer but the last; with a
+        ``readout`` it follows the last one too.
+    readout
+        Fixed output signs ``[m]`` of a fused network, ``yhat = sum_j readout_j relu(w_j . x)``; None when the
+        last layer is the (trained) output. Fixed signs are not counted as weights.
+    gates
+        Gate vectors ``[m, d]`` of a gated network, ``yhat = sum_j readout_j 1[h_j . x > 0] (w_j . x)``, for
+        the live neurons; None for a ReLU network.
+    bias
+        Biases ``[m]`` of the first layer, added before its ReLU; None where there are none. They are not counted as
+        weights. Not for gated networks.
+    """
+
+    layers: tuple[SparseMatrix, ...]
+    readout: Tensor | None = None
+    gates: SparseMatrix | None = None
+    bias: Tensor | None = None
+
+    @property
+    def nnz(self) -> int:
+        """Number of nonzero weights."""
+        return sum(self.nnz_by_layer)
+
+    @property
+    def nnz_by_layer(self) -> list[int]:
+        """Number of nonzero weights of each layer."""
+        return [layer.nnz for layer in self.layers]
+
+    @property
+    def inputs(self) -> int:
+        """Number of input features d."""
+        return self.layers[0].cols
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return predictions ``[n, k]`` for inputs ``[n, d]``; only live neurons are computed."""
+        if x.ndim != 2 or x.shape[1] != self.inputs:
+            raise ValueError(f"the model takes {self.inputs} features, the data have {tuple(x.shape)}")
+        widest = max([1, *(len(self._live(i)) for i in range(len(self.layers)))])
+        step = max(1, _CHUNK // widest)
+        return torch.cat([self._forward(x[a : a + step]) for a in range(0, max(len(x), 1), step)])
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Return the first hidden layer's activations ``relu(X W^T)``, ``[n, d] -> [n, m]``."""
+        first, live = self.layers[0], self._live(0)
+        out = x.new_zeros(len(x), first.rows)
+        out[:, live] = self._biased(x @ first.dense_rows(live).T, live).relu()
+        return out
+
+    def _live(self, i: int) -> Tensor:
+        """Rows of a layer that may differ from zero: those with weights, and all of a layer with biases."""
+        layer = self.layers[i]
+        has_bias = i == 0 and self.bias is not None
+        return torch.arange(layer.rows, device=layer.index.device) if has_bias else layer.live_rows()
+
+    def _biased(self, products: Tensor, ids: Tensor) -> Tensor:
+        """Products ``[n, len(ids)]`` with the rows ``ids`` of the first layer, with their biases."""
+        return products if self.bias is None else products + self.bias[ids]
+
+    def _forward(self, x: Tensor) -> Tensor:
+        hidden, known = x, torch.arange(self.inputs, device=x.device)
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            is_output = i == last and self.readout is None
+            ids = torch.arange(layer.rows, device=x.device) if is_output else self._live(i)
+            before = hidden
+            hidden = before @ layer.dense_rows(ids)[:, known].T
+            if i == 0:
+                hidden = self._biased(hidden, ids)
+            if self.gates is not None:
+                hidden = hidden * (before @ self.gates.dense_rows(ids).T > 0)
+            elif not is_output:
+                hidden = hidden.relu()
+            known = ids
+        return hidden if self.readout is None else (hidden @ self.readout[known].to(hidden.dtype))[:, None]
+
+    def first_layer_support(self) -> SparseMatrix:
+        """Weights of the first layer whose neuron reaches the output, for comparison with planted ones."""
+        first = self.layers[0]
+        if len(self.layers) == 1:
+            return first
+        used = torch.unique(self.layers[1].col[self.layers[1].values != 0])
+        keep = torch.isin(first.row, used)
+        return SparseMatrix(first.index[keep], first.values[keep], first.rows, first.cols)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> SparseMLP:
+        """Return a copy on another device or in another dtype."""
+        return SparseMLP(
+            tuple(layer.to(device, dtype) for layer in self.layers),
+            None if self.readout is None else self.readout.to(device),
+            None if self.gates is None else self.gates.to(device, dtype),
+            None if self.bias is None else self.bias.to(device, dtype),
+        )
+
+    def save(self, path: Path, meta: Mapping[str, object]) -> None:
+        """Write the model and ``meta`` (JSON values) to an npz file without pickled objects."""
+        arrays: Arrays = {"format": np.array(FORMAT), "meta": np.array(json.dumps(meta))}
+        matrices = {f"layer{i}": layer for i, layer in enumerate(self.layers)}
+        if self.gates is not None:
+            matrices["gates"] = self.gates
+        for name, matrix in matrices.items():
+            arrays[f"{name}_index"] = matrix.index.cpu().numpy()
+            arrays[f"{name}_values"] = matrix.values.cpu().numpy()
+            arrays[f"{name}_shape"] = np.array([matrix.rows, matrix.cols])
+        for name, vector in (("readout", self.readout), ("bias", self.bias)):
+            if vector is not None:
+                arrays[name] = vector.cpu().numpy()
+        write_atomic(path, pack(arrays))
+
+    @classmethod
+    def load(cls, path: Path) -> tuple[SparseMLP, dict[str, object]]:
+        """Read a model and its ``meta`` from a file of :meth:`save`.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, or is no model of ours.
+        """
+        try:
+            data = unpack(path)
+            if str(data["format"]) != FORMAT:
+                raise ValueError(f"format {data['format']!s}")
+            count = sum(name.startswith("layer") and name.endswith("_index") for name in data)
+            layers = tuple(_read_matrix(data, f"layer{i}") for i in range(count))
+            gates = _read_matrix(data, "gates") if "gates_index" in data else None
+            readout = torch.from_numpy(data["readout"]) if "readout" in data else None
+            bias = _read_bias(data["bias"]) if "bias" in data else None
+            meta = json.loads(str(data["meta"]))
+            if not isinstance(meta, dict):
+                raise TypeError("its meta data are no mapping")
+            model = cls(layers, readout, gates, bias)
+            _check_shapes(model)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise InputError(
+                f"{path}: not a model file of mlpiht ({error}); make one with `mlpiht fit ... --save {path.name}`"
+            ) from error
+        return model, meta
+
+
+def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
+    index, values = data[f"{name}_index"], data[f"{name}_values"]
+    rows, cols = (int(side) for side in data[f"{name}_shape"])
+    if not (0 < rows <= MAX_SIDE and 0 < cols <= MAX_SIDE):
+        raise ValueError(f"{name}: {rows} x {cols} is no shape of a layer")
+    if index.dtype != np.int64 or index.ndim != 1 or index.shape != values.shape:
+        raise ValueError(f"{name}: index and values do not belong together")
+    if values.dtype not in (np.float32, np.float64) or not np.isfinite(values).all():
+        raise ValueError(f"{name}: the values are not finite floats")
+    if len(index) and (index[0] < 0 or index[-1] >= rows * cols or (np.diff(index) <= 0).any()):
+        raise ValueError(f"{name}: indices out of order or range")
+    return SparseMatrix(torch.from_numpy(index), torch.from_numpy(values), rows, cols)
+
+
+def _read_bias(bias: NDArray[Any]) -> Tensor:
+    if bias.dtype not in (np.float32, np.float64) or not np.isfinite(bias).all():
+        raise ValueError("the biases are not finite floats")
+    return torch.from_numpy(bias)
+
+
+def _check_shapes(model: SparseMLP) -> None:
+    if not model.layers:
+        raise ValueError("no layers")
+    if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
+        raise ValueError("biases do not fit the first layer")
+    # What `forward` makes dense: the rows of live neurons, and all of an output layer.
+    last = model.layers[-1] if model.readout is None else None
+    live = [layer.rows if layer is last else len(model._live(i)) for i, layer in enumerate(model.layers)]
+    dense = sum(rows * layer.cols for rows, layer in zip(live, model.layers, strict=True))
+    check_room(16 * dense, "its layers")
+    for a, b in pairwise(model.layers):
+        if a.rows != b.cols:
+            raise ValueError("layers do not fit together")
+    if model.readout is not None and model.readout.shape != (model.layers[-1].rows,):
+        raise ValueError("readout does not fit the last layer")
+    if model.gates is not None and (model.gates.rows, model.gates.cols) != (
+        model.layers[0].rows,
+        model.layers[0].cols,
+    ):
+        raise ValueError("gates do not fit the first layer")

@@ -1,0 +1,193 @@
+"""Scores of a fitted network: one implementation, used alike for every method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlpiht_cli.core.metric import METRICS, Scored
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import LOSSES, Problem
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.threshold import top_s
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one network on one problem; None where a score is not defined. ``more`` holds further ones by name."""
+
+    value: float | None
+    final_loss: float
+    psnr: float | None = None
+    accuracy: float | None = None
+    support_f1: float | None = None
+    exact: bool | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
+
+
+def matched_rows(found: NDArray[np.float64], truth: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs of rows (found, true) matched one to one so that the supports share the most coordinates.
+
+    Hidden neurons have no order; this gives them one. Shapes ``[a, d]`` and ``[b, d]``, ``min(a, b)`` pairs.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    overlap = (found != 0).astype(float) @ (truth != 0).astype(float).T
+    rows, cols = linear_sum_assignment(overlap, maximize=True)
+    return list(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
+    """F1 score of the found support against the planted one, under the best matching of neurons."""
+    a, b = ((matrix.dense_rows(matrix.live_rows()) != 0).double().cpu().numpy() for matrix in (found, truth))
+    total = float(a.sum() + b.sum())
+    shared = sum(float(a[i] @ b[j]) for i, j in matched_rows(a, b))
+    return 2.0 * shared / total if total else 1.0
+
+
+PARALLEL = 1e-6
+"""One minus the cosine below which two neurons count as one; float32 weights have rounding errors of 1e-7."""
+
+
+def merged_rows(matrix: SparseMatrix, signs: Tensor | None = None) -> NDArray[np.float64]:
+    """Live rows ``[a, d]`` with those that point the same way added up; with output signs ``[m]``, ``[a, 2 d]``.
+
+    ``relu(w.x) + relu(c w.x) = relu((1 + c) w.x)`` for c > 0: no data can tell such neurons apart. With signs, rows are
+    weights times signs, in the first half for a neuron of sign +1 and in the second for one of sign -1; of neurons of
+    both signs that point the same way the difference is left.
+    """
+    live = matrix.live_rows()
+    rows = matrix.dense_rows(live).double().cpu().numpy()
+    sign = np.ones(len(rows)) if signs is None else signs[live].double().cpu().numpy()
+    if len(rows):
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        first = (unit @ unit.T > 1.0 - PARALLEL).argmax(1)  # of each row, the first that is parallel to it
+        out = np.zeros_like(rows)
+        np.add.at(out, first, sign[:, None] * rows)
+        kept = np.unique(first)
+        rows, sign = out[kept], np.sign((out[kept] * unit[kept]).sum(1))
+    if signs is None:
+        return np.asarray(rows)
+    return np.concatenate([np.where(sign[:, None] == one, rows, 0.0) for one in (1.0, -1.0)], axis=1)
+
+
+def recovery_scores(model: SparseMLP, truth: SparseMatrix, signs: Tensor | None = None) -> dict[str, float]:
+    """How well planted neurons are found, parallel ones counted as one and matched to the nearest.
+
+    ``merged_f1`` is the F1 score of the support; ``weight_error`` the largest error of a weight over the largest
+    planted weight, where the network has no other factors than output signs, as the planted one. Then a neuron of the
+    wrong sign is a wrong neuron, for both scores.
+
+    Parameters
+    ----------
+    model
+        What was found.
+    truth
+        Planted neurons, ``[m, d]``.
+    signs
+        Their output signs, ``[m]``; None for all +1.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    readout = model.readout
+    is_fused = readout is not None and bool((readout.abs() == 1).all())
+    if readout is None or not is_fused or (signs is None and bool((readout == 1).all())):
+        found, true = merged_rows(model.first_layer_support()), merged_rows(truth)
+    else:
+        planted = torch.ones(truth.rows) if signs is None else signs
+        found, true = merged_rows(model.first_layer_support(), readout), merged_rows(truth, planted)
+    count = max(len(found), len(true))  # neurons without a partner are matched to nothing
+    a, b = (np.pad(rows, ((0, count - len(rows)), (0, 0))) for rows in (found, true))
+    distance = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2.0 * a @ b.T
+    i, j = linear_sum_assignment(distance)
+    total = float((a != 0).sum() + (b != 0).sum())
+    scores = {"merged_f1": 2.0 * float(((a[i] != 0) & (b[j] != 0)).sum()) / total if total else 1.0}
+    if is_fused and total:
+        scores["weight_error"] = float(np.abs(a[i] - b[j]).max() / np.abs(b).max())
+    return scores
+
+
+def neuron_directions(model: SparseMLP) -> Tensor:
+    """Unit weight vectors of the first layer's neurons that reach the output, float64 ``[a, d]``.
+
+    A vector counts once, whatever its sign and however many neurons (with other biases) share it.
+    """
+    found = model.first_layer_support()
+    rows = found.dense_rows(found.live_rows()).double()
+    first = rows.gather(1, (rows != 0).double().argmax(1, keepdim=True))  # the first entry that is not zero
+    unit: Tensor = torch.unique(rows / rows.norm(dim=1, keepdim=True) * first.sign(), dim=0)
+    return unit
+
+
+def alignment(model: SparseMLP, directions: SparseMatrix) -> float:
+    """Median over the neurons of the length of a unit weight vector's part in the span of the directions.
+
+    With one direction ``v`` it is ``|cos(w, v)|``. 0 without neurons.
+    """
+    parts = neuron_directions(model) @ directions.dense().to(model.layers[0].values.device, torch.float64).T
+    return float(parts.norm(dim=1).median()) if len(parts) else 0.0
+
+
+def support_recall(model: SparseMLP, directions: SparseMatrix) -> float:
+    """Share of the directions' coordinates among the inputs that the first layer weighs most.
+
+    Twice as many inputs as there are such coordinates count, so that a dense network does not have them all by being
+    dense. Coordinates count by their squared length, which is the same for all where sparsity is hard.
+    """
+    found = model.first_layer_support()
+    weight = found.values.new_zeros(found.cols, dtype=torch.float64)
+    heaviest = top_s(weight.index_add(0, found.col, found.values.double().square()), 2 * directions.nnz)
+    missed = directions.dense().square().sum(0)
+    missed[heaviest.cpu()] = 0.0
+    return 1.0 - float(missed.sum()) / directions.rows
+
+
+def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
+    """Score a network on the problem's test data, its loss on the training data.
+
+    None if its predictions are not finite.
+    """
+    with torch.no_grad():
+        fitted = model.forward(problem.x)
+        final_loss = float(LOSSES[problem.loss](fitted.double(), problem.y.double()))
+        prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
+    if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
+        return None
+    loss = LOSSES[problem.loss](prediction.double(), problem.y_test.double())
+    metric, truth = METRICS[problem.metric], problem.planted_layer
+    if metric.score is None:
+        raise ValueError(f"a task cannot have the metric {problem.metric}, which has no way to be computed")
+    value = metric.score(Scored(model, problem, prediction))
+    more = {} if problem.x_test is problem.x else {"test_loss": float(loss)}
+    if truth is not None and truth.nnz and problem.metric == "psnr":
+        more |= recovery_scores(model, truth, problem.truth_readout)
+    if problem.directions is not None:
+        more |= _index_scores(model, problem.directions, value)
+    return Scores(
+        value,
+        final_loss,
+        psnr=value if problem.metric == "psnr" else None,
+        accuracy=value if problem.metric == "accuracy" else None,
+        support_f1=None if truth is None else support_f1(model.first_layer_support(), truth),
+        exact=metric.is_exact(value),
+        more=more,
+    )
+
+
+def _index_scores(model: SparseMLP, directions: SparseMatrix, r2: float | None) -> dict[str, float]:
+    """Scores against the directions of an index model; ``mse_ratio`` is the mean squared error over the variance."""
+    ratio = {} if r2 is None else {"mse_ratio": 1.0 - r2}
+    return {
+        **ratio,
+        "alignment": alignment(model, directions),
+        "support_recall": support_recall(model, directions),
+    }

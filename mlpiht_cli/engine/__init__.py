@@ -1,0 +1,1 @@
+"""Running cells: runner, sweep, cost, provenance, executors."""

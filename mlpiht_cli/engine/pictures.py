@@ -1,0 +1,131 @@
+"""Fit the networks that a spec's ``pictures`` name once more, and lay out what is to be seen of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mlpiht_cli.baselines.imp import fused
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.scoring import matched_rows
+from mlpiht_cli.engine.runner import Runner
+from mlpiht_cli.figures import pictures
+from mlpiht_cli.figures.pictures import Shot
+from mlpiht_cli.plan.cells import Cell, jobs
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.specs.figure import Picture
+from mlpiht_cli.specs.schema import Spec
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A cell, its row, and its network unless it went wrong."""
+
+    cell: Cell
+    row: Row
+    model: SparseMLP | None
+
+
+def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) -> Figure | None:
+    """Draw one picture of a validated spec; None where the profile holds none of its cells."""
+    chosen = [cell for cell in cells if _shows(wanted, cell)]
+    if not chosen:
+        return None
+    task, problem = chosen[0].task, runner.problem(chosen[0])
+    rows: dict[str, list[Shot]] = {}
+    for run in _runs(chosen, runner):
+        shot = _layer_shot(run) if task.pictured == "layer" else _shot(problem, run.row, run.model, run.cell)
+        rows.setdefault(run.cell.point.label, []).append(shot)
+    told = "the best of all seeds" if wanted.seed == "best" else f"seed {wanted.seed}"
+    if task.pictured == "layer":
+        title = f"{spec.title} ({chosen[0].profile} profile, {told})"
+        return pictures.layers(title, task.weight_names, list(rows.values()))
+    title = f"{spec.title} ({chosen[0].profile} profile, m = {wanted.m}, {told})"
+    draw = pictures.images if _image(problem) else pictures.weights
+    return draw(title, Shot("target" if _image(problem) else "planted", _target(problem)), list(rows.values()))
+
+
+def _shows(wanted: Picture, cell: Cell) -> bool:
+    """Whether a picture shows a cell: a method without a budget is shown once."""
+    point = cell.point
+    budgets = wanted.s if cell.method.keeps_budget else wanted.s[:1]
+    return (
+        (point.panel, point.m) == (wanted.panel, wanted.m)
+        and point.s in budgets
+        and wanted.seed in ("best", point.seed)
+    )
+
+
+def _runs(chosen: Sequence[Cell], runner: Runner) -> list[_Run]:
+    """Runs of the cells by label, small budgets first; of several seeds the one of least training loss."""
+    by_key = {cell.key: cell for cell in chosen}
+    best: dict[tuple[str, int], _Run] = {}
+    for job in jobs(list(chosen)):
+        # The data are the same for all: where they depend on s, a picture has one budget.
+        for row, fit in runner.run(job):
+            run = _Run(by_key[row.cell], row, None if fit is None or row.status != "ok" else fit.model)
+            place = run.cell.point.label, row.s
+            if place not in best or _loss(row) < _loss(best[place].row):
+                best[place] = run
+    labels = list(dict.fromkeys(cell.point.label for cell in chosen))
+    return sorted(best.values(), key=lambda run: (labels.index(run.cell.point.label), run.row.s))
+
+
+def _loss(row: Row) -> float:
+    return math.inf if row.final_loss is None else row.final_loss
+
+
+def _layer_shot(run: _Run) -> Shot:
+    """The weights of a network of one linear layer."""
+    names, dims = run.cell.task.weight_names, run.cell.task.dims()
+    head = f"{run.cell.point.label}, s = {run.row.s}" if run.cell.method.keeps_budget else run.cell.point.label
+    zero = np.zeros((len(names[0]), len(names[1])))
+    if run.model is None:
+        return Shot(f"{head}: {run.row.status}", zero)
+    layer = run.model.layers[0]
+    if len(run.model.layers) != 1 or (layer.rows, layer.cols) != (dims.k, dims.d):
+        return Shot(f"{head}: has hidden neurons", zero)
+    return Shot(f"{head}: loss {run.row.final_loss:.2g}", layer.dense().double().cpu().numpy())
+
+
+def _image(problem: Problem) -> list[int] | None:
+    shape = (problem.recipe or {}).get("image")
+    return shape if isinstance(shape, list) else None
+
+
+def _target(problem: Problem) -> NDArray[np.float64]:
+    shape = _image(problem)
+    if shape:
+        return np.asarray(problem.y.double().cpu().numpy().reshape(shape))
+    assert problem.truth is not None, "a validated spec has no pictures of other tasks"
+    return _fused(SparseMLP(problem.truth, problem.truth_readout))
+
+
+def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Shot:
+    target = _target(problem)
+    head = f"{cell.point.label}, s = {cell.point.s}"
+    if model is None or row.value is None:
+        return Shot(f"{head}: {row.status}", np.zeros_like(target))
+    unit = " dB" if row.metric == "psnr" else f" {row.metric}"
+    if _image(problem):
+        values = model.forward(problem.x.to(model.layers[0].values.dtype)).double().cpu().numpy().reshape(target.shape)
+    else:
+        values = np.zeros_like(target)
+        found = _fused(model)
+        for i, j in matched_rows(found, target):
+            values[j] = found[i]
+    return Shot(f"{head}: {row.value:.1f}{unit}", values)
+
+
+def _fused(model: SparseMLP) -> NDArray[np.float64]:
+    """First-layer weights with the output weight of each neuron multiplied in, ``[m, d]``."""
+    one = fused([layer.dense() for layer in model.layers]) if len(model.layers) == 2 else model
+    hidden = one.layers[0].dense()
+    signed = hidden if one.readout is None else hidden * one.readout[:, None]
+    return np.asarray(signed.double().cpu().numpy())

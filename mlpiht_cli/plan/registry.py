@@ -1,0 +1,54 @@
+"""TASKS and METHODS by name. To add one: one file, one line here."""
+
+from __future__ import annotations
+
+from mlpiht_cli.baselines.best_subset import BestSubset
+from mlpiht_cli.baselines.dense import Dense
+from mlpiht_cli.baselines.imp import IMP, IMPFused
+from mlpiht_cli.baselines.mlp import MLP
+from mlpiht_cli.baselines.zero import Zero
+from mlpiht_cli.core.method import Method
+from mlpiht_cli.core.task import Task
+from mlpiht_cli.solvers.feature_learning import FeatureLearning
+from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_realloc import IHTRealloc
+from mlpiht_cli.solvers.iht_smooth import GradientDescent, IHTSmooth
+from mlpiht_cli.solvers.iht_vector import IHTVector
+from mlpiht_cli.tasks.cifar10 import CIFAR10Binary
+from mlpiht_cli.tasks.gaussian import GaussianSparse
+from mlpiht_cli.tasks.index_model import IndexModel
+from mlpiht_cli.tasks.inr import INRCIFAR10, INRMNIST
+from mlpiht_cli.tasks.iris import Iris
+from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary
+from mlpiht_cli.tasks.planted import Planted
+from mlpiht_cli.tasks.tabular import Tabular
+
+TASKS: dict[str, type[Task]] = {
+    "cifar10_binary": CIFAR10Binary,
+    "gaussian_sparse": GaussianSparse,
+    "index_model": IndexModel,
+    "inr_cifar10": INRCIFAR10,
+    "inr_mnist": INRMNIST,
+    "iris": Iris,
+    "mnist": MNIST,
+    "mnist_binary": MNISTBinary,
+    "planted": Planted,
+    "tabular": Tabular,
+}
+
+METHODS: dict[str, type[Method]] = {
+    "best_subset": BestSubset,
+    "dense": Dense,
+    "feature_learning": FeatureLearning,
+    "gradient_descent": GradientDescent,
+    "iht": IHT,
+    "iht_linear": IHTLinear,
+    "iht_smooth": IHTSmooth,
+    "iht_realloc": IHTRealloc,
+    "iht_vector": IHTVector,
+    "imp": IMP,
+    "imp_fused": IMPFused,
+    "mlp": MLP,
+    "zero": Zero,
+}

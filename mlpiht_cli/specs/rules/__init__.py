@@ -1,0 +1,1 @@
+"""What is wrong with a spec, by its schema alone."""

@@ -1,0 +1,1 @@
+"""Files, memory and lazy modules: what the operating system gives."""

@@ -1,0 +1,151 @@
+"""Tables compared with references."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hand import broken, drawn, row
+
+from mlpiht_cli.checks.reference import Mode, compare
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import COLUMNS, to_csv
+
+PLAIN = "method,m,s,seed,psnr_db\n"
+
+
+def against(rows: list[Row], text: str, mode: Mode = "close", tolerance: float | None = None) -> tuple[int, int, int]:
+    path = Path("reference.csv")
+    path.write_text(text)
+    found = compare(rows, path, mode, tolerance)
+    assert found.ok == (not found.different and not found.missing)
+    return found.equal, len(found.different), len(found.missing)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_close_has_a_tolerance_and_takes_exact_recoveries_for_equal() -> None:
+    rows = [row("iht", 2, 10, 0, 20.0), row("iht", 2, 10, 1, 160.0)]
+    assert against(rows, PLAIN + "iht,2,10,0,20.49\niht,2,10,1,101\n") == (2, 0, 0)
+    assert against(rows, PLAIN + "iht,2,10,0,20.51\niht,2,10,1,99\n") == (0, 2, 0)
+    assert against(rows, PLAIN + "iht,2,10,0,20.51\niht,3,10,0,1\n", tolerance=0.6) == (1, 0, 1)
+    wide = [row("iht", 2, 10, 0, 0.9, metric="accuracy", accuracy=0.9, psnr=None)]
+    head = "task,method,m,s,seed,metric,value\n"
+    assert against(wide, head + "planted,iht,2,10,0,accuracy,0.9049\n") == (1, 0, 0)
+    assert against(wide, head + "planted,iht,2,10,0,accuracy,0.906\n") == (0, 1, 0)
+    assert against(wide, head + "planted,iht,2,10,0,psnr,0.9\n") == (0, 1, 0)
+    assert against(wide, head + "mnist,iht,2,10,0,accuracy,0.9\n") == (0, 0, 1)
+
+
+def test_what_a_reference_has_of_rows_left_out_is_not_missing() -> None:
+    rows, others = [row("iht", 2, 10, 0, 20.0)], [row("iht", 3, 10, 0, 20.0), row("imp", 3, 10, 0, 5.0)]
+    Path("reference.csv").write_text(PLAIN + "iht,2,10,0,20\niht,3,10,0,99\niht,4,10,0,20\n")
+    for mode in ("close", "stat"):
+        found = compare(rows, Path("reference.csv"), mode, None, others)
+        assert (found.equal, found.different, [one.where["m"] for one in found.missing]) == (1, [], [4])
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "near", "far"),
+    [
+        ("r2", 0.0001, 0.001, 0.0012),
+        ("r2", -40.0, -40.03, -40.05),
+        ("relative_error", 1e-8, 5e-7, 2e-6),
+        ("relative_error", 0.5, 0.5004, 0.501),
+    ],
+)
+def test_close_to_a_small_value_is_close_by_the_metrics_unit(
+    metric: str, value: float, near: float, far: float
+) -> None:
+    rows = [row("iht", 2, 10, 0, value, metric=metric, psnr=None, measures={metric: value})]
+    head = f"task,method,m,s,seed,metric,value\nplanted,iht,2,10,0,{metric},"
+    assert against(rows, f"{head}{near}\n") == (1, 0, 0)
+    assert against(rows, f"{head}{far}\n") == (0, 1, 0)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_metric_may_be_any_word(name: str) -> None:
+    """A column that is no score is no value, whatever it holds."""
+    text = f"task,method,m,s,seed,metric,value\nplanted,iht,2,10,0,{name},77\n"
+    assert against([row("iht", 2, 10, 0, 1.0)], text) == (0, 1, 0)
+
+
+def test_nan_in_a_reference_is_a_divergence() -> None:
+    rows = broken([row("iht", 2, 10, 0, 1.0)], "iht")
+    assert against(rows, PLAIN + "iht,2,10,0,nan\n") == (1, 0, 0)
+    assert against(rows, PLAIN + "iht,2,10,0,3\n") == (0, 1, 0)
+    assert against([row("iht", 2, 10, 0, 1.0)], PLAIN + "iht,2,10,0,nan\n") == (0, 1, 0)
+    assert against(rows, PLAIN + "iht,2,10,0,nan\n", "exact") == (1, 0, 0)
+
+
+def test_exact_compares_tables_of_ours() -> None:
+    rows = broken(drawn(), "imp", "skipped", m=5)
+    same = to_csv(rows)
+    assert against(rows, same, "exact") == (36, 0, 0)
+    nudged = [r.model_copy(update={"value": r.value + 1e-6, "psnr": r.value + 1e-6}) for r in rows[:2]]
+    assert against([*nudged, *rows[2:]], same, "exact") == (34, 2, 0)
+    assert against([*nudged, *rows[2:]], same, "close") == (36, 0, 0)
+    assert against(rows[2:], same, "exact") == (34, 0, 2)
+    assert against(broken(rows, "imp", "failed", m=5), same, "exact") == (30, 6, 0)
+    assert against([row("iht", 2, 10, 0, 160.0)], PLAIN + "iht,2,10,0,161\n", "exact") == (0, 1, 0)
+    doctored = [rows[0].model_copy(update={"psnr": 99.0}), *rows[1:]]
+    assert against(doctored, same, "exact") == (35, 1, 0)
+    assert compare(rows, Path("reference.csv"), "exact").extra == 0
+
+
+def test_stat_compares_means_over_the_seeds() -> None:
+    rows = [row("iht", 2, 10, seed, value) for seed, value in enumerate([30.0, 34.0, 38.0])]
+    slack = 3 * math.sqrt(2 * 16 / 3)
+
+    def reference(shift: float) -> str:
+        return PLAIN + "".join(f"iht,2,10,{7 + i},{value + shift}\n" for i, value in enumerate((30, 34, 38)))
+
+    assert against(rows, reference(slack - 0.01), "stat") == (1, 0, 0)
+    assert against(rows, reference(slack + 0.01), "stat") == (0, 1, 0)
+    assert against(rows, reference(slack + 0.01), "stat", tolerance=30) == (1, 0, 0)
+    assert against(rows, PLAIN + "iht,2,10,0,34.4\n", "stat") == (1, 0, 0)
+    assert against(broken(rows, "iht", seed=1), reference(0), "stat") == (0, 1, 0)
+    assert against(broken(rows, "iht", seed=1), reference(0) + "iht,2,10,0,nan\n", "stat") == (1, 0, 0)
+    assert against(rows, PLAIN + "iht,3,10,0,34.4\n", "stat") == (0, 0, 1)
+
+
+def test_iht_vector_stands_for_iht_where_there_is_none() -> None:
+    vector = row("iht_vector", 2, 10, 0, 5.0)
+    assert against([vector], PLAIN + "iht,2,10,0,5\n") == (1, 0, 0)
+    assert against([vector, row("iht", 2, 10, 0, 9.0)], PLAIN + "iht,2,10,0,9\n") == (1, 0, 0)
+
+
+def test_references_that_cannot_be_used() -> None:
+    two = [row("iht", 2, 10, 0, 5.0), row("iht", 2, 10, 0, 6.0, panel="b", depth=2)]
+    with pytest.raises(InputError, match="fits 2 of our rows; choose ours with --only, as panel=a or panel=b"):
+        against(two, PLAIN + "iht,2,10,0,5\n")
+    with pytest.raises(InputError, match="--mode stat"):
+        against(drawn(), "method,m,s,psnr\niht,2,10,5\n")
+    for text in (PLAIN, "a,b\n1,2\n", "method,m,s,seed\niht,1,1,0\n", PLAIN + "iht,x,10,0,5\n", PLAIN + "iht,2\n"):
+        with pytest.raises(InputError, match=r"reference\.csv"):
+            against(two, text)
+
+
+def test_a_reference_has_each_place_once_and_objects_for_params() -> None:
+    rows = [row("iht", 2, 10, 0, 5.0)]
+    with pytest.raises(InputError, match="row 3: the same place as row 2"):
+        against(rows, PLAIN + "iht,2,10,0,5\niht,2,10,0,6\n")
+    with pytest.raises(InputError, match="row 3: the same place as row 2"):
+        against(rows, PLAIN + "iht,2,10,0,5\niht,2,10,0,6\n", "stat")
+    assert against(rows, "method,m,s,psnr\niht,2,10,4\niht,2,10,6\n", "stat") == (1, 0, 0), "seeds without a name"
+    with pytest.raises(InputError, match="row 2: params is no JSON object"):
+        against(rows, "method,m,s,seed,params,psnr\niht,2,10,0,[],5\n")
+
+
+def test_variants_of_a_method_are_told_apart_by_their_settings() -> None:
+    variants = [
+        row("iht", 2, 10, 0, float(steps), cell=f"c{steps}", params={"task": {}, "method": {"steps": steps}})
+        for steps in (4, 8)
+    ]
+    assert against(variants, to_csv(variants), "exact") == (2, 0, 0)
+    assert against(variants, to_csv(variants), "stat") == (2, 0, 0)
