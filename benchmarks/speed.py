@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks import common, machine, yardstick, yardstick_vector
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.machine import Rates
-from mlpiht_cli.core.method import Fit, Method
+from mlpiht_cli.core.fit import Fit
+from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlpiht_cli.baselines.training import initial_weights, layer_sizes
+from mlpiht_cli.baselines.training import initial_weights
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -56,7 +56,7 @@ def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple
         Weights of the layers right after the prune that answers the budget, each ``[out, in]``, and the wall seconds
         of each Adam step.
     """
-    sizes = layer_sizes(x.shape[1], y.shape[1], Shape(run.m))
+    sizes = Shape(run.m).widths(x.shape[1], y.shape[1])
     start = [weight.to(x.dtype) for weight in initial_weights(sizes, streams.initial_weights())]
     masks = [torch.ones_like(weight) for weight in start]
     weights, taken, rounds = start, [], 0

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from mlpiht_cli.baselines.imp import IMP, prune
 from mlpiht_cli.baselines.training import Trainer
-from mlpiht_cli.core.method import Shape, ignore
+from mlpiht_cli.core.fit import ignore
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import accuracy
 from mlpiht_cli.core.task import Axes

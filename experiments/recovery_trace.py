@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from mlpiht_cli.core.method import Method, Move, Shape
+from mlpiht_cli.core.fit import Move
+from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams

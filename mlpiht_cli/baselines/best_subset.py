@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Precision, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.fit import Diverged, Path, Reached, Step
+from mlpiht_cli.core.method import Method, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.newton import newton
@@ -20,7 +22,7 @@ from mlpiht_cli.rng import Streams
 _MAX_WEIGHTS = 20
 
 
-class BestSubset(MethodByBudget):
+class BestSubset(Method):
     """Minimum of the objective over all supports of ``s`` weights, by Newton's method on each of the ``C(N, s)``.
 
     The objective, the loss and ridge / 2 times the squared norm, is convex, so that on each support a vanishing
@@ -30,6 +32,7 @@ class BestSubset(MethodByBudget):
     Draws no random numbers. Computed in float64 on the processor; ``dtype`` is that of the weights that come back.
     """
 
+    name: ClassVar[str] = "best_subset"
     version: ClassVar[int] = 1
 
     dtype: Precision = "float64"
@@ -45,30 +48,24 @@ class BestSubset(MethodByBudget):
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """Any smooth loss of few weights."""
-        if problem.loss not in LOSSES:
-            return f"best_subset knows no derivatives of the loss {problem.loss}"
         size = problem.d * problem.k
-        return (
-            f"best_subset tries all supports of at most {_MAX_WEIGHTS} weights, not {size}"
-            if size > _MAX_WEIGHTS
-            else None
-        )
+        if size > _MAX_WEIGHTS:
+            return f"{self.name} tries all supports of at most {_MAX_WEIGHTS} weights, not {size}"
+        return super().supports(problem, shape)
 
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Try every support of one budget; see :meth:`MethodByBudget.fit_path`."""
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Try every support of one budget; a step is one of Newton's, for a block of supports."""
         loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
-        theta, value, slope, iterations = np.zeros(loss.size), math.inf, math.inf, 0
-        tried = 0
-        for kept in subsets(loss.size, min(budget, loss.size)) if loss.finite else ():
+        if not loss.finite:
+            raise Diverged("the data are not finite, or too large")
+        theta, value, slope, tried = np.zeros(loss.size), math.inf, math.inf, 0
+        for kept in subsets(loss.size, min(budgets[0], loss.size)):
             tried += len(kept)
             for solved in islice(newton(loss, kept, self.tolerance), self.newton_steps + 1):
-                iterations += 1
-                callback(iterations, float(solved.value.min()))
+                yield Step(float(solved.value.min()))
             first = int(solved.value.argmin())
             if float(solved.value[first]) < value:
                 theta, value, slope = solved.theta[first], float(solved.value[first]), float(solved.slope[first])
-        model = SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
-        if not finite(value):
-            return Fit(model, budget, iterations, Status.DIVERGED, reason="the data are not finite, or too large")
+        layer = loss.matrix(theta).to(problem.x.device, problem.x.dtype)
         facts = {"objective": value, "on_support_gradient": slope, "supports": tried}
-        return Fit(model, budget, iterations, facts=facts)
+        yield Reached(SparseMLP((layer,)), facts=facts)

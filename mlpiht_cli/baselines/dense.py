@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
-from mlpiht_cli.baselines.training import Trained, Trainer
-from mlpiht_cli.core.method import Callback, Fit, Shape, Status, Unpruned
+from mlpiht_cli.baselines.training import Trainer, Training
+from mlpiht_cli.core.fit import Path, Reached
+from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 
 
-class Dense(Unpruned, Trained):
+class Dense(Training, Method):
     """Adam on all weights, no biases: what IMP starts from, trained once and never pruned."""
 
+    name: ClassVar[str] = "dense"
     version: ClassVar[int] = 1
+    keeps_budget: ClassVar[bool] = False
 
-    def fit_once(self, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> Fit:
-        """Train all weights; see :meth:`Unpruned.fit_path`."""
-        trainer = Trainer(problem, shape, streams, self.batch, self.dtype)
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Train all weights; the network answers every budget."""
+        trainer = Trainer(problem, shape, streams, self.batch)
         masks = [torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial]
-        weights, diverged = trainer.train(masks, self.epochs, self.lr, callback)
-        layers = tuple(SparseMatrix.from_dense(torch.zeros_like(w) if diverged else w) for w in weights)
-        status = Status.DIVERGED if diverged else Status.OK
-        history = tuple(trainer.history)
-        budget = sum(weight.numel() for weight in weights)
-        return Fit(SparseMLP(layers), budget, len(history), status, history=history, reason=diverged)
+        weights = yield from trainer.train(masks, self.epochs, self.lr)
+        yield Reached(SparseMLP(tuple(SparseMatrix.from_dense(weight) for weight in weights)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,7 +10,8 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.baselines.training import Trainer, adam, sgd
-from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status
+from mlpiht_cli.core.fit import Path, Reached
+from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.selection import Rule, coordinate_scores, true_coordinates
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class MLP(MethodByBudget):
+class MLP(Method):
     """A ReLU network of one hidden layer with biases, both layers trained by minibatches.
 
     The mask says which inputs its hidden layer may see: all, the ``keep * s`` of largest gradient at neurons ``+-e_j``
@@ -31,7 +33,9 @@ class MLP(MethodByBudget):
     not: it scales every weight by its own gradients, and so depends on the basis, as pruning does.
     """
 
+    name: ClassVar[str] = "mlp"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(depth=1)
     keeps_budget: ClassVar[bool] = False
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -46,39 +50,38 @@ class MLP(MethodByBudget):
         """Weights of both layers, without the biases."""
         return shape.m * (d + k)
 
+    @property
+    def in_kernels(self) -> bool:
+        """Most of the work is in compiled kernels."""
+        return True
+
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """One hidden layer; the oracle needs a truth, and pruning one output."""
-        if shape.depth != 1:
-            return "mlp has one hidden layer: set depth to 1"
         if self.mask == "pruned" and problem.k != 1:
             return "the mask 'pruned' needs one output"
         if self.mask == "oracle" and problem.directions is None:
             return "the mask 'oracle' needs a task with planted directions, such as index_model"
-        return None
+        return super().supports(problem, shape)
 
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Mask and train for one budget; see :meth:`MethodByBudget.fit_path`."""
-        kept = self._kept(problem, self.keep * budget)
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Mask and train for one budget."""
+        kept = self._kept(problem, self.keep * budgets[0])
         # A constant input makes its weights biases.
         biased = replace(problem, x=torch.cat([problem.x, torch.ones_like(problem.x[:, :1])], dim=1))
-        trainer = Trainer(biased, shape, streams, self.batch, self.dtype)
+        trainer = Trainer(biased, shape, streams, self.batch)
         first, second = (torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial)
         first[:, :-1] = False
         first[:, kept] = True
         make = adam if self.optimizer == "adam" else sgd
-        (hidden, output), reason = trainer.train([first, second], self.epochs, self.lr, callback, make)
-        if reason:
-            hidden, output = torch.zeros_like(hidden), torch.zeros_like(output)
+        hidden, output = yield from trainer.train([first, second], self.epochs, self.lr, make)
         layers = (SparseMatrix.from_dense(hidden[:, :-1]), SparseMatrix.from_dense(output))
-        status, history = Status.DIVERGED if reason else Status.OK, tuple(trainer.history)
-        model = SparseMLP(layers, bias=hidden[:, -1].clone())
-        return Fit(model, budget, len(history), status, history=history, reason=reason, facts={"kept": len(kept)})
+        yield Reached(SparseMLP(layers, bias=hidden[:, -1].clone()), facts={"kept": len(kept)})
 
     def _kept(self, problem: Problem, count: int) -> Tensor:
-        """Inputs that the mask leaves, int64 ascending."""
+        """Inputs that the mask leaves, int64 ascending; chosen in float32, the precision of the data."""
         if self.mask == "pruned":
-            y = problem.y[:, 0] - problem.y.mean()
-            return top_s(coordinate_scores(problem.x, y, self.rule), count)
+            x, y = problem.x.float(), problem.y[:, 0].float()
+            return top_s(coordinate_scores(x, y - y.mean(), self.rule), count)
         if self.mask == "oracle":
             return true_coordinates(problem.directions, count).to(problem.x.device)
         return torch.arange(problem.d, device=problem.x.device)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
 
+from mlpiht_cli.core.fit import Callback, Fit, Path, ignore
+from mlpiht_cli.core.loop import fits
 from mlpiht_cli.core.model import SparseMLP
-from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.core.settings import Settings
+from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import canonical
 
 Precision = Literal["float32", "float64"]
-
-
-class Status(Enum):
-    """How a fit ended."""
-
-    OK = "ok"
-    DIVERGED = "diverged"
 
 
 @dataclass(frozen=True)
@@ -35,80 +31,116 @@ class Shape:
     m: int
     depth: int = 1
 
+    def widths(self, d: int, k: int) -> list[int]:
+        """Widths from the ``d`` inputs to the ``k`` outputs."""
+        return [d, *[self.m] * self.depth, k]
+
+    def weights(self, d: int, k: int) -> int:
+        """Number of weights of all layers."""
+        return sum(a * b for a, b in pairwise(self.widths(d, k)))
+
 
 @dataclass(frozen=True)
-class Move:
-    """What a search did beside its gradient steps, at an entry of the history (from 1), and to how many neurons."""
-
-    iteration: int
-    name: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a method returns for one budget.
+class Needs:
+    """What a problem must be for a method to treat it; None: anything.
 
     Attributes
     ----------
-    model
-        The network, with at most ``budget`` nonzeros.
-    budget
-        The budget ``s`` it answers.
-    iterations
-        Gradient steps spent to reach it, from the start of the trajectory.
-    settled
-        Iteration from which the support of the weights stayed the same to the end ("convergence step" of P1's Tables 1
-        and 2); None where the method does not follow it.
-    history
-        Training loss before each step, of the batch where there are batches; IMP: all rounds in a row.
-    reason
-        Why it diverged, empty otherwise.
-    facts
-        What only the method can know, by name: a step length, an estimate, a residual; never a score.
-    moves
-        What a search did, in order.
+    outputs
+        Number of outputs.
+    loss
+        Name of the loss.
+    depth
+        Number of hidden layers.
+    samples
+        Least number of training samples.
+    instead
+        Method to name in a refusal of outputs or loss.
     """
 
-    model: SparseMLP
-    budget: int
-    iterations: int
-    status: Status = Status.OK
-    settled: int | None = None
-    history: tuple[float, ...] = field(default=(), repr=False)
-    reason: str = ""
-    facts: Mapping[str, float | int | bool | str] = field(default_factory=dict)
-    moves: tuple[Move, ...] = field(default=(), repr=False)
+    outputs: int | None = None
+    loss: Loss | None = None
+    depth: int | None = None
+    samples: int = 1
+    instead: str = ""
+
+    def refusal(self, name: str, problem: Problem, shape: Shape) -> str | None:
+        """Say what the method ``name`` needs and the problem or network has not, or None."""
+        use = f"; use {self.instead}" if self.instead else ""
+        if self.outputs is not None and problem.k != self.outputs:
+            return f"{name} needs {_counted(self.outputs, 'output')}, the problem has {problem.k}{use}"
+        if self.loss is not None and problem.loss != self.loss:
+            return f"{name} needs the {self.loss} loss, the problem has {problem.loss}{use}"
+        if self.depth is not None and shape.depth != self.depth:
+            wanted = _counted(self.depth, "hidden layer")
+            return f"{name} needs {wanted}, asked for {shape.depth}; set depth to {self.depth}"
+        if problem.n < self.samples:
+            return f"{name} needs {_counted(self.samples, 'sample')} or more, the problem has {problem.n}"
+        return None
 
 
-Callback = Callable[[int, float], None]
-"""Called with each iteration's number (from 1) and training loss; may raise to stop the fit.
-
-At once on a processor; a baseline on a GPU calls it for a whole training run at its end, since a loss that is read
-makes the host wait.
-"""
-
-
-def ignore(iteration: int, loss: float) -> None:
-    """Do nothing: the callback of those who want none."""
+def _counted(number: int, noun: str) -> str:
+    return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Method(Settings, ABC):
     """A solver or baseline: its fields are its settings, and the instance never changes.
 
-    A method is told the problem, the shape and the budgets; it never scores itself and knows no task.
+    A method knows the problem, the shape and the budgets; it never scores itself and knows no task. To write one:
+    settings as fields, a name and a version, what it needs, how many weights it counts, and a generator of steps.
+    Registered by one line in ``plan/registry.py``, it works in every command. A complete one:
+
+    >>> from typing import ClassVar
+    >>> import torch
+    >>> from pydantic import Field
+    >>> from mlpiht_cli.core.fit import Reached, Step
+    >>> from mlpiht_cli.core.method import Method, Needs, Shape
+    >>> from mlpiht_cli.core.model import SparseMLP
+    >>> from mlpiht_cli.core.problem import Problem
+    >>> from mlpiht_cli.linalg.sparse import SparseMatrix
+    >>> from mlpiht_cli.linalg.threshold import top_s
+    >>> from mlpiht_cli.rng import Streams
+    >>> class PlainIHT(Method):
+    ...     '''Iterative hard thresholding of one linear layer, with a fixed step.'''
+    ...
+    ...     name: ClassVar[str] = "plain_iht"
+    ...     version: ClassVar[int] = 1
+    ...     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared")
+    ...     steps: int = Field(100, ge=1, description="gradient steps")
+    ...     lr: float = Field(0.5, gt=0, description="step length")
+    ...
+    ...     def weights(self, d, k, shape):
+    ...         return d
+    ...
+    ...     def iterate(self, problem, shape, budgets, streams):
+    ...         (budget,) = budgets
+    ...         w = torch.zeros(problem.d)
+    ...         for _ in range(self.steps):
+    ...             residual = problem.x @ w - problem.y[:, 0]
+    ...             moved = w - self.lr * problem.x.T @ residual / problem.n
+    ...             kept = top_s(moved, budget)
+    ...             w = torch.zeros_like(moved).index_copy(0, kept, moved[kept])
+    ...             yield Step(float(residual.square().mean()), check=float(w.sum()))
+    ...         yield Reached(SparseMLP((SparseMatrix.from_dense(w[None, :]),)))
+    >>> x = torch.randn(200, 10, generator=torch.Generator().manual_seed(0))
+    >>> y = 2.0 * x[:, [3]] - x[:, [7]]
+    >>> fit = PlainIHT().fit(Problem(x, y, x, y, "psnr"), Shape(1), 2, Streams(0))
+    >>> fit.model.layers[0].index.tolist(), fit.iterations, fit.history[-1] < 1e-9
+    ([3, 7], 100, True)
     """
 
+    name: ClassVar[str]
+    """What specs and the command line call it."""
     version: ClassVar[int]
     """Raised by hand when results change; part of every cell's key."""
+    needs: ClassVar[Needs] = Needs()
+    """What problems it can treat."""
     shares_trajectory: ClassVar[bool] = False
-    """Whether one run passes every budget, so that budgets of equal problems are run together."""
-
+    """Whether one run passes every budget, so that budgets of equal problems run together."""
     keeps_budget: ClassVar[bool] = True
     """Whether a network has at most ``budget`` nonzeros; only a yardstick may have more."""
-
     unhinted: ClassVar[frozenset[str]] = frozenset()
-    """Settings for which the method keeps its own default, whatever suits the task."""
+    """Settings for which the method keeps its own default, even if the task suggests another."""
 
     dtype: Precision = "float32"
 
@@ -116,6 +148,11 @@ class Method(Settings, ABC):
     def fingerprint(self) -> str:
         """The settings as JSON, for the cell's key."""
         return canonical(self.told())
+
+    @property
+    def in_kernels(self) -> bool:
+        """Whether most of the work is in compiled kernels, which then have the threads instead of torch."""
+        return False
 
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,11 +163,23 @@ class Method(Settings, ABC):
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Number of weights that the method counts, all of them trainable."""
 
-    @abstractmethod
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """Return why the method cannot treat the problem, or None."""
+        return self.needs.refusal(self.name, problem, shape)
 
     @abstractmethod
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Run the method as a generator: yield a Step after each iteration, and a Reached for each budget.
+
+        The problem is in the method's ``dtype``. There is one budget, or, if the method shares its trajectory, all of
+        them, largest first; a budget's result must not depend on the other budgets.
+
+        Raises
+        ------
+        Diverged
+            There is nothing finite to compute.
+        """
+
     def fit_path(
         self,
         problem: Problem,
@@ -140,58 +189,17 @@ class Method(Settings, ABC):
         callback: Callback = ignore,
     ) -> Iterator[Fit]:
         """Yield one fit per budget, largest budget first; a budget's result ignores the other budgets."""
+        device = problem.x.device
+        problem = problem.to(device, torch_dtype(self.dtype))
+        silent = SparseMLP.silent(shape.widths(problem.d, problem.k), problem.x)
+        threads = partial(threads_for, device) if self.in_kernels else nullcontext
+        wanted = sorted(set(budgets), reverse=True)
+        for group in [wanted] if self.shares_trajectory else [[budget] for budget in wanted]:
+            yield from fits(self.iterate(problem, shape, group, streams), group, silent, callback, threads)
 
-
-class MethodByBudget(Method):
-    """A method that runs anew for each budget."""
-
-    @abstractmethod
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback = ignore) -> Fit:
         """Fit one budget."""
-
-    def fit_path(
-        self,
-        problem: Problem,
-        shape: Shape,
-        budgets: Sequence[int],
-        streams: Streams,
-        callback: Callback = ignore,
-    ) -> Iterator[Fit]:
-        """Yield the fits of :meth:`fit`, largest budget first."""
-        for budget in sorted(set(budgets), reverse=True):
-            yield self.fit(problem, shape, budget, streams, callback)
-
-
-class Unpruned(ABC):
-    """A yardstick that prunes nothing: one network, whose nonzeros the row counts, answers every budget.
-
-    Put before the method it is made of. No :class:`Method` itself, whose defaults would hide those of that method.
-    """
-
-    shares_trajectory: ClassVar[bool] = True
-    keeps_budget: ClassVar[bool] = False
-
-    @abstractmethod
-    def fit_once(self, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> Fit:
-        """Fit the network; the budget it names does not count."""
-
-    def fit_path(
-        self,
-        problem: Problem,
-        shape: Shape,
-        budgets: Sequence[int],
-        streams: Streams,
-        callback: Callback = ignore,
-    ) -> Iterator[Fit]:
-        """Yield the network of :meth:`fit_once` for every budget, largest budget first."""
-        fit = self.fit_once(problem, shape, streams, callback)
-        for budget in sorted(set(budgets), reverse=True):
-            yield replace(fit, budget=budget)
-
-
-def finite(*values: float) -> bool:
-    """Whether all values are finite: the test for divergence."""
-    return all(math.isfinite(value) for value in values)
+        return next(self.fit_path(problem, shape, [budget], streams, callback))
 
 
 def torch_dtype(name: Precision) -> torch.dtype:

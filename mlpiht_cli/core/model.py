@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +51,11 @@ class SparseMLP:
     readout: Tensor | None = None
     gates: SparseMatrix | None = None
     bias: Tensor | None = None
+
+    @classmethod
+    def silent(cls, widths: Sequence[int], like: Tensor) -> SparseMLP:
+        """Return the network without weights, which answers 0, for widths from input to output."""
+        return cls(tuple(SparseMatrix.zeros(out, into, like) for into, out in pairwise(widths)))
 
     @property
     def nnz(self) -> int:

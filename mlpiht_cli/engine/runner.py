@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mlpiht_cli.core.method import Callback, Fit, Status, ignore
+from mlpiht_cli.core.fit import Callback, Fit, Status, ignore
 from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate

@@ -38,17 +38,20 @@ TASKS: dict[str, type[Task]] = {
 }
 
 METHODS: dict[str, type[Method]] = {
-    "best_subset": BestSubset,
-    "dense": Dense,
-    "feature_learning": FeatureLearning,
-    "gradient_descent": GradientDescent,
-    "iht": IHT,
-    "iht_linear": IHTLinear,
-    "iht_smooth": IHTSmooth,
-    "iht_realloc": IHTRealloc,
-    "iht_vector": IHTVector,
-    "imp": IMP,
-    "imp_fused": IMPFused,
-    "mlp": MLP,
-    "zero": Zero,
+    kind.name: kind
+    for kind in (
+        BestSubset,
+        Dense,
+        FeatureLearning,
+        GradientDescent,
+        IHT,
+        IHTLinear,
+        IHTSmooth,
+        IHTRealloc,
+        IHTVector,
+        IMP,
+        IMPFused,
+        MLP,
+        Zero,
+    )
 }

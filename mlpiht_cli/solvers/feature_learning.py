@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,7 +10,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.ridge import ridge
@@ -26,7 +28,7 @@ MAX_BIAS = 2.5
 """Largest bias of a read-out neuron."""
 
 
-class FeatureLearning(MethodByBudget):
+class FeatureLearning(Method):
     """Learn ``m`` directions by normalised correlation gradients on kept coordinates, then fit a read-out on them.
 
     Protocol, section 6. The budget ``s`` is the number of nonzeros of a direction, and ``keep * s`` coordinates are
@@ -37,7 +39,9 @@ class FeatureLearning(MethodByBudget):
     dense neurons is largest (gradient_magnitude: what pruning by magnitude would keep).
     """
 
+    name: ClassVar[str] = "feature_learning"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(outputs=1, loss="squared", depth=1, samples=2)  # ridge holds samples out
     keeps_budget: ClassVar[bool] = False
 
     arm: Literal["unpruned", "pruned", "oracle", "random", "gradient_magnitude"] = Field(
@@ -55,36 +59,25 @@ class FeatureLearning(MethodByBudget):
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """One output, squared loss, one hidden layer; the oracle needs a truth."""
-        if problem.k != 1 or problem.loss != "squared" or shape.depth != 1:
-            return "feature_learning needs one output, the squared loss and depth 1"
-        if problem.n < 2:
-            return "feature_learning needs two samples or more: it holds some out"
         if self.arm == "oracle" and problem.directions is None:
             return "the arm 'oracle' needs a task with planted directions, such as index_model"
-        return None
+        return super().supports(problem, shape)
 
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Select, learn and read out for one budget; see :meth:`MethodByBudget.fit_path`."""
-        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Select, learn and read out for one budget."""
         # The mean tells nothing of directions, and its error would move all scores and gradients alike.
         centred = replace(problem, y=problem.y - problem.y.mean())
-        kept = self._kept(centred, shape.m, self.keep * budget, streams)
+        kept = self._kept(centred, shape.m, self.keep * budgets[0], streams)
         x = problem.x if len(kept) == problem.d else problem.x[:, kept]
-        history = list[float]()
         w = _random_neurons(shape.m, x, streams.neurons())
-        for step in range(1, self.steps + 1):
+        for _ in range(self.steps):
             w, correlation = gradient_step(x, centred.y[:, 0], w, self.degree)
-            history.append(-correlation)
-            callback(step, history[-1])
-            if not finite(correlation, float(w.sum())):
-                reason = f"the loss or the neurons left the finite numbers at step {step}"
-                silent = SparseMLP((SparseMatrix.zeros(1, problem.d, x), SparseMatrix.zeros(1, 1, x)))
-                return Fit(silent, budget, step, Status.DIVERGED, history=tuple(history), reason=reason)
+            yield Step(-correlation, float(w.sum()))
         neurons, output, bias = read_out(x, problem.y[:, 0], w, self.readout, streams)
         first = neurons.new_zeros(len(neurons), problem.d)
         first[:, kept] = neurons
         model = SparseMLP((SparseMatrix.from_dense(first), SparseMatrix.from_dense(output[None, :])), bias=bias)
-        return Fit(model, budget, self.steps, history=tuple(history), facts={"kept": len(kept)})
+        yield Reached(model, facts={"kept": len(kept)})
 
     def _kept(self, problem: Problem, m: int, count: int, streams: Streams) -> Tensor:
         """Coordinates of this arm, int64 ascending; at most ``count`` unless it is unpruned."""

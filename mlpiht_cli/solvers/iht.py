@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,7 +10,8 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.core.batches import Batches
-from mlpiht_cli.core.method import Callback, Fit, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.gated import compiled, gated_operator
@@ -20,7 +21,8 @@ from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.layerwise import LayeredSolver
+from mlpiht_cli.solvers.layerwise import Layerwise
+from mlpiht_cli.solvers.passes import Passes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,14 +55,16 @@ def iht_step(
     return SparseMatrix(index, values, weights.rows, weights.cols), squared_norm(residual)
 
 
-class IHT(LayeredSolver):
+class IHT(Passes, Method):
     """Iterative hard thresholding: never more than ``s`` nonzero weights, from the first step to the last.
 
     The hidden weights are fused with the output weights, whose signs are fixed; see
     :mod:`mlpiht_cli.linalg.operators`.
     """
 
+    name: ClassVar[str] = "iht"
     version: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(outputs=1, loss="squared", instead="iht_vector")
 
     gates: Literal["sequential", "fixed"] = Field(
         "sequential", description="gates that follow the weights, or stay at their random start (convex)"
@@ -75,42 +79,37 @@ class IHT(LayeredSolver):
         """Fused weights, ``m * d`` and ``m * m`` a further layer: the output signs are fixed and not counted."""
         return shape.m * (d + (shape.depth - 1) * shape.m)
 
+    @property
+    def in_kernels(self) -> bool:
+        """Most of the work is in compiled kernels."""
+        return True
+
     def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """Scalar output, squared loss; gates that stay fixed with one hidden layer only."""
-        if problem.k != 1:
-            return f"iht needs one output, the problem has {problem.k}; use iht_vector"
-        if problem.loss != "squared":
-            return f"iht needs the squared loss, the problem has {problem.loss}; use iht_vector"
+        """One output, squared loss; gates that stay fixed with one hidden layer only."""
         if shape.depth != 1 and self.gates == "fixed":
             return f"gates: fixed needs one hidden layer, asked for {shape.depth}"
-        return None
+        return super().supports(problem, shape)
 
-    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Run IHT for one budget, layer by layer."""
+        return Layerwise(self).iterate(problem, shape, budgets[0], streams)
+
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
         """Run IHT with one hidden layer.
 
-        Stops early when nothing can change any more: every neuron is dead, or a step on all samples gave back the
+        It ends early when nothing can change any more: every neuron is dead, or a step on all samples gave back the
         weights that its gates come from.
         """
-        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
         random = RandomGates(streams.gates(problem.d), m, problem.x)
         state = _State(self, random, SparseMatrix.zeros(m, problem.d, problem.x), budget)
-        history: list[float] = []
-        settled = 0
         for turn in self._turns(problem, streams):
             if state.is_over(turn):
                 break
             before = state.weights
-            loss = state.advance(turn)
-            history.append(loss / len(turn.y))
-            if not torch.equal(before.index, state.weights.index):
-                settled = len(history)
-            callback(len(history), history[-1])
-            if not finite(loss, float(state.weights.values.sum())):
-                reason = f"the loss or the weights left the finite numbers at step {len(history)}"
-                empty = self._model(SparseMatrix.zeros(m, problem.d, problem.x), random)
-                return Fit(empty, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
-        model = self._model(state.weights.compact(), random)
-        return Fit(model, budget, len(history), Status.OK, settled, tuple(history))
+            loss = state.advance(turn) / len(turn.y)
+            moved = not torch.equal(before.index, state.weights.index)
+            yield Step(loss, float(state.weights.values.sum()), moved)
+        yield Reached(self._model(state.weights.compact(), random))
 
     def _turns(self, problem: Problem, streams: Streams) -> Iterator[_Turn]:
         """Batches in the order of the protocol, and whether the gates are refreshed before each."""

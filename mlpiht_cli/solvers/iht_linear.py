@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 
-from mlpiht_cli.core.method import Callback, Fit, MethodByBudget, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.operators import DenseOperator
@@ -17,14 +19,16 @@ from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import iht_step
 
 
-class IHTLinear(MethodByBudget):
+class IHTLinear(Method):
     """The accelerated step of :func:`~mlpiht_cli.solvers.iht.iht_step` with the data matrix itself as operator.
 
     Recovers ``w`` with at most ``s`` nonzeros from ``y = X w``; on other tasks it is the best sparse linear fit.
     Width and depth have no meaning here.
     """
 
+    name: ClassVar[str] = "iht_linear"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(outputs=1, loss="squared")
 
     steps: int = Field(100, ge=1, description="full-batch steps")
     inner_steps: int = Field(3, ge=0, description="refinement steps on the kept support")
@@ -33,26 +37,13 @@ class IHTLinear(MethodByBudget):
         """One weight an input."""
         return d
 
-    def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """One output, squared loss."""
-        if problem.k != 1 or problem.loss != "squared":
-            return "iht_linear needs one output and the squared loss"
-        return None
-
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Run IHT for one budget; see :meth:`MethodByBudget.fit_path`."""
-        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
-        operator = DenseOperator(problem.x)
-        weights = zero = SparseMatrix.zeros(1, problem.d, problem.x)
-        refine, history, settled = Refinement(self.inner_steps), list[float](), 0
-        for step in range(1, self.steps + 1):
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Run IHT for one budget."""
+        operator, refine = DenseOperator(problem.x), Refinement(self.inner_steps)
+        weights = SparseMatrix.zeros(1, problem.d, problem.x)
+        for _ in range(self.steps):
             before = weights
-            weights, loss = iht_step(operator, problem.y[:, 0], weights, budget, refine)
-            history.append(float(loss) / problem.n)
-            callback(step, history[-1])
-            if not finite(float(loss), float(weights.values.sum())):
-                reason = f"the loss or the weights left the finite numbers at step {step}"
-                return Fit(SparseMLP((zero,)), budget, step, Status.DIVERGED, history=tuple(history), reason=reason)
-            if not torch.equal(before.index, weights.index):
-                settled = step
-        return Fit(SparseMLP((weights,)), budget, self.steps, Status.OK, settled, tuple(history))
+            weights, loss = iht_step(operator, problem.y[:, 0], weights, budgets[0], refine)
+            moved = not torch.equal(before.index, weights.index)
+            yield Step(float(loss) / problem.n, float(weights.values.sum()), moved)
+        yield Reached(SparseMLP((weights,)))

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
-from mlpiht_cli.core.method import Callback, Fit, Move, Shape, Status, finite, ignore, torch_dtype
+from mlpiht_cli.core.fit import Move, Path, Reached, Status, Step, finite
+from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
-from mlpiht_cli.solvers.layerwise import LayeredSolver
+from mlpiht_cli.solvers.layerwise import Layerwise
+from mlpiht_cli.solvers.passes import Passes
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 from mlpiht_cli.solvers.realloc.search import Limits, Search
 
 
-class IHTRealloc(LayeredSolver):
+class IHTRealloc(Passes, Method):
     """IHT, and then a search that moves weights between neurons; never worse than its own start.
 
     IHT gets stuck where one neuron serves two planted ones, or two serve one. The search starts from the data instead:
@@ -31,7 +32,9 @@ class IHTRealloc(LayeredSolver):
     ``docs/recovery.md`` for what was tried.
     """
 
+    name: ClassVar[str] = "iht_realloc"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = IHT.needs
     later: ClassVar[frozenset[str]] = frozenset({"signs"})
 
     rounds: int = Field(30, ge=0, description="rounds of the search at most; it stops once exact")
@@ -41,74 +44,76 @@ class IHTRealloc(LayeredSolver):
         "positive", description="output signs: all +1, or each neuron +1 or -1 as it fits, which can fit any target"
     )
 
-    @property
-    def in_kernels(self) -> bool:
-        """Most of the work is in products of torch."""
-        return False
-
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Those of IHT."""
         return self._start().weights(d, k, shape)
 
-    def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """What IHT supports."""
-        reason = self._start().supports(problem, shape)
-        return None if reason is None else reason.replace("iht needs", "iht_realloc needs")
-
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
         """Fit one budget. Deeper networks: the better of the search layer by layer and of IHT, by training loss.
 
         A first layer that fits the targets better on its own need not give the second layer better features.
         """
-        found = super().fit(problem, shape, budget, streams, callback)
+        path = Layerwise(self).iterate(problem, shape, budgets[0], streams)
         if shape.depth == 1:
-            return found
-        plain = self._start().fit(problem, shape, budget, streams, ignore)
-        return found if _training_loss(found, problem) <= _training_loss(plain, problem) else plain
+            yield from path
+            return
+        last: Step | Reached | None = None
+        for last in path:
+            if isinstance(last, Reached) or not last.finite:
+                break
+            yield last
+        assert last is not None, "a path has a step or more"
+        found = last.model if isinstance(last, Reached) else None
+        plain = self._start().fit(problem, shape, budgets[0], streams)
+        other = plain.model if plain.status is Status.OK else None
+        keeps = _training_loss(found, problem) <= _training_loss(other, problem)
+        yield last if keeps else Reached(plain.model, history=plain.history)
 
-    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
         """Run IHT with one hidden layer, and the search after it."""
-        with threads_for(problem.x.device):
-            start = self._start().fit_layer(problem, m, budget, streams, callback)
-        if start.status is Status.DIVERGED:
-            return start
-        problem = problem.to(problem.x.device, torch_dtype(self.dtype))
+        steps, start = 0, None
+        with threads_for(problem.x.device):  # the search, most of the work, is in products of torch
+            for event in self._start().layer(problem, m, budget, streams):
+                if isinstance(event, Step):
+                    steps += 1
+                    yield event
+                else:
+                    start = event
+        assert start is not None, "IHT ends with its network"
         scale = _scale(problem.x)
         samples = Samples((problem.x / scale).T.contiguous(), problem.y[:, 0])
         blocks = _blocks(start.model, scale, self.signs == "both")
         search = Search(samples, Limits(m, budget), streams.moves(), (blocks, samples.loss(blocks)))
-        history = self._searched(search, start.history, callback)
-        moves = tuple(Move(len(start.history) + turn, name, count) for turn, name, count in search.moves)
-        done = replace(start, history=history, iterations=len(history), facts=_totals(moves), moves=moves)
-        if not done.facts["accepted"]:
-            return done
-        model = _model(search.best[0], scale, start.model).to(problem.x.device, problem.x.dtype)
-        return replace(done, model=model, settled=None)
+        for loss in self._searched(search):
+            yield Step(loss, moved=False)
+        moves = tuple(Move(steps + turn, name, count) for turn, name, count in search.moves)
+        facts = _totals(moves)
+        model = start.model
+        if facts["accepted"]:
+            model = _model(search.best[0], scale, model).to(problem.x.device, problem.x.dtype)
+        yield Reached(model, facts=facts, moves=moves, followed=not facts["accepted"])
 
-    def _searched(self, search: Search, history: Sequence[float], callback: Callback) -> tuple[float, ...]:
-        """Run the search; return the history with the best loss after each round."""
-        losses = list(history)
+    def _searched(self, search: Search) -> Iterator[float]:
+        """Run the search; yield the best loss after each round."""
         if self.rounds:
             search.polish()
         for _ in range(self.rounds if search.is_possible else 0):
             if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
                 break
             search.round()
-            losses.append(search.best[1])
-            callback(len(losses), losses[-1])
+            yield search.best[1]
         search.tidy()
-        return tuple(losses)
 
     def _start(self) -> IHT:
         """The IHT that the search follows."""
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
 
 
-def _training_loss(fit: Fit, problem: Problem) -> float:
-    """Loss on the training data; infinite where the fit diverged."""
-    if fit.status is Status.DIVERGED:
+def _training_loss(model: SparseMLP | None, problem: Problem) -> float:
+    """Loss on the training data; infinite without a network."""
+    if model is None:
         return math.inf
-    prediction = fit.model.forward(problem.x.to(fit.model.layers[0].values.dtype))
+    prediction = model.forward(problem.x)
     return float(LOSSES[problem.loss](prediction.double(), problem.y.double()))
 
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from mlpiht_cli.core.method import (
-    Callback,
-    Fit,
-    MethodByBudget,
-    Precision,
-    Shape,
-    Status,
-    Unpruned,
-    finite,
-    torch_dtype,
-)
+from mlpiht_cli.core.fit import Diverged, Path, Reached, Step
+from mlpiht_cli.core.method import Method, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.settings import Settings
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vectors
 from mlpiht_cli.linalg.smooth import LOSSES, Array, SmoothLoss
 from mlpiht_cli.linalg.stability import ht_stability
@@ -37,20 +29,18 @@ def descend(loss: SmoothLoss, theta: Array, s: int, step: float) -> Iterator[tup
     Every point counts at most s nonzeros, and with ``step <= 1 / L_2s`` none is above the one before (P2).
     """
     while True:
-        value, gradient = loss.value_and_gradient(theta)
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that overflows is seen, and told as a divergence
+            value, gradient = loss.value_and_gradient(theta)
         yield theta, float(value), gradient
-        theta = hard_threshold(theta - step * gradient, s)
+        with np.errstate(over="ignore", invalid="ignore"):
+            theta = hard_threshold(theta - step * gradient, s)
 
 
-class IHTSmooth(MethodByBudget):
-    """Full-batch IHT with the fixed step 1 / L for one linear layer; all of its weights may be pruned.
+class SmoothDescent(Settings):
+    """Settings of full-batch IHT with the fixed step 1 / L, and its steps for one budget.
 
-    Every step costs one value and one gradient; with ``s`` = all weights it is gradient descent on the dense layer. The
-    inputs' constant column, if there is one, makes the biases. Width and depth have no meaning here. Computed in
-    float64 on the processor; ``dtype`` is that of the weights that come back.
+    Computed in float64 on the processor; ``dtype`` is that of the weights that come back.
     """
-
-    version: ClassVar[int] = 1
 
     dtype: Precision = "float64"
     steps: int = Field(1500, ge=1, description="full-batch steps")
@@ -78,33 +68,23 @@ class IHTSmooth(MethodByBudget):
         """One weight for every input and output."""
         return d * k
 
-    def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """Any loss that :data:`~mlpiht_cli.linalg.smooth.LOSSES` has."""
-        return None if problem.loss in LOSSES else f"iht_smooth knows no derivatives of the loss {problem.loss}"
-
-    @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is seen, and told as a divergence
-    def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback) -> Fit:
-        """Run IHT for one budget; see :meth:`MethodByBudget.fit_path`."""
-        loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
-        facts = self._constants(loss, budget, streams) if loss.finite else {"lipschitz": 0.0}
+    def descent(self, problem: Problem, s: int, streams: Streams) -> Path:
+        """Run IHT with at most ``s`` nonzeros."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
+            facts = self._constants(loss, s, streams) if loss.finite else {"lipschitz": 0.0}
         if not facts["lipschitz"]:
-            return self._diverged(problem, loss, budget, [])
-        path = descend(loss, self._start(loss, budget, streams), budget, facts["step_size"])
+            raise Diverged("the data are not finite, too large, or all zero")
+        path = descend(loss, self._start(loss, s, streams), s, facts["step_size"])
         theta, value, gradient = next(path)
-        history, settled = list[float](), 0
-        for step in range(1, self.steps + 1):
-            history.append(value)
-            callback(step, value)
-            before, (theta, value, gradient) = theta, next(path)
-            if not finite(history[-1], value):
-                return self._diverged(problem, loss, budget, history)
-            if ((before != 0) != (theta != 0)).any():
-                settled = step
-        ends = ht_stability(theta, gradient, budget, facts["step_size"], self.tolerance)
+        for _ in range(self.steps):
+            before, start = value, theta
+            theta, value, gradient = next(path)
+            yield Step(before, value, bool(((start != 0) != (theta != 0)).any()))
+        ends = ht_stability(theta, gradient, s, facts["step_size"], self.tolerance)
         parts = {"on_support_gradient": ends.on_support, "off_support_ratio": ends.off_ratio, "stable": ends.stable}
-        model = self._model(problem, loss, theta)
-        facts |= {"objective": value, **parts}
-        return Fit(model, budget, self.steps, Status.OK, settled, tuple(history), facts=facts)
+        layer = loss.matrix(theta).to(problem.x.device, problem.x.dtype)
+        yield Reached(SparseMLP((layer,)), facts={**facts, "objective": value, **parts})
 
     def _constants(self, loss: SmoothLoss, s: int, streams: Streams) -> dict[str, float]:
         """Smoothness constants as far as they are asked for, and the step that follows; only L = 0 if there is none."""
@@ -130,20 +110,30 @@ class IHTSmooth(MethodByBudget):
             return np.zeros(loss.size)
         return sparse_vectors(streams.start(), 1, loss.size, s).ravel()
 
-    def _model(self, problem: Problem, loss: SmoothLoss, theta: Array) -> SparseMLP:
-        return SparseMLP((loss.matrix(theta).to(problem.x.device, torch_dtype(self.dtype)),))
 
-    def _diverged(self, problem: Problem, loss: SmoothLoss, budget: int, history: list[float]) -> Fit:
-        reason = "the loss left the finite numbers" if history else "the data are not finite, too large, or all zero"
-        zero = self._model(problem, loss, np.zeros(loss.size))
-        return Fit(zero, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
+class IHTSmooth(SmoothDescent, Method):
+    """Full-batch IHT with the fixed step 1 / L for one linear layer; all of its weights may be pruned.
 
+    Every step costs one value and one gradient; with ``s`` = all weights it is gradient descent on the dense layer. The
+    inputs' constant column, if there is one, makes the biases. Width and depth have no meaning here.
+    """
 
-class GradientDescent(Unpruned, IHTSmooth):
-    """IHT that keeps all weights: dense training at equal steps, the yardstick of P2."""
-
+    name: ClassVar[str] = "iht_smooth"
     version: ClassVar[int] = 1
 
-    def fit_once(self, problem: Problem, shape: Shape, streams: Streams, callback: Callback) -> Fit:
-        """Run IHT with a budget of all weights; see :meth:`Unpruned.fit_path`."""
-        return self.fit(problem, shape, self.weights(problem.d, problem.k, shape), streams, callback)
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Run IHT for one budget."""
+        return self.descent(problem, budgets[0], streams)
+
+
+class GradientDescent(SmoothDescent, Method):
+    """IHT that keeps all weights: dense training at equal steps, the yardstick of P2."""
+
+    name: ClassVar[str] = "gradient_descent"
+    version: ClassVar[int] = 1
+    shares_trajectory: ClassVar[bool] = True
+    keeps_budget: ClassVar[bool] = False
+
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Run IHT with a budget of all weights, whose network answers every budget."""
+        return self.descent(problem, self.weights(problem.d, problem.k, shape), streams)

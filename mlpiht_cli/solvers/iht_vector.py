@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 
 from mlpiht_cli.core.batches import Batches
-from mlpiht_cli.core.method import Callback, Fit, Shape, Status, finite, torch_dtype
+from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Loss, Problem
 from mlpiht_cli.linalg import network
@@ -20,7 +21,8 @@ from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
 from mlpiht_cli.linalg.threshold import top_s
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.layerwise import LayeredSolver
+from mlpiht_cli.solvers.layerwise import Layerwise
+from mlpiht_cli.solvers.passes import Passes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +46,7 @@ def paper_step(m: int, s: int, loss: Loss) -> float:
     return STEP_SPARSE if s < SPARSE_FACTOR * m**SPARSE_POWER else STEP
 
 
-class IHTVector(LayeredSolver):
+class IHTVector(Passes, Method):
     """IHT for networks ``yhat = sum_j 1[X h_j > 0] (X w1_j) w2_j^T`` with one or more outputs.
 
     The entries kept are those with the largest *accumulated* updates, as a Count Sketch remembers them (``selection:
@@ -52,6 +54,7 @@ class IHTVector(LayeredSolver):
     at the price of ``m (d + k)`` numbers), or those of the largest weights (``magnitude``).
     """
 
+    name: ClassVar[str] = "iht_vector"
     version: ClassVar[int] = 2
 
     selection: Literal["count_sketch", "accumulated", "magnitude"] = Field(
@@ -76,22 +79,16 @@ class IHTVector(LayeredSolver):
         """All hidden and output weights."""
         return shape.m * (d + (shape.depth - 1) * shape.m + k)
 
-    def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """Any problem and depth."""
-        return None
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+        """Run IHT for one budget, layer by layer."""
+        return Layerwise(self).iterate(problem, shape, budgets[0], streams)
 
-    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
         """Run IHT with one hidden layer and an output layer."""
-        run = _Run(self, problem.to(problem.x.device, torch_dtype(self.dtype)), m, budget, streams)
-        history: list[float] = []
+        run = _Run(self, problem, m, budget, streams)
         for loss in run.losses():
-            history.append(loss)
-            callback(len(history), loss)
-            if not finite(loss, float(run.weights.sum())):
-                reason = f"the loss or the weights left the finite numbers at step {len(history)}"
-                empty = run.model(torch.zeros_like(run.weights))
-                return Fit(empty, budget, len(history), Status.DIVERGED, history=tuple(history), reason=reason)
-        return Fit(run.model(run.weights), budget, len(history), Status.OK, history=tuple(history))
+            yield Step(loss, float(run.weights.sum()))
+        yield Reached(run.model())
 
 
 class _Selection:
@@ -148,9 +145,9 @@ class _Run:
             sketch = CountSketch(size, sketch_width(size, s), streams.hashes(HASHES), problem.x.device)
         self._selection = _Selection(s, kind, sketch, self.weights)
 
-    def model(self, weights: Tensor) -> SparseMLP:
-        """Network of the given weights."""
-        hidden, output = self._parts(weights)
+    def model(self) -> SparseMLP:
+        """The network as it stands."""
+        hidden, output = self._parts(self.weights)
         return SparseMLP((SparseMatrix.from_dense(hidden), SparseMatrix.from_dense(output.T)))
 
     def losses(self) -> Iterator[float]:

@@ -9,7 +9,8 @@ import torch
 from scipy.optimize import minimize
 
 from mlpiht_cli.baselines.best_subset import BestSubset
-from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.newton import newton

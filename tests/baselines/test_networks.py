@@ -16,7 +16,8 @@ from mlpiht_cli.baselines.compact import compact
 from mlpiht_cli.baselines.compiled import CompiledNetwork
 from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.baselines.networks import TorchNetwork
-from mlpiht_cli.core.method import Fit, Shape
+from mlpiht_cli.core.fit import Fit
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import LOSSES, Loss, Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes

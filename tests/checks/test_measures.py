@@ -12,7 +12,8 @@ import torch
 
 from mlpiht_cli import plan
 from mlpiht_cli.checks.claims import check_claims
-from mlpiht_cli.core.method import Callback, Fit, Shape, Status, ignore
+from mlpiht_cli.core.fit import Callback, Fit, Status, ignore
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import Scores, evaluate
 from mlpiht_cli.engine import runner

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mlpiht_cli.core.method import Fit, Method, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.gated import BACKEND

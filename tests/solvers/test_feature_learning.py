@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import Scores, evaluate, neuron_directions
 from mlpiht_cli.core.task import Axes
@@ -142,7 +143,7 @@ def test_a_constant_target_gets_a_constant_answer() -> None:
 
 def test_other_problems_are_refused_with_a_reason() -> None:
     problem = build(3, n=50, d=20)
-    assert "depth 1" in str(FeatureLearning().supports(problem, Shape(4, 2)))
+    assert "set depth to 1" in str(FeatureLearning().supports(problem, Shape(4, 2)))
     assert "one output" in str(FeatureLearning().supports(replace(problem, y=problem.y.repeat(1, 2)), Shape(4)))
     one = replace(problem, x=problem.x[:1], y=problem.y[:1])
     assert "two samples" in str(FeatureLearning().supports(one, Shape(4)))

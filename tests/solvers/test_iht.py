@@ -10,7 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes

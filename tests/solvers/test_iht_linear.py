@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes
@@ -83,10 +84,12 @@ def test_iterates_are_those_of_the_protocol(n: int, d: int, s: int, inner: int) 
 
 def test_unsupported_problems_come_with_a_reason() -> None:
     x = torch.ones(4, 3)
-    reason = "iht_linear needs one output and the squared loss"
-    assert IHTLinear().supports(Problem(x, torch.ones(4, 2), x, torch.ones(4, 2), "psnr"), Shape(1)) == reason
+    assert IHTLinear().supports(Problem(x, torch.ones(4, 2), x, torch.ones(4, 2), "psnr"), Shape(1)) == (
+        "iht_linear needs one output, the problem has 2"
+    )
     classes = Problem(x, torch.ones(4, 1), x, torch.ones(4, 1), "accuracy", "cross_entropy")
-    assert IHTLinear().supports(classes, Shape(1)) == reason
+    refusal = "iht_linear needs the squared loss, the problem has cross_entropy"
+    assert IHTLinear().supports(classes, Shape(1)) == refusal
     assert IHTLinear().supports(sensing(5, 3, 2), Shape(1)) is None
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, sparse_vectors

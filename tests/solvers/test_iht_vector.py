@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.core.method import Fit, Shape, Status
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes

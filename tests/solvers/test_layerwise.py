@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.core.method import Callback, Fit, Shape, Status, ignore
+from mlpiht_cli.core.fit import Fit, Path, Reached, Status, Step
+from mlpiht_cli.core.loop import fits
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
@@ -16,7 +20,7 @@ from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_vector import IHTVector
-from mlpiht_cli.solvers.layerwise import LayeredSolver, Layerwise
+from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.tasks.planted import Planted
 
 M, S, SEED = 7, 40, 3
@@ -26,7 +30,7 @@ def planted(depth: int, k: int = 1) -> Problem:
     return Planted(n=90, d=6, k=k).build(Axes(M, S, depth), Streams(0))
 
 
-def run(method: LayeredSolver, problem: Problem, depth: int, s: int = S) -> Fit:
+def run(method: IHT | IHTVector, problem: Problem, depth: int, s: int = S) -> Fit:
     return next(iter(method.fit_path(problem, Shape(M, depth), [s], Streams(SEED))))
 
 
@@ -37,7 +41,7 @@ def run(method: LayeredSolver, problem: Problem, depth: int, s: int = S) -> Fit:
     [IHT(steps=6), IHT(epochs=3, batch=40, signs="both"), IHTVector(epochs=3, batch=40, step="safeguarded")],
     ids=["scalar", "scalar, minibatches", "vector"],
 )
-def test_a_deep_fit_is_its_stages_done_by_hand(method: LayeredSolver, depth: int, dtype: str) -> None:
+def test_a_deep_fit_is_its_stages_done_by_hand(method: IHT | IHTVector, depth: int, dtype: str) -> None:
     method = method.model_copy(update={"dtype": dtype})
     problem = planted(depth, 2 if isinstance(method, IHTVector) else 1)
     deep = run(method, problem, depth)
@@ -71,30 +75,27 @@ def test_layers_draw_from_their_own_streams() -> None:
 class Failing:
     """A solver of one hidden layer with weights of one, which diverges at one stage."""
 
-    def __init__(self, stage: int, outputs: int) -> None:
-        self.stage, self.outputs, self.calls = stage, outputs, 0
+    def __init__(self, stage: int) -> None:
+        self.stage, self.calls = stage, 0
 
-    def fit_layer(self, problem: Problem, m: int, budget: int, streams: Streams, callback: Callback) -> Fit:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
         bad, self.calls = self.calls == self.stage, self.calls + 1
-        callback(1, 0.5)
-        hidden = torch.zeros(m, problem.d) if bad else torch.eye(m, problem.d)
-        layers, readout = [SparseMatrix.from_dense(hidden)], torch.ones(m)
-        if self.outputs:
-            layers, readout = [*layers, SparseMatrix.zeros(self.outputs, m, problem.x)], None
-        status = Status.DIVERGED if bad else Status.OK
-        return Fit(SparseMLP(tuple(layers), readout), budget, 1, status, history=(0.5,), reason="boom" if bad else "")
+        yield Step(0.5)
+        yield Step(0.25, check=math.nan if bad else 1.0)
+        yield Reached(SparseMLP((SparseMatrix.from_dense(torch.eye(m, problem.d)),), torch.ones(m)))
 
 
-@pytest.mark.parametrize("outputs", [0, 2])
 @pytest.mark.parametrize("stage", [0, 1, 2])
-def test_a_stage_that_diverges_leaves_a_silent_network_of_the_right_shape(stage: int, outputs: int) -> None:
-    problem, inner = planted(3, max(1, outputs)), Failing(stage, outputs)
-    fit = Layerwise(inner).fit(problem, Shape(M, 3), S, Streams(0), ignore)
-    assert (fit.status, fit.reason) == (Status.DIVERGED, f"hidden layer {stage + 1}: boom")
-    assert (inner.calls, fit.iterations, fit.history) == (stage + 1, stage + 1, (0.5,) * (stage + 1))
-    expected = [(M, 6), (M, M), (M, M)] + [(outputs, M)] * bool(outputs)
-    assert [(layer.rows, layer.cols) for layer in fit.model.layers] == expected
-    assert fit.model.nnz_by_layer[stage:] == [0] * (len(expected) - stage)
+def test_a_stage_that_diverges_names_its_layer_and_its_step(stage: int) -> None:
+    problem, inner, seen = planted(3), Failing(stage), list[int]()
+    silent = SparseMLP.silent(Shape(M, 3).widths(6, 1), problem.x)
+    path = Layerwise(inner).iterate(problem, Shape(M, 3), S, Streams(0))
+    (fit,) = fits(path, [S], silent, lambda step, _: seen.append(step), nullcontext)
+    why = f"hidden layer {stage + 1}: the loss or the weights left the finite numbers at step 2"
+    assert (fit.status, fit.reason) == (Status.DIVERGED, why)
+    assert (inner.calls, fit.iterations, fit.history) == (stage + 1, 2 * (stage + 1), (0.5, 0.25) * (stage + 1))
+    assert seen == list(range(1, 2 * (stage + 1) + 1))
+    assert [(layer.rows, layer.cols) for layer in fit.model.layers] == [(M, 6), (M, M), (M, M), (1, M)]
     assert torch.equal(fit.model.forward(problem.x), torch.zeros_like(problem.y))
 
 
@@ -107,7 +108,7 @@ def test_a_real_divergence_names_its_layer() -> None:
 
 
 @pytest.mark.parametrize("method", [IHT(), IHTVector()])
-def test_a_budget_below_one_weight_a_layer_is_refused(method: LayeredSolver) -> None:
+def test_a_budget_below_one_weight_a_layer_is_refused(method: IHT | IHTVector) -> None:
     with pytest.raises(ValueError, match="s=2 is below one weight for each of the 3 hidden layers"):
         run(method, planted(3), 3, s=2)
 

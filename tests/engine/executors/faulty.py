@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.cli import main
-from mlpiht_cli.core.method import Fit
+from mlpiht_cli.core.fit import Fit
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes, Axis
 from mlpiht_cli.plan import registry
