@@ -103,7 +103,7 @@ def test_clean_removes_what_failed_and_its_log(swept: Run, monkeypatch: pytest.M
         raise MemoryError("no more")
 
     with monkeypatch.context() as patch:
-        patch.setattr(IHT, "fit", broken)
+        patch.setattr(IHT, "iterate", broken)
         swept("sweep", "tiny", "--force", "--only", "method=iht")
     failed = records() - good
     assert len(failed) == 8

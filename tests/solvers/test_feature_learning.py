@@ -146,7 +146,7 @@ def test_other_problems_are_refused_with_a_reason() -> None:
     assert "set depth to 1" in str(FeatureLearning().supports(problem, Shape(4, 2)))
     assert "one output" in str(FeatureLearning().supports(replace(problem, y=problem.y.repeat(1, 2)), Shape(4)))
     one = replace(problem, x=problem.x[:1], y=problem.y[:1])
-    assert "two samples" in str(FeatureLearning().supports(one, Shape(4)))
+    assert "2 samples" in str(FeatureLearning().supports(one, Shape(4)))
 
 
 def test_pruning_learns_from_few_samples_what_needs_many_without() -> None:
