@@ -17,7 +17,7 @@ from mlpiht_cli.specs.schema import Spec
 log = logging.getLogger("mlpiht")
 
 
-class Place(NamedTuple):
+class RowKey(NamedTuple):
     """Where a row stands in a spec: panel, label and grid point; n and d are None unless the panel varies them."""
 
     panel: str
@@ -34,7 +34,7 @@ LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0}
 
 
 @dataclass(frozen=True)
-class Told:
+class GivenSettings:
     """Settings that a spec and profile tell a panel's task and a method; all others are defaults."""
 
     name: str
@@ -51,7 +51,7 @@ class Told:
         )
 
 
-def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], Told]:
+def given_settings(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], GivenSettings]:
     """Settings by panel and label of the method; a profile's settings go to whatever has a field of that name."""
     sets = spec.profiles[profile].set if profile in spec.profiles else {}
     over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
@@ -62,11 +62,11 @@ def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str
     for panel in shrunk.panels:
         for method in methods_of(panel, shrunk):
             task = {**panel.task.settings, **over["task"]}
-            told[panel.name, method.shown] = Told(method.name, task, _overruled(method.settings, over["method"]))
+            told[panel.name, method.shown] = GivenSettings(method.name, task, _merged(method.settings, over["method"]))
     return told
 
 
-def _overruled(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a method with those of a profile over them, as its ``merge`` does without its class (and torch).
 
     A method that is told steps runs in full batch, where a profile's epochs are steps.
@@ -83,7 +83,7 @@ def find_table(spec: Spec, profile: str, results: Path) -> Path | None:
     return next((path for path in tables if path.exists()), None)
 
 
-def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
+def read_results(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
     """Path and rows of a spec's table in ``results``, or else of the spec that it takes its cells from.
 
     Raises
@@ -101,18 +101,18 @@ def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]
     return path, read_csv(path)
 
 
-def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[Place, Row]:
+def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[RowKey, Row]:
     """Rows under the labels whose settings they were made with; others are left out, with a warning."""
     shrunk = with_profile(spec, profile)
-    told = settings_told(spec, shrunk, profile)
+    told = given_settings(spec, shrunk, profile)
     varies = {panel.name: (panel.n is not None, panel.d is not None) for panel in spec.panels}
-    table: dict[Place, Row] = {}
+    table: dict[RowKey, Row] = {}
     stray = twice = 0
     for row in rows:
         labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
         n, d = varies.get(row.panel, (False, False))
         size = row.n if n else None, row.d if d else None
-        places = [Place(row.panel, label, row.m, row.s, row.seed, *size) for label in labels]
+        places = [RowKey(row.panel, label, row.m, row.s, row.seed, *size) for label in labels]
         stray += not places
         twice += any(place in table for place in places)
         table |= dict.fromkeys(places, row)

@@ -9,19 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from mlpiht_cli.analysis import tables
+from mlpiht_cli.analysis.scores import intact, number
 from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
-from mlpiht_cli.core.metric import EXACT_DB, PERFECT_DB
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.schema import Claim, Spec
-
-IN_COLUMNS = frozenset({"psnr", "accuracy"})
-"""Metrics whose value stands in a second column of a row."""
-KEEP_NO_BUDGET = frozenset({"dense", "feature_learning", "gradient_descent", "mlp"})
-"""Methods whose networks may have more nonzeros than the budget: what their classes say, read without torch."""
-COLUMNLESS = frozenset({"r2", "relative_error"})
-"""Metrics whose value stands in no second column of a row."""
 
 Verdict = Literal["holds", "fails", "incomplete", "no data", "not judged"]
 
@@ -83,34 +76,6 @@ def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
     return [_judge(claim, profile, every, table) for claim in spec.claims]
 
 
-def intact(row: Row) -> bool:
-    """Whether the columns of a row bear each other out: metric and value, exact recovery, budget and nonzeros."""
-    if row.status != "ok":
-        return True
-    if row.nnz is not None and row.nnz > row.s and row.method not in KEEP_NO_BUDGET:
-        return False
-    if row.psnr is not None and row.exact is not None and row.exact != (row.psnr >= EXACT_DB):
-        return False
-    columns = {name: getattr(row, name) for name in IN_COLUMNS}
-    if row.metric in COLUMNLESS:
-        return not any(column is not None for column in columns.values())
-    value, column = row.value, columns.pop(row.metric, math.nan)
-    if row.metric not in IN_COLUMNS or value is None or column is None:
-        return row.metric in IN_COLUMNS and value is column
-    return (math.isnan(value) and math.isnan(column)) or math.isclose(value, column, rel_tol=1e-9)
-
-
-def score(row: Row, metric: str | None = None) -> float:
-    """What a row scored, by the task's metric or another; nan where the run went wrong or has no such score.
-
-    An infinite PSNR counts as ``PERFECT_DB``.
-    """
-    value = row.number(metric or row.metric)
-    if row.status != "ok" or value is None or value == -math.inf:
-        return math.nan
-    return PERFECT_DB if value == math.inf and (metric or row.metric) == "psnr" else value
-
-
 @dataclass
 class _Gathered:
     """Scores of one method by place, and why places are left out."""
@@ -123,7 +88,7 @@ class _Gathered:
     doctored: Counter[str]
 
 
-def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.Place, Row]) -> _Gathered:
+def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.RowKey, Row]) -> _Gathered:
     """Scores of a method where the claim speaks of it; a place counts with all its rows or not at all."""
     chosen = parse_only(claim.where, option="where")
     wanted: dict[Place, list[int]] = {}
@@ -132,26 +97,24 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tab
             wanted.setdefault(Place(point.panel, point.m, point.s, point.n, point.d), []).append(point.seed)
     out = _Gathered({}, set(wanted), set(), set(), 0, Counter())
     for place, seeds in wanted.items():
-        at = tables.Place(place.panel, label, place.m, place.s, 0, place.n, place.d)
+        at = tables.RowKey(place.panel, label, place.m, place.s, 0, place.n, place.d)
         rows = {seed: table.get(at._replace(seed=seed)) for seed in seeds}
         there = {seed: row for seed, row in rows.items() if row is not None}
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
-        if any(
-            row.status == "skipped" or (row.status == "ok" and row.number(claim.metric or row.metric) is None)
-            for row in there.values()
-        ):
-            out.skipped.add(place)  # whatever the other seeds give
+        found = {seed: number(row, claim.metric) for seed, row in there.items()}
+        known = {seed: value for seed, value in found.items() if value is not None}
+        if len(known) < len(found) or any(row.status == "skipped" for row in there.values()):
+            out.skipped.add(place)  # even if other seeds have values
         elif len(there) < len(rows):
             out.missing.add(place)
         else:
             low, high = claim.clip or (-math.inf, math.inf)
-            cut = {seed: score(row, claim.metric) for seed, row in there.items()}
-            out.scores[place] = {seed: v if math.isnan(v) else min(max(v, low), high) for seed, v in cut.items()}
-            out.bad += sum(map(math.isnan, cut.values()))
+            out.scores[place] = {seed: v if math.isnan(v) else min(max(v, low), high) for seed, v in known.items()}
+            out.bad += sum(map(math.isnan, known.values()))
     return out
 
 
-def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables.Place, Row]) -> Judged:
+def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables.RowKey, Row]) -> Judged:
     sides = [_gather(claim.method, claim, every, table)]
     if claim.measure in COMPARISONS:
         sides.append(_gather(claim.against or "", claim, every, table))
@@ -199,7 +162,7 @@ class _Measured:
     notes: tuple[str, ...] = ()
 
 
-def _measured(sample: Sample, table: Mapping[tables.Place, Row]) -> _Measured:
+def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
     name = sample.claim.measure
     if name in MEASURES:
         return _Measured(MEASURES[name](sample), standard_error(MEASURES[name], sample))

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpiht_cli.checks.claims import intact
-from mlpiht_cli.core.metric import EXACT_DB, PERFECT_DB
+from mlpiht_cli.analysis.scores import intact, recorded
+from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.system.files import regular_size
@@ -23,12 +23,6 @@ KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
 _WORDS = ("panel", "task", "method")
 STANDS_FOR = {"iht_vector": "iht"}
 """Our method, and the reference's method whose rows it may be compared with where that itself has no row."""
-
-TOLERANCE = {"psnr": 0.5, "accuracy": 0.005}
-"""Absolute tolerances; other metrics have ``RELATIVE``."""
-RELATIVE = 1e-3
-UNIT = {"r2": 1.0, "relative_error": 1e-3}
-"""What ``RELATIVE`` refers to at least: an R² of 0 is nothing special, a relative error of 1e-7 is rounding."""
 
 Mode = Literal["close", "exact", "stat"]
 Outcome = float | str
@@ -108,9 +102,9 @@ def compare(
         if not found and left_out.have(key):
             continue
         used.update(map(id, found))
-        metric = next((one.metric for one in group if one.metric), "")
-        pair = _Pair(metric, [_outcome(row, metric) for row in found], [one.outcome for one in group])
-        difference = Difference(dict(zip(keys, key, strict=True)), metric, *pair.shown)
+        name = next((one.metric for one in group if one.metric), "")
+        pair = _Pair(name, [_outcome(row, name) for row in found], [one.outcome for one in group])
+        difference = Difference(dict(zip(keys, key, strict=True)), name, *pair.shown)
         if not found:
             missing.append(difference)
         elif pair.agree(mode, tolerance):
@@ -205,15 +199,10 @@ class _Pair:
             return True
         if mode == "exact":
             return math.isclose(a[0], b[0], rel_tol=1e-9)
-        a, b = _countable(a), _countable(b)
-        mean_a, mean_b = float(np.mean(a)), float(np.mean(b))
-        if self.metric == "psnr" and min(mean_a, mean_b) >= EXACT_DB:
-            return True  # both are exact recoveries, however far apart
-        slack = tolerance if tolerance is not None else TOLERANCE.get(self.metric, RELATIVE)
-        slack *= 1.0 if self.metric in TOLERANCE else max(abs(mean_b), UNIT.get(self.metric, 0.0))
-        if mode == "stat":
-            slack = max(slack, 3 * math.sqrt(_squared_error(a) + _squared_error(b)))
-        return abs(mean_a - mean_b) <= slack * (1 + 1e-12)
+        facts = metric(self.metric)
+        a, b = ([facts.countable(one) for one in side] for side in (a, b))
+        noise = 3 * math.sqrt(_squared_error(a) + _squared_error(b)) if mode == "stat" else 0.0
+        return facts.close(float(np.mean(a)), float(np.mean(b)), tolerance, noise)
 
 
 def _one(side: list[Outcome]) -> Outcome:
@@ -223,21 +212,17 @@ def _one(side: list[Outcome]) -> Outcome:
 
 
 def _squared_error(values: list[float]) -> float:
-    """Squared standard error of a mean; one value tells nothing of its own, so the tolerance alone decides."""
-    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+    """Squared standard error of a mean; 0 for one value, which has no spread, and for infinite ones."""
+    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 and np.isfinite(values).all() else 0.0
 
 
-def _countable(values: list[float]) -> list[float]:
-    return [PERFECT_DB if value == math.inf else value for value in values]
-
-
-def _outcome(row: Row, metric: str) -> Outcome:
+def _outcome(row: Row, name: str) -> Outcome:
     if row.status != "ok":
         return row.status
     if not intact(row):
         return f"value is not its {row.metric or 'metric'}"
-    value = row.number(metric)
-    return f"no {metric}" if value is None else "diverged" if math.isnan(value) else value
+    value = recorded(row, name)
+    return f"no {name}" if value is None else "diverged" if math.isnan(value) else value
 
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
@@ -270,15 +255,15 @@ def _check_unique(expected: Sequence[Expected], path: Path) -> None:
 
 def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callable[[dict[str, str], int], Expected]:
     """A reader of lines: ``metric`` and ``value``, or one column named by its metric."""
-    plain = {"psnr_db": "psnr", "psnr": "psnr", "accuracy": "accuracy", "r2": "r2", "relative_error": "relative_error"}
+    plain = {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
     column = "value" if "value" in columns else next((name for name in plain if name in columns), None)
     if column is None or (column == "value" and "metric" not in columns):
         raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
 
     def parse(line: dict[str, str], number: int) -> Expected:
         try:
-            key = tuple(line[name] if name in _WORDS else int(line[name]) if line[name] else None for name in keys)
-            metric = line["metric"] if column == "value" else plain[column]
+            key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
+            name = line["metric"] if column == "value" else plain[column]
             status = line.get("status") or "ok"
             undefined = "status" in columns and line[column] == ""  # in a table of ours; elsewhere a slip
             value = math.nan if status != "ok" or undefined else float(line[column])
@@ -288,8 +273,8 @@ def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callab
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path}: row {number}: {error}") from error
         if status == "ok" and math.isnan(value):
-            status = f"no {metric}" if undefined else "diverged"
+            status = f"no {name}" if undefined else "diverged"
         outcome = value if status == "ok" else status
-        return Expected(key, metric, outcome, params)
+        return Expected(key, name, outcome, params)
 
     return parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.analysis.tables import read_table
+from mlpiht_cli.analysis.tables import read_results
 from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
@@ -41,7 +41,7 @@ def read_source(source: str, profile: str, results: Path) -> Source:
     spec = _spec(source)
     if not spec.claims:  # nothing to read a table for
         return Source(results / table_name(spec.name, profile), [], spec, profile)
-    return Source(*read_table(spec, profile, results), spec, profile)
+    return Source(*read_results(spec, profile, results), spec, profile)
 
 
 def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
@@ -54,7 +54,7 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
     """
     if source.endswith(".csv"):
         return Path(source), read_csv(Path(source))
-    return read_table(_spec(source), profile, results)
+    return read_results(_spec(source), profile, results)
 
 
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlpiht_cli.checks.claims import Judged
 from mlpiht_cli.checks.reference import Comparison, Outcome
 
-SHOWN = 20
+MAX_DIFFERENCES = 20
 """Rows of a list of differences."""
 
 
@@ -50,9 +50,9 @@ def comparison_text(found: Comparison) -> list[str]:
             head = (*listed[0].where, "metric", "ours", "reference")
             lines = [
                 (*map(str, one.where.values()), one.metric, _shown(one.ours), _shown(one.reference))
-                for one in listed[:SHOWN]
+                for one in listed[:MAX_DIFFERENCES]
             ]
-            more = [f"... and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
+            more = [f"... and {len(listed) - MAX_DIFFERENCES} more"] if len(listed) > MAX_DIFFERENCES else []
             out += [f"{what}:", *aligned([head, *lines]), *more]
     counts = f"{found.equal} equal, {len(found.different)} different, {len(found.missing)} missing"
     unit = "cells" if found.mode == "stat" else "rows"

@@ -11,13 +11,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpiht_cli.figures.lines import NAMES, Line, lines, log_ticks, style
-from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
+from mlpiht_cli.analysis.scores import finites
+from mlpiht_cli.figures.lines import AXIS_NAMES, Line, lines, log_ticks, style
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import Axis
 
 CROWDED = 6
 """Lines above which the panels get axes of their own."""
-COLUMNS = 3
+PANELS_PER_ROW = 3
 """Axes side by side, unless a panel has more."""
 
 
@@ -79,9 +80,9 @@ def _label(line: Line, data: FigureTable, said: Axis | None, first: list[str]) -
 def _columns(groups: list[_Group]) -> int:
     """Axes side by side: all of a panel's where the panels have equally many, else a few."""
     counts = Counter(group.panels[0].name for group in groups)
-    if len(counts) > 1 and len({*counts.values()}) == 1 and 1 < counts.total() // len(counts) <= 2 * COLUMNS:
+    if len(counts) > 1 and len({*counts.values()}) == 1 and 1 < counts.total() // len(counts) <= 2 * PANELS_PER_ROW:
         return counts.total() // len(counts)
-    return min(len(groups), COLUMNS)
+    return min(len(groups), PANELS_PER_ROW)
 
 
 def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
@@ -99,8 +100,8 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
     """Axes, ticks, limits and title of a group of lines."""
     x, panel = data.spec.x, group.panels[0]
     log_ticks(axes, [value for one in group.panels for value in getattr(one, x) if value is not None], room)
-    axes.set_xlabel(NAMES[x])
-    axes.set_ylabel(unit(panel.metric))
+    axes.set_xlabel(AXIS_NAMES[x])
+    axes.set_ylabel(panel.facts.label)
     axes.set_yscale(data.spec.scale)
     if panel.limits is not None and not (data.spec.scale == "log" and panel.limits[0] <= 0):
         axes.set_ylim(*panel.limits)
@@ -138,8 +139,8 @@ def _explain(figure: Figure, grid: list[Axes], data: FigureTable, look: Look) ->
 
 def _draw(axes: Axes, line: Line, look: dict[str, str], label: str) -> None:
     panel = line.panel
-    found = {value: [number(row, panel.metric) for row in line.at(value)] for value in getattr(panel, line.x)}
-    points = {x: known for x, values in found.items() if (known := [v for v in values if v is not None])}
+    found = {value: finites(line.at(value), panel.metric) for value in getattr(panel, line.x)}
+    points = {x: values for x, values in found.items() if values}
     if not points:
         return
     low, high, middle = ([float(f(values)) for values in points.values()] for f in (np.min, np.max, np.median))

@@ -16,8 +16,8 @@ from mlpiht_cli.specs.figure import Axis
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-AXES: tuple[Axis, ...] = ("d", "n", "m", "s")
-NAMES: dict[Axis, str] = {
+LINE_AXES: tuple[Axis, ...] = ("d", "n", "m", "s")
+AXIS_NAMES: dict[Axis, str] = {
     "s": "budget s (nonzero weights)",
     "n": "samples n",
     "d": "features d",
@@ -65,7 +65,7 @@ class Line:
 
 def lines(panel: PanelTable, x: Axis) -> Iterator[Line]:
     """Lines of a panel over an axis."""
-    others = [axis for axis in AXES if axis != x]
+    others = [axis for axis in LINE_AXES if axis != x]
     for method, *values in product(panel.methods, *(getattr(panel, axis) for axis in others)):
         yield Line(panel, method, dict(zip(others, values, strict=True)), x)
 

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scaling import Curve, Scaling
+from mlpiht_cli.analysis.scores import finite
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import DASHES, Line, lines, log_ticks, style
-from mlpiht_cli.figures.table import FigureTable, Look, number, unit
+from mlpiht_cli.figures.table import FigureTable, Look
 
 SHIFT = 1.012
 """Factor in d by which lines are set apart, so that bars do not hide each other."""
@@ -48,7 +49,7 @@ def scaling(data: FigureTable, look: Look) -> Figure:
     axes.set_xlim(dims[0] / 1.15, dims[-1] * 1.15)
     axes.set_xlabel("features d")
     sign = "≤" if data.spec.falling else "≥"
-    axes.set_ylabel(f"samples n* with {unit(data.panels[0].metric)} {sign} {data.spec.level:g}")
+    axes.set_ylabel(f"samples n* with {data.panels[0].facts.label} {sign} {data.spec.level:g}")
     axes.grid(color="0.9", linewidth=0.6, which="major")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     if not look.paper:
@@ -80,7 +81,7 @@ def _curve(line: Line) -> Curve | None:
     dims = {row.d for there in rows.values() for row in there if row.d is not None}
     if not dims:
         return None
-    scores = [[_or_nan(number(row, line.panel.metric)) for row in there] for there in rows.values()]
+    scores = [[_or_nan(finite(row, line.panel.metric)) for row in there] for there in rows.values()]
     return Curve(float(dims.pop()), tuple(map(float, rows)), np.array(scores))
 
 

@@ -11,32 +11,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpiht_cli.analysis.tables import Place
-from mlpiht_cli.core.metric import PERFECT_DB
+from mlpiht_cli.analysis.scores import finite, finites
+from mlpiht_cli.analysis.tables import RowKey
+from mlpiht_cli.core.metric import Metric, metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
-
-UNITS = {
-    "psnr": "PSNR (dB)",
-    "accuracy": "test accuracy",
-    "r2": "R² on held-out rows",
-    "relative_error": "relative error of the weights",
-    "support_f1": "F1 of the support",
-    "settled": "step from which the support stays",
-    "final_loss": "training loss",
-    "mse_ratio": "test MSE / variance",
-    "alignment": "median alignment",
-    "support_recall": "share of true coordinates found",
-    "lipschitz": "smoothness constant L",
-    "on_support_gradient": "largest gradient on the support",
-    "off_support_ratio": "ratio off the support",
-}
-
-
-def unit(metric: str) -> str:
-    """What an axis of the metric says."""
-    return UNITS.get(metric, metric.replace("_", " "))
 
 
 def in_capitals(label: str) -> str:
@@ -51,14 +31,6 @@ class Look:
     paper: bool = False
     annotate: bool = False
     partial: bool = False
-
-
-def number(row: Row, metric: str) -> float | None:
-    """A row's value of a metric, None where it has no finite one; a perfect fit's PSNR counts as ``PERFECT_DB``."""
-    value = row.number(metric)
-    if value == np.inf and metric == "psnr":
-        return PERFECT_DB
-    return value if value is not None and np.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -91,16 +63,21 @@ class PanelTable:
     seeds: list[int]
     metric: str
     limits: tuple[float, float] | None
-    rows: dict[Place, Row]
+    rows: dict[RowKey, Row]
     n: Sequence[int | None] = (None,)
     d: Sequence[int | None] = (None,)
     own_seeds: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Seeds of the methods that are not run with all of them."""
 
     @property
+    def facts(self) -> Metric:
+        """Facts of its metric: label, digits, direction."""
+        return metric(self.metric)
+
+    @property
     def span(self) -> tuple[float, float]:
         """Limits of the metric: those given, or what the rows span."""
-        values = [value for row in self.rows.values() if (value := number(row, self.metric)) is not None]
+        values = finites(self.rows.values(), self.metric)
         low, high = self.limits or (min(values, default=0.0), max(values, default=1.0))
         return (low, high) if low < high else (low - 0.5, high + 0.5)
 
@@ -142,13 +119,13 @@ class PanelTable:
 
     def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
         """Rows of one grid point, one a seed; None where there is none."""
-        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
+        return [self.rows.get(RowKey(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
 
     def _seeds(self, method: str) -> Sequence[int]:
         return self.own_seeds.get(method, self.seeds)
 
 
-def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[list[float], str]:
+def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[float], str]:
     """Values and state of one grid cell over its seeds."""
     known = {row.status for row in rows if row is not None}
     if known - {"ok", "skipped"}:
@@ -157,9 +134,9 @@ def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[lis
         return [], "missing"
     if "skipped" in known:
         return [], "skipped"
-    found = [number(row, metric) for row in rows if row is not None]
-    values = [value for value in found if value is not None]
-    return (values, "ok") if len(values) == len(found) else ([], "bad")
+    there = [row for row in rows if row is not None]
+    values = finites(there, name)
+    return (values, "ok") if len(values) == len(there) else ([], "bad")
 
 
 @dataclass(frozen=True)
@@ -181,6 +158,6 @@ class FigureTable:
     def fingerprint(self) -> str:
         """Hash of the values shown, by which a picture can be held against a table that has grown since."""
         shown = [
-            (panel.name, row.cell, number(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
+            (panel.name, row.cell, finite(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
         ]
         return hashlib.sha256(repr(sorted(shown, key=lambda one: one[:2])).encode()).hexdigest()[:20]

@@ -96,15 +96,6 @@ class Row(BaseModel):
         columns = self.model_dump(mode="json", by_alias=True)
         return {name: _finite_or_word(value) for name, value in columns.items()}
 
-    def number(self, name: str) -> float | None:
-        """A score by name: one of the columns ``SCORES``, the value of the row's metric, or one of its measures.
-
-        None where the row has no such number; yes and no count as 1 and 0.
-        """
-        places = (getattr(self, name) if name in SCORES else None, self.value if name == self.metric else None)
-        value = next((one for one in places if one is not None), self.measures.get(name))
-        return None if value is None or isinstance(value, str) else float(value)
-
     @property
     def unofficial(self) -> dict[str, str]:
         """Checksums of data files, by name, that the row was made with and that are not the official ones."""
