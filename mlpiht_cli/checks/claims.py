@@ -12,6 +12,7 @@ from mlpiht_cli.analysis import tables
 from mlpiht_cli.analysis.scores import intact, number
 from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.schema import Claim, Spec
@@ -120,8 +121,8 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
         sides.append(_gather(claim.against or "", claim, every, table))
     cells = set.intersection(*(side.cells for side in sides))
     used = [place for place in sides[0].scores if all(place in side.scores for side in sides)]
-    sample = Sample(claim, *({place: side.scores[place] for place in used} for side in (sides[0], sides[-1])))
-    found = _measured(sample, table)
+    own, other = ({place: side.scores[place] for place in used} for side in (sides[0], sides[-1]))
+    found = _measured(Sample(claim, own, other), table)
     doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
     skipped = set.union(*(side.skipped for side in sides)) & cells
     missing = set.union(*(side.missing for side in sides)) & cells - skipped
@@ -163,10 +164,13 @@ class _Measured:
 
 
 def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
-    name = sample.claim.measure
+    claim, name = sample.claim, sample.claim.measure
     if name in MEASURES:
         return _Measured(MEASURES[name](sample), standard_error(MEASURES[name], sample))
-    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()))
+    panels = {place.panel for place in sample.own}
+    metrics = {claim.metric or row.metric for row in table.values() if row.panel in panels}
+    falling = claim.falling or any(metric(one).falling for one in metrics)
+    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()), falling=falling)
     return _Measured(
         value=thresholds.THRESHOLDS[name](sample),
         interval=thresholds.interval(sample),
@@ -205,8 +209,8 @@ def _close(claim: Claim, found: _Measured) -> bool:
 
 def _doctored(doctored: Counter[str]) -> list[str]:
     return [
-        f"{number} rows whose value is not their {metric}, or contradicts their other columns"
-        for metric, number in doctored.items()
+        f"{number} rows whose value is not their {name}, or contradicts their other columns"
+        for name, number in doctored.items()
     ]
 
 

@@ -42,6 +42,8 @@ class Sample:
     claim: Claim
     own: Scores
     other: Scores
+    falling: bool = False
+    """Whether less of the metric is better; measures of thresholds alone ask for it."""
 
     def without(self, seed: int) -> Sample:
         """The sample with one seed left out; a rival that has one seed alone, as it draws no numbers, keeps it."""

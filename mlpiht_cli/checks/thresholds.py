@@ -79,7 +79,7 @@ def _law(sample: Sample) -> Scaling:
             found.setdefault(place._replace(n=None), []).append(place)
     curves = [_curve(sample, places) for places in found.values()]
     level = math.nan if sample.claim.level is None else sample.claim.level
-    return Scaling(tuple(sorted(curves, key=lambda curve: curve.d)), level, not sample.claim.falling)
+    return Scaling(tuple(sorted(curves, key=lambda curve: curve.d)), level, not sample.falling)
 
 
 def _curve(sample: Sample, places: list[Place]) -> Curve:
@@ -88,7 +88,7 @@ def _curve(sample: Sample, places: list[Place]) -> Curve:
     seeds = sorted(set.intersection(*(set(sample.own[place]) for place in places)))
     scores = np.array([[sample.own[place][seed] for seed in seeds] for place in places])
     if claim.measure == "threshold_n" and claim.at_least is not None:
-        scores = np.where(np.isnan(scores), -math.inf if claim.falling else math.inf, scores)
+        scores = np.where(np.isnan(scores), -math.inf if sample.falling else math.inf, scores)
     return Curve(float(places[0].d or 0), tuple(float(place.n or 0) for place in places), scores)
 
 

@@ -35,7 +35,7 @@ def scaling(data: FigureTable, look: Look) -> Figure:
         raise InputError("figure.level is missing: scaling needs the level of the metric that n* is the n of")
     figure = Figure(figsize=(6.8, 4.8), layout="constrained")
     axes = figure.subplots()
-    found = {label: Scaling(tuple(curves), data.spec.level, not data.spec.falling) for label, curves in _curves(data)}
+    found = {label: Scaling(tuple(curves), data.spec.level, not data.falling) for label, curves in _curves(data)}
     for i, (label, one) in enumerate(found.items()):
         _draw(axes, one, label, style(i), SHIFT ** (i - (len(found) - 1) / 2))
     dims = sorted({curve.d for one in found.values() for curve in one.curves})
@@ -48,7 +48,7 @@ def scaling(data: FigureTable, look: Look) -> Figure:
     log_ticks(axes, dims)
     axes.set_xlim(dims[0] / 1.15, dims[-1] * 1.15)
     axes.set_xlabel("features d")
-    sign = "≤" if data.spec.falling else "≥"
+    sign = "≤" if data.falling else "≥"
     axes.set_ylabel(f"samples n* with {data.panels[0].facts.label} {sign} {data.spec.level:g}")
     axes.grid(color="0.9", linewidth=0.6, which="major")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)

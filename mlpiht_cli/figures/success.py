@@ -48,7 +48,7 @@ def success(data: FigureTable, look: Look) -> Figure:
         axes.set_xlabel("samples n / (s log d)")
         axes.set_title(panel.title, fontsize=10, parse_math=False)
         axes.grid(color="0.9", linewidth=0.6)
-    sign = "≤" if data.spec.falling else "≥"
+    sign = "≤" if data.falling else "≥"
     grid[0].set_ylabel(f"share of seeds with {data.panels[0].facts.label} {sign} {level:g}")
     handles = {str(one.get_label()): one for axes in figure.axes for one in axes.lines}
     figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=3, fontsize=8, frameon=False)
@@ -82,4 +82,4 @@ def _reaches(value: float | None, data: FigureTable) -> bool:
     level = data.spec.level
     if value is None or level is None:
         return False
-    return value <= level if data.spec.falling else value >= level
+    return value <= level if data.falling else value >= level

@@ -155,6 +155,11 @@ class FigureTable:
         return list(dict.fromkeys(method for panel in self.panels for method in panel.methods))
 
     @property
+    def falling(self) -> bool:
+        """Whether less is better: the figure says so, or its metric does."""
+        return self.spec.falling or any(panel.facts.falling for panel in self.panels[:1])
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the values shown, by which a picture can be held against a table that has grown since."""
         shown = [
