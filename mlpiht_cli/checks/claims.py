@@ -22,20 +22,20 @@ Verdict = Literal["holds", "fails", "incomplete", "no data", "not judged"]
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim, what was measured of it, and the verdict.
+    """A claim, its measure on a table, and the verdict.
 
     Attributes
     ----------
     se
         Jackknife standard error over the seeds; None with one seed.
     interval
-        Bootstrap interval over the seeds (95 %), in place of the standard error of a measure that is no mean.
+        Bootstrap interval over the seeds (95 %), for a measure that is no mean and has no standard error.
     close
-        Whether the threshold lies within two standard errors of what was measured, or in the interval.
+        Whether the threshold lies within two standard errors of the measured value, or in the interval.
     cells_used, cells
-        Cells (grid points, whatever the seed) measured, and those that the claim speaks of.
+        Cells (grid points, all seeds together) measured, and those that the claim is about.
     reason
-        What a reader must know of the rows: left out, diverged, doctored.
+        Facts that the reader needs: rows left out, diverged or altered by hand.
     """
 
     name: str
@@ -79,7 +79,7 @@ def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
 
 @dataclass
 class _Gathered:
-    """Scores of one method by place, and why places are left out."""
+    """Scores of one method by place, and the places that are left out, by reason."""
 
     scores: Scores
     cells: set[Place]
@@ -90,7 +90,7 @@ class _Gathered:
 
 
 def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.RowKey, Row]) -> _Gathered:
-    """Scores of a method where the claim speaks of it; a place counts with all its rows or not at all."""
+    """Scores of a method at the places of the claim; a place counts with all its rows or not at all."""
     chosen = parse_only(claim.where, option="where")
     wanted: dict[Place, list[int]] = {}
     for point in every:
@@ -154,7 +154,7 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a measure gave, how sure it is, and what must be said of it."""
+    """Value of a measure, its uncertainty, and notes for the reader."""
 
     value: float | None
     se: float | None = None
@@ -192,7 +192,7 @@ def _verdict(claim: Claim, measured: float | None) -> Verdict:
 
 
 def _decided(claim: Claim, measured: float | None, used: int, missing: int) -> bool:
-    """Whether a share of cells stays on its side of the threshold even if all that lack rows come out alike."""
+    """Whether a share of cells stays on its side of the threshold, with all missing cells won or all lost."""
     if measured is None or claim.measure not in SHARES_OF_CELLS:
         return False
     ends = (measured * used / (used + missing), (measured * used + missing) / (used + missing))
@@ -200,7 +200,7 @@ def _decided(claim: Claim, measured: float | None, used: int, missing: int) -> b
 
 
 def _close(claim: Claim, found: _Measured) -> bool:
-    """Whether the seeds leave room for the other verdict."""
+    """Whether the other verdict is within the uncertainty over the seeds."""
     if found.value is None:
         return False
     low, high = found.interval or (found.value - 2 * (found.se or 0.0), found.value + 2 * (found.se or 0.0))

@@ -1,4 +1,4 @@
-"""What is to be checked: the table of a spec and profile, or a table that says which they are."""
+"""Input of a check: the table of a spec and profile, or a table whose rows name both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlpiht_cli.specs.schema import Spec
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of a table, and the spec and profile they are of."""
+    """Rows of a table, with their spec and profile."""
 
     path: Path
     rows: list[Row]
@@ -45,7 +45,7 @@ def read_source(source: str, profile: str, results: Path) -> Source:
 
 
 def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
-    """Path and rows of a table alone: a CSV, or that of a spec.
+    """Path and rows of a table: a CSV, or that of a spec.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
 
 
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:
-    """Rows that fit a filter such as ``panel=depth1,m<=100``; a row has its method's name for a label."""
+    """Rows that fit a filter such as ``panel=depth1,m<=100``; the label of a row is the name of its method."""
     chosen = parse_only(only)
     return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method, r.n, r.d))]
 

@@ -8,16 +8,16 @@ from mlpiht_cli.checks.claims import Judged
 from mlpiht_cli.checks.reference import Comparison, Outcome
 
 MAX_DIFFERENCES = 20
-"""Rows of a list of differences."""
+"""Largest number of rows in a list of differences."""
 
 
 def number_text(value: float | None) -> str:
-    """Four digits; nothing but rounding is 0, and nothing at all is empty."""
+    """Four digits; a rounding error becomes 0, and None an empty text."""
     return "" if value is None else f"{0.0 if abs(value) < 1e-12 else value:.4g}"
 
 
 def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
-    """Name, what was measured and how sure it is, threshold, verdict, and cells used of those that it speaks of."""
+    """Name, measured value and its uncertainty, threshold, verdict, cells used of those of the claim."""
     spread = "" if one.se is None else f" ± {one.se:.2g}"
     spread += "" if one.interval is None else f" [{one.interval[0]:.4g}, {one.interval[1]:.4g}]"
     return (
@@ -30,7 +30,7 @@ def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
 
 
 def claims_text(claims: Sequence[Judged]) -> list[str]:
-    """A table of claims, each with the sentence it stands for, and a line that sums up."""
+    """A table of claims, each with its sentence, and a line with the counts."""
     table = [("claim", "measured", "threshold", "verdict", "cells"), *map(claim_fields, claims)]
     head, *lines = aligned(table)
     out = [head]
@@ -43,7 +43,7 @@ def claims_text(claims: Sequence[Judged]) -> list[str]:
 
 
 def comparison_text(found: Comparison) -> list[str]:
-    """A table of what differs or is missing, and a line that sums up."""
+    """A table of values that differ or are missing, and a line with the counts."""
     out = []
     for what, listed in (("differ", found.different), ("missing", found.missing)):
         if listed:
@@ -60,7 +60,7 @@ def comparison_text(found: Comparison) -> list[str]:
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, its columns padded."""
+    """Lines of a table with padded columns."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
 

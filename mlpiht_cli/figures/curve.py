@@ -1,4 +1,4 @@
-"""Curves of the metric over an axis of the grid: one line for whatever else varies, with the range over the seeds."""
+"""Curves of the metric over one axis of the grid: a line for each value of the others, with the range over seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlpiht_cli.specs.figure import Axis
 CROWDED = 6
 """Lines above which the panels get axes of their own."""
 PANELS_PER_ROW = 3
-"""Axes side by side, unless a panel has more."""
+"""Axes in a row, unless a panel has more."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,19 @@ class _Group:
 
     title: str
     lines: list[tuple[str, Line]]
-    """With their labels, which panels of one title share."""
+    """Label and line; panels of one title share their labels."""
 
     @property
     def panels(self) -> list[PanelTable]:
-        """Panels of the lines, one by one."""
+        """Panel of each line."""
         return [line.panel for _, line in self.lines]
 
 
 def curve(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the axis that the figure names; the band is their range.
 
-    Panels share the axes unless their lines are too many or their metrics differ, and the lines of a panel unless they
-    are too many even so.
+    All panels share one pair of axes if they have few lines and one metric. Otherwise each panel has its own, and a
+    panel of many lines has several, one for each value of an axis.
     """
     groups = _groups(data)
     columns = _columns(groups)
@@ -78,7 +78,7 @@ def _label(line: Line, data: FigureTable, said: Axis | None, first: list[str]) -
 
 
 def _columns(groups: list[_Group]) -> int:
-    """Axes side by side: all of a panel's where the panels have equally many, else a few."""
+    """Number of axes in a row: those of one panel where all panels have equally many, else a few."""
     counts = Counter(group.panels[0].name for group in groups)
     if len(counts) > 1 and len({*counts.values()}) == 1 and 1 < counts.total() // len(counts) <= 2 * PANELS_PER_ROW:
         return counts.total() // len(counts)
@@ -86,7 +86,7 @@ def _columns(groups: list[_Group]) -> int:
 
 
 def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """A figure with so many axes, in rows."""
+    """A figure with ``count`` axes, in rows."""
     rows = math.ceil(count / columns)
     size = (6.4, 4.2) if count == 1 else (3.6 * columns + 0.6, 3.1 * rows + 0.8)
     figure = Figure(figsize=size, layout="constrained")
@@ -110,7 +110,7 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
 
 
 def _share(grid: list[Axes], groups: list[_Group], columns: int) -> None:
-    """Axes of one metric have one scale; if all have it, the first of a row names it, and the last of a column x."""
+    """Give axes of one metric one scale; if all have it, label only the left and the lower ends of the grid."""
     for metric in {group.panels[0].metric for group in groups}:
         same = [axes for axes, group in zip(grid, groups, strict=True) if group.panels[0].metric == metric]
         low, high = min(axes.get_ylim()[0] for axes in same), max(axes.get_ylim()[1] for axes in same)

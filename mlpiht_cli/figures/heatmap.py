@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, Grid, Look, PanelTable, in_capitals
 
-CMAP = "viridis"  # perceptually uniform, and readable for the colour-blind and in grey
-SPREAD_CMAP = "cividis"  # the same, and not to be taken for a mean
-DIFFERENCE_CMAP = "PuOr"  # diverging, and readable for the colour-blind
+CMAP = "viridis"  # perceptually uniform, readable for the colour-blind and in grey
+SPREAD_CMAP = "cividis"  # likewise, and different from the colours of a mean
+DIFFERENCE_CMAP = "PuOr"  # diverging, readable for the colour-blind
 CELL = 0.36  # inches
-# What a cell without a number looks like: face, hatch and words of the legend.
+# Look of a cell without a number: face, hatch and words of the legend.
 STATES = {
     "missing": ("white", "////", "no result yet"),
     "skipped": ("0.85", "", "skipped for a seed or more (mlpiht status says why)"),
@@ -44,7 +44,7 @@ class _Scale(NamedTuple):
 
 @dataclass(frozen=True)
 class _Map:
-    """One map: values and states over a panel's grid, and the scale that it shares with the maps of equal scale."""
+    """One map: values and states over the grid of a panel; maps of one scale share a colour bar."""
 
     title: str
     panel: PanelTable
@@ -54,7 +54,7 @@ class _Map:
 
 
 def heatmap(data: FigureTable, look: Look) -> Figure:
-    """Mean over the seeds with the spec's colour limits: methods above each other, panels side by side."""
+    """Mean over the seeds with the colour limits of the spec: a row for each method, a column for each panel."""
     rows: list[list[_Map | None]] = [
         [_mean(data, panel, method, look) if method in panel.methods else None for panel in data.panels]
         for method in data.methods
@@ -63,7 +63,7 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
 
 
 def spread(data: FigureTable, look: Look) -> Figure:
-    """Standard deviation over the seeds (top) and mean (bottom), as the paper's Figures 6 to 10."""
+    """Standard deviation over the seeds (top) and mean (bottom), as in Figures 6 to 10 of the paper."""
     columns = [(panel, method) for panel in data.panels for method in panel.methods]
     grids = [panel.grid(method, look.partial) for panel, method in columns]
     tops: dict[str, float] = {}
@@ -89,7 +89,7 @@ def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> _Scale:
 
 
 def difference(data: FigureTable, look: Look) -> Figure:
-    """Mean of the first method minus that of each other one, or of each but one minus that of ``against``.
+    """Mean of the first method minus that of each other one; with ``against``, mean of each other minus that one.
 
     Colours saturate at half the span of the colour limits.
     """
@@ -113,7 +113,7 @@ def difference(data: FigureTable, look: Look) -> Figure:
 
 
 def _pairs(data: FigureTable) -> list[tuple[str, str]]:
-    """Labels of the methods that are compared."""
+    """Pairs of labels: the second method is subtracted from the first."""
     first, against, methods = data.methods[0], data.spec.against, data.methods
     if len(methods) < 2:
         raise InputError(f"a difference map needs two methods, {data.name} has {len(methods)}")
@@ -135,7 +135,7 @@ def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map
 
 
 def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) -> Figure:
-    """Draw rows of maps, with one colour bar for the maps of one scale."""
+    """Draw rows of maps, with one colour bar for each scale."""
     panels = [next(one for one in column if one is not None).panel for column in zip(*rows, strict=True)]
     widths = [max(2.4, CELL * len(panel.s)) for panel in panels]
     height = max(2.0, CELL * max(len(panel.m) for panel in panels))
@@ -192,7 +192,7 @@ def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
 
 
 def _write(axes: Axes, place: tuple[int, int], one: _Map) -> None:
-    """The value, in the colour that reads on its cell."""
+    """Write the value in a colour that contrasts with its cell."""
     value, scale = float(one.values[place]), one.scale
     red, green, blue, _ = mpl.colormaps[scale.cmap](_norm(scale)(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
@@ -201,7 +201,7 @@ def _write(axes: Axes, place: tuple[int, int], one: _Map) -> None:
 
 
 def _legend(figure: Figure, states: set[str]) -> None:
-    """Explain the marks that occur."""
+    """Explain the marks that the maps have."""
     handles = [
         Patch(facecolor=face, hatch=hatch, edgecolor="0.6", label=words)
         for state, (face, hatch, words) in STATES.items()

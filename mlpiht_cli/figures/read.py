@@ -1,4 +1,4 @@
-"""Read what a figure shows: a spec and its table, or a table as it stands."""
+"""Read what a figure shows: a spec and its table, or a CSV alone."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from mlpiht_cli.specs.schema import Panel
 
 
 def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]:
-    """Read what the figures of ``source`` show: a CSV as it stands, or a spec and its table in ``results``.
+    """Read what the figures of ``source`` show: all rows of a CSV, or a spec and its table in ``results``.
 
-    A spec has one figure, unless it has several views.
+    A spec has one figure, or one for each of its views.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
 
 
 def _scale(panel: Panel, figure: FigureSpec, view: View | None) -> tuple[str, tuple[float, float] | None]:
-    """Metric and limits of a panel: a view's own come first, then the panel's, then the figure's."""
+    """Metric and limits of a panel: those of the view come first, then the panel's, then the figure's."""
     name = panel.metric or figure.metric
     if view is not None and view.metric is not None:
         name = view.metric
@@ -70,7 +70,7 @@ def _scale(panel: Panel, figure: FigureSpec, view: View | None) -> tuple[str, tu
 
 
 def _from_csv(path: Path) -> FigureTable:
-    """The grid is what the rows span."""
+    """A table whose grid holds every value of the rows."""
     table = read_csv(path)
     if not table:
         raise InputError(f"{path}: holds no rows")
@@ -101,7 +101,7 @@ def _from_csv(path: Path) -> FigureTable:
 
 
 def _grids(rows: list[Row]) -> tuple[list[Any], ...]:
-    """Values of m, s, seed, n and d; of n and d None alone unless they vary, as rows without data have neither."""
+    """Values of m, s, seed, n and d; only None for an n or d that does not vary, as rows without data have neither."""
     grids = [sorted({getattr(row, axis) for row in rows}) for axis in ("m", "s", "seed")]
     sizes = [sorted({value for row in rows if (value := getattr(row, axis)) is not None}) for axis in ("n", "d")]
     return *grids, *(values if len(values) > 1 else [None] for values in sizes)
@@ -117,7 +117,7 @@ def _metric(rows: list[Row], figure: FigureSpec, path: Path) -> str:
 
 
 def _labels(table: list[Row]) -> dict[str, str]:
-    """Label of each cell: its method, with the settings in which variants of one panel and method differ."""
+    """Label of each cell: its method and the settings in which the variants of that method in a panel differ."""
     labels = {}
     for panel, method in dict.fromkeys((row.panel, row.method) for row in table):
         own = [row for row in table if (row.panel, row.method) == (panel, method)]
@@ -168,7 +168,7 @@ def _panel(
 
 
 def _note(profile: str, panels: Sequence[PanelTable]) -> str:
-    """What a reader must know of how the rows were made: profile, samples, seeds of a panel."""
+    """Profile, samples and seeds of a panel, for the reader of the figure."""
     samples = sorted({row.n for panel in panels for row in panel.rows.values() if row.n is not None})
     counts = sorted({len({row.seed for row in panel.rows.values()}) for panel in panels if panel.rows} or {0})
     told = f", n = {samples[0]}" if len(samples) == 1 else ""

@@ -12,13 +12,13 @@ from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
 
 AT = " @ "
-"""Methods that are labelled ``name @ anything`` are points of the line ``name``; others are lines across the figure."""
+"""A method with the label ``name @ anything`` is a point of the line ``name``; others are lines across the figure."""
 
 
 def setting(data: FigureTable, look: Look) -> Figure:
-    """Median over the seeds against the setting that the figure names, a band for their range; an axes for each budget.
+    """Median over the seeds against the setting that the figure names, with a band for their range; axes by budget.
 
-    Methods without an ``@`` in their label are drawn at their median, whatever the setting.
+    A method without an ``@`` in its label is a horizontal line at its median.
     """
     places = [(panel, s) for panel in data.panels for s in panel.s]
     figure = Figure(figsize=(3.2 * len(places) + 0.8, 3.6), layout="constrained")
@@ -70,7 +70,7 @@ def _draw(axes: Axes, panel: PanelTable, s: int, name: str) -> list[float]:
 
 
 def _setting(row: Row, name: str) -> float | None:
-    """A number among the settings of a row's method."""
+    """A setting of the row's method, where it is a number."""
     method = row.params.get("method")
     value = method.get(name) if isinstance(method, dict) else None
     return float(value) if isinstance(value, int | float) else None

@@ -1,4 +1,4 @@
-"""Every start of a method as a point over the budget s, beside methods that have one run alone."""
+"""Every start of a method as a point over the budget s, and methods with a single run as lines."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DASHES = ("--", ":", "-.")
 
 
 def starts(data: FigureTable, look: Look) -> Figure:
-    """Points and median of all seeds of each method, and the seed that trained best; lines of methods with one seed.
+    """Points and median of all seeds of each method, and its best seed; a line for a method with one seed.
 
-    One panel beside the other, budgets evenly apart. The best start is that of least training loss, whatever the metric
-    shown: nobody may choose by the test data.
+    Panels stand in rows, and budgets at equal distances. The best start has the least training loss, for every metric
+    shown, as a choice by test data would be unfair.
     """
     columns = min(PANELS_PER_ROW, len(data.panels))
     rows = -(-len(data.panels) // columns)
@@ -76,7 +76,7 @@ def _draw(axes: Axes, panel: PanelTable) -> None:
 
 
 def _runs(panel: PanelTable, method: str, s: int) -> list[tuple[float, float]]:
-    """Value and training loss of every run with a budget."""
+    """Value and training loss of every run with the budget ``s``."""
     rows = [row for m in panel.m for size in panel.sizes for row in panel.at(method, m, s, size) if row is not None]
     found = [(finite(row, panel.metric), finite(row, "final_loss")) for row in rows]
     return [(value, math.inf if loss is None else loss) for value, loss in found if value is not None]

@@ -1,4 +1,4 @@
-"""Share of seeds that succeed against the samples, with Wilson intervals: the picture of a phase transition."""
+"""Share of seeds that succeed against the samples, with Wilson intervals: a phase transition."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PANELS_PER_ROW = 3
 def success(data: FigureTable, look: Look) -> Figure:
     """Share of the seeds whose metric reaches the level, against ``n / (s log d)``; axes for each panel.
 
-    Bars are 95 % Wilson intervals. A run that failed or diverged did not succeed; places without all seeds are left
-    out.
+    Bands are 95 % Wilson intervals. A run that failed or diverged counts as no success; places without all seeds are
+    left out.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def success(data: FigureTable, look: Look) -> Figure:
 
 
 def _draw(axes: Axes, line: Line, data: FigureTable, styles: dict[str, dict[str, str]]) -> list[float]:
-    """Draw a line, and return its places on the x axis."""
+    """Draw a line, and return its x values."""
     label = ", ".join(line.words(data)) or line.panel.title
     look = styles.setdefault(label, style(len(styles)))
     points = []

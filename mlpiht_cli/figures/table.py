@@ -1,4 +1,4 @@
-"""What a figure is drawn from: rows of a table, laid out on the grid of a spec."""
+"""Data of a figure: rows of a table on the grid of a spec."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mlpiht_cli.specs.figure import FigureSpec
 
 
 def in_capitals(label: str) -> str:
-    """A label with the methods' short names in capitals, as everybody writes them."""
+    """A label with the short names of methods in capitals."""
     return re.sub(r"\b(iht|imp|mlp)\b", lambda found: found[0].upper(), label)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a figure is to look: the paper's bare style, values written in, means over some seeds allowed."""
+    """Options of a figure: no titles as in the paper, values written in, means over the seeds that have rows."""
 
     paper: bool = False
     annotate: bool = False
@@ -40,8 +40,8 @@ class Grid:
     Attributes
     ----------
     mean, std
-        Mean and standard deviation (of the seeds at hand, not of a population) of the metric over the seeds,
-        ``[len(m), len(s)]``; nan where there is none, and where one seed has no spread.
+        Mean and standard deviation (of these seeds, not of a population) of the metric over the seeds,
+        ``[len(m), len(s)]``; nan where there is none, and the deviation of one seed.
     state
         ``ok``, ``missing``, ``skipped`` or ``bad`` (failed or diverged), same shape.
     """
@@ -53,7 +53,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class PanelTable:
-    """One panel: axes, limits and the rows by place; ``n`` and ``d`` hold None where it does not vary them."""
+    """One panel: axes, limits and the rows by their keys; ``n`` and ``d`` hold None where it does not vary them."""
 
     name: str
     title: str
@@ -67,7 +67,7 @@ class PanelTable:
     n: Sequence[int | None] = (None,)
     d: Sequence[int | None] = (None,)
     own_seeds: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    """Seeds of the methods that are not run with all of them."""
+    """Seeds of each method that runs with some of them only."""
 
     @property
     def facts(self) -> Metric:
@@ -92,10 +92,10 @@ class PanelTable:
         runs = sum(len(self.own_seeds.get(method, self.seeds)) for method in self.methods)
         return runs * len(self.sizes) * len(self.m) * len(self.s)
 
-    def grid(self, method: str, partial: bool, beside: str | None = None) -> Grid:
+    def grid(self, method: str, partial: bool, other: str | None = None) -> Grid:
         """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
 
-        Seeds that are still to be run of the method ``beside`` are left out, so that the two can be compared.
+        Seeds without a row of the method ``other`` are left out, so that the two can be compared.
 
         Raises
         ------
@@ -109,8 +109,8 @@ class PanelTable:
         for i, m in enumerate(self.m):
             for j, s in enumerate(self.s):
                 rows = dict(zip(self._seeds(method), self.at(method, m, s, self.sizes[0]), strict=True))
-                if beside is not None:
-                    others = zip(self._seeds(beside), self.at(beside, m, s, self.sizes[0]), strict=True)
+                if other is not None:
+                    others = zip(self._seeds(other), self.at(other, m, s, self.sizes[0]), strict=True)
                     rows |= {seed: None for seed, row in others if row is None}
                 values, state[i, j] = _values(list(rows.values()), self.metric, partial)
                 if values:
@@ -118,7 +118,7 @@ class PanelTable:
         return Grid(mean, std, state)
 
     def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
-        """Rows of one grid point, one a seed; None where there is none."""
+        """Rows of one grid point, one for each seed; None for a missing row."""
         return [self.rows.get(RowKey(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
 
     def _seeds(self, method: str) -> Sequence[int]:
@@ -129,7 +129,7 @@ def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[
     """Values and state of one grid cell over its seeds."""
     known = {row.status for row in rows if row is not None}
     if known - {"ok", "skipped"}:
-        return [], "bad"  # leaving out what diverged would favour the method that diverges
+        return [], "bad"  # a mean without diverged runs would favour a method that diverges
     if None in rows and not (partial and "ok" in known):
         return [], "missing"
     if "skipped" in known:
@@ -141,7 +141,7 @@ def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[
 
 @dataclass(frozen=True)
 class FigureTable:
-    """All that a figure shows."""
+    """Title, note and panels of a figure."""
 
     name: str
     title: str
@@ -161,7 +161,7 @@ class FigureTable:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the values shown, by which a picture can be held against a table that has grown since."""
+        """Hash of the values shown: a picture with another hash is older than the table."""
         shown = [
             (panel.name, row.cell, finite(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
         ]

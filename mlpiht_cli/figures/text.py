@@ -1,4 +1,4 @@
-"""Tables as text: one line a panel, method, width and budget, with what the seeds say, in Markdown and CSV."""
+"""Tables as text, in Markdown and CSV: statistics over the seeds for each panel, method, width and budget."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ HEAD = ("panel", "method", "n", "d", "m", "s", *STATISTICS)
 def lines(data: FigureTable) -> list[tuple[str, ...]]:
     """Cells of the table in the order of :data:`HEAD`.
 
-    ``exact`` is the share of seeds with at least 100 dB; ``settled`` the median step from which the support stayed,
-    over the seeds where that was before the last step; ``without`` counts seeds without a value: skipped, diverged,
-    failed or missing. Where the table shows settling, a support that changed in the last step of 100 has settled
-    at ``>= 100``, and a mean that holds one is left out.
+    ``exact`` is the share of seeds with exact recovery. ``settled`` is the median step from which the support stays,
+    over the seeds where it stays before the last step. ``without`` counts seeds without a value: skipped, diverged,
+    failed or missing. In a table of settling steps, a support that changes in the last of 100 steps has the value
+    ``>= 100``, and a mean over such a value is left out.
     """
     return [
         (panel.title, method, *map(_shown, (*size, m, s)), *_summary(panel, panel.at(method, m, s, size)))
@@ -51,7 +51,7 @@ def _summary(panel: PanelTable, found: Sequence[Row | None]) -> tuple[str, ...]:
 
 
 def _statistics(values: Sequence[float], digits: int, steps: int) -> list[str]:
-    """Median, mean, standard deviation, least and largest; what has not settled has a rank and no mean."""
+    """Median, mean, standard deviation, least and largest; an infinite value has a rank, and no mean."""
     averages = [np.mean(values), np.std(values)] if math.inf not in values else [math.nan] * 2
     known = [float(value) for value in (np.median(values), *averages, min(values), max(values))]
     return [
