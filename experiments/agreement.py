@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlpiht_cli.checks.reference import STANDS_FOR, Mode, compare
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.records.rows import Row
 
 PLACE = ("panel", "method", "depth", "k", "m", "s")
@@ -37,9 +38,9 @@ def agreement(spec: str, rows: Sequence[Row], path: Path) -> tuple[list[tuple[st
     return lines, _sentence(list(ours.values()), path)
 
 
-def digits(metric: str) -> int:
+def digits(name: str) -> int:
     """Digits after the point that a metric is shown with."""
-    return 2 if metric == "psnr" else 4
+    return metric(name).tolerance.digits
 
 
 def _place(one: Mapping[str, str]) -> tuple[str, ...]:

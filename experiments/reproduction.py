@@ -21,8 +21,9 @@ import yaml
 
 from experiments.agreement import agreement, reference_path
 from mlpiht_cli import plan
+from mlpiht_cli.analysis.scores import finites
 from mlpiht_cli.analysis.tables import find_table, placed
-from mlpiht_cli.checks.claims import Judged, check_claims, score
+from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.checks.text import claim_fields, number_text
 from mlpiht_cli.plan.cells import Cell
 from mlpiht_cli.records.rows import DONE, Row
@@ -243,8 +244,8 @@ def protocol(table: Table) -> list[str]:
         low, high = panel.limits or figure.limits or (float("-inf"), float("inf"))
         means = []
         for label in labels:
-            rows = [row for row in table.by_label[label] if row.panel == panel.name and row.status == "ok"]
-            means.append(f"{statistics.fmean(min(max(score(row), low), high) for row in rows):.3g}" if rows else "-")
+            found = finites(row for row in table.by_label[label] if row.panel == panel.name)
+            means.append(f"{statistics.fmean(min(max(value, low), high) for value in found):.3g}" if found else "-")
         lines.append((panel.title or panel.name, panel.metric or figure.metric, *means))
     scale = f"Means over widths, budgets and seeds, {share(table)} cells of the {table.profile} profile"
     return [f"{scale}; values beyond the figure's colour scale count as its ends.", "", *grid(lines), ""]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import find_table, read_table
+from mlpiht_cli.analysis.tables import find_table, read_results
 from mlpiht_cli.cli import main as mlpiht
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.find import find_spec
@@ -36,7 +36,7 @@ def show(name: str, profile: str) -> int:
         return 0
     if shown != profile:
         print(f"{name}: no {profile} table yet; this is the {shown} profile", flush=True)
-    _, rows = read_table(spec, shown, RESULTS)
+    _, rows = read_results(spec, shown, RESULTS)
     seeds = ["--partial"] if len(rows) < len(plan.cells(spec, shown)) else []
     commands = [
         ["plot", name, "--profile", shown, "--format", "png", *seeds],

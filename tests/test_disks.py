@@ -153,7 +153,7 @@ def test_a_record_cut_anywhere_is_no_row(swept: Run, caplog: pytest.LogCaptureFi
         assert Store(Path("results")).known(keys, store.tabled(["tiny"])) == rest, content[:length]
     result = swept("sweep", "tiny", *ONE)
     assert "7 done, 1 to run" in result.err
-    assert "computed anew" in result.err
+    assert "computed again" in result.err
     assert Store(Path("results")).known(keys, store.tabled(["tiny"])).keys() == whole.keys()
 
 

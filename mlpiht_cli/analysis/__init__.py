@@ -1,1 +1,1 @@
-"""What is read from tables: which rows belong to a spec, scores, scaling laws."""
+"""Reading of tables: the rows that belong to a spec, their scores, scaling laws."""

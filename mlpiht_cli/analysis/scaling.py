@@ -1,8 +1,8 @@
-"""How many samples a method needs, how that grows with the dimension, and how sure both are.
+"""Samples that a method needs, their growth with the dimension, and the uncertainty of both.
 
-The intervals are bootstrap intervals over the seeds (percentiles): seeds are drawn with replacement, the same ones for
-every curve, and all is computed anew. The draws come from a generator with a constant seed of its own, not from the
-named streams: they make no results, and the same table gives the same interval.
+The intervals are bootstrap intervals over the seeds (percentiles): each draw takes seeds with replacement, the same
+ones for every curve, and repeats the computation. The draws come from a generator with a constant seed of its own, not
+from the named streams: they make no results, and the same table gives the same interval.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def threshold(xs: Sequence[float], scores: NDArray[np.float64], level: float, ri
     xs
         Positive, ascending.
     scores
-        ``[len(xs), seeds]``; nan is as far from the level as can be.
+        ``[len(xs), seeds]``; nan is infinitely far from the level.
     rising
-        Whether beyond means above.
+        Whether a score beyond the level is above it.
 
     Returns
     -------
-    Between two grid points interpolated in log x; ``xs[0]`` where the level is never missed, so that the least x may
-    be below; None where the last median misses it.
+    Interpolated in log x between two grid points; ``xs[0]`` where every median reaches the level, so that the least x
+    may be smaller; None where the last median misses the level.
     """
     sign = 1.0 if rising else -1.0
     reached = np.median(np.where(np.isnan(scores), -np.inf, sign * scores), axis=1) - sign * level
@@ -69,7 +69,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Curves of a method, and the level that tells from which n on it succeeds; metrics fall unless ``rising``."""
+    """Curves of a method, and the level of success; more is better if ``rising``, else less."""
 
     curves: tuple[Curve, ...]
     level: float
@@ -81,12 +81,12 @@ class Scaling:
         return math.inf if found is None else found
 
     def censored(self, curve: Curve) -> bool:
-        """Whether n* lies outside of the curve's grid."""
+        """Whether n* lies outside the grid of the curve."""
         found = self.threshold(curve)
         return math.isinf(found) or found == curve.n[0]
 
     def slope(self) -> float | None:
-        """Slope of log n* against log d over the curves with n* inside of their grids; None with fewer than two."""
+        """Slope of log n* against log d over the curves with n* inside their grids; None with fewer than two."""
         kept = [curve for curve in self.curves if not self.censored(curve)]
         return slope([curve.d for curve in kept], [self.threshold(curve) for curve in kept])
 
@@ -99,7 +99,7 @@ class Scaling:
         return self._interval([curve for curve in self.curves if not self.censored(curve)], Scaling._plain_slope)
 
     def _plain_slope(self) -> float | None:
-        """Slope of a draw, its n* at the ends of the grids included: a draw is no reason to leave a curve out."""
+        """Slope of a draw, with n* at the ends of the grids included: every draw keeps every curve."""
         tops = [(curve.d, min(self.threshold(curve), curve.n[-1])) for curve in self.curves]
         return slope(*zip(*tops, strict=True)) if tops else None
 
@@ -114,24 +114,24 @@ class Scaling:
         values = np.sort([value for value in found if value is not None])
         if not values.size:
             return None
-        # Of the draws themselves, not between them: some may be infinite.
+        # Quantiles are draws, not interpolated between draws, because some may be infinite.
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
         return float(low), float(high)
 
 
 def _resampled(curve: Curve, uniform: NDArray[np.float64]) -> Curve:
-    """The curve with seeds drawn with replacement by numbers in [0, 1), so that curves of equal seeds draw the same."""
+    """The curve with seeds drawn with replacement by numbers in [0, 1); curves of equal seeds draw the same ones."""
     seeds = curve.scores.shape[1]
     return replace(curve, scores=curve.scores[:, (uniform[:seeds] * seeds).astype(int)])
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share ``hits / total`` (Wilson 1927); all of [0, 1] where nothing was tried."""
+    """95 % Wilson score interval of a share ``hits / total`` (Wilson 1927); [0, 1] for a total of 0."""
     if not total:
         return 0.0, 1.0
     z, share = 1.959963984540054, hits / total
     centre, scale = share + z * z / (2 * total), 1 + z * z / total
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    # None or all of them: 0 and 1 without rounding.
+    # No hits or only hits: 0 and 1 without rounding.
     return (centre - half) / scale if hits else 0.0, (centre + half) / scale if hits < total else 1.0

@@ -1,4 +1,4 @@
-"""The table of a spec: where it is, and which of its rows belong to which method of which panel."""
+"""The table of a spec: its path, and the panel and method that each row belongs to."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mlpiht_cli.specs.schema import Spec
 log = logging.getLogger("mlpiht")
 
 
-class Place(NamedTuple):
-    """Where a row stands in a spec: panel, label and grid point; n and d are None unless the panel varies them."""
+class RowKey(NamedTuple):
+    """Key of a row in a spec: panel, label and grid point; n and d are None unless the panel varies them."""
 
     panel: str
     label: str
@@ -30,66 +30,66 @@ class Place(NamedTuple):
 
 
 LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0}
-"""Settings that came after rows were published, and what rows that lack them were made with."""
+"""Settings added after rows were published, and the values that older rows were made with."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """Settings that a spec and profile tell a panel's task and a method; all others are defaults."""
+class GivenSettings:
+    """Settings that a spec and profile give to the task of a panel and to a method; all others are defaults."""
 
     name: str
     task: dict[str, Any]
     method: dict[str, Any]
 
     def fit(self, row: Row) -> bool:
-        """Whether a row was made with these settings; one that is None gave way to another, as steps do to epochs."""
+        """Whether a row was made with these settings; None in a row fits all, as another setting took its place."""
         pairs = (self.task, row.params.get("task")), (self.method, row.params.get("method"))
         return row.method == self.name and all(
             isinstance(made, dict)
-            and all(made.get(name, LATER.get(name)) in (value, None) for name, value in told.items())
-            for told, made in pairs
+            and all(made.get(name, LATER.get(name)) in (value, None) for name, value in given.items())
+            for given, made in pairs
         )
 
 
-def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], Told]:
-    """Settings by panel and label of the method; a profile's settings go to whatever has a field of that name."""
+def given_settings(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], GivenSettings]:
+    """Settings by panel and label of the method; those of a profile replace those of the spec."""
     sets = spec.profiles[profile].set if profile in spec.profiles else {}
     over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
     for name, value in sets.items():
         head, _, field = name.partition(".")
         over[head][field] = value
-    told = {}
+    given = {}
     for panel in shrunk.panels:
         for method in methods_of(panel, shrunk):
             task = {**panel.task.settings, **over["task"]}
-            told[panel.name, method.shown] = Told(method.name, task, _overruled(method.settings, over["method"]))
-    return told
+            given[panel.name, method.shown] = GivenSettings(method.name, task, _merged(method.settings, over["method"]))
+    return given
 
 
-def _overruled(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a method with those of a profile over them, as its ``merge`` does without its class (and torch).
+def _merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a method, replaced by those of a profile: the same as its ``merge``, without its class and torch.
 
-    A method that is told steps runs in full batch, where a profile's epochs are steps.
+    A method with the setting steps runs in full batch, so that an epoch of the profile is one step.
     """
-    told = {**settings, **over}
+    merged = {**settings, **over}
     if "steps" in settings and "epochs" in over and "steps" not in over:
-        told["steps"] = told.pop("epochs")
-    return told
+        merged["steps"] = merged.pop("epochs")
+    return merged
 
 
 def find_table(spec: Spec, profile: str, results: Path) -> Path | None:
-    """Path of a spec's table in ``results``, or else of the spec that it takes its cells from; None if neither is."""
+    """Path of the table of a spec in ``results``, or of the spec with its cells; None if neither exists."""
     tables = [results / table_name(name, profile) for name in (spec.name, spec.cells_of) if name]
     return next((path for path in tables if path.exists()), None)
 
 
-def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
-    """Path and rows of a spec's table in ``results``, or else of the spec that it takes its cells from.
+def read_results(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
+    """Path and rows of the table of a spec in ``results``, or of the spec that it takes its cells from.
 
     Raises
     ------
     InputError
-        There is no table yet; the message says how to make it.
+        There is no table yet; the message names the command that makes it.
     """
     path = find_table(spec, profile, results)
     if path is None:
@@ -101,27 +101,27 @@ def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]
     return path, read_csv(path)
 
 
-def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[Place, Row]:
-    """Rows under the labels whose settings they were made with; others are left out, with a warning."""
+def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[RowKey, Row]:
+    """Rows by their keys: each under the labels with its settings; other rows are left out, with a warning."""
     shrunk = with_profile(spec, profile)
-    told = settings_told(spec, shrunk, profile)
+    given = given_settings(spec, shrunk, profile)
     varies = {panel.name: (panel.n is not None, panel.d is not None) for panel in spec.panels}
-    table: dict[Place, Row] = {}
+    table: dict[RowKey, Row] = {}
     stray = twice = 0
     for row in rows:
-        labels = [label for (panel, label), one in told.items() if panel == row.panel and one.fit(row)]
+        labels = [label for (panel, label), one in given.items() if panel == row.panel and one.fit(row)]
         n, d = varies.get(row.panel, (False, False))
         size = row.n if n else None, row.d if d else None
-        places = [Place(row.panel, label, row.m, row.s, row.seed, *size) for label in labels]
-        stray += not places
-        twice += any(place in table for place in places)
-        table |= dict.fromkeys(places, row)
+        keys = [RowKey(row.panel, label, row.m, row.s, row.seed, *size) for label in labels]
+        stray += not keys
+        twice += any(key in table for key in keys)
+        table |= dict.fromkeys(keys, row)
     if stray:
         log.warning(
             "%d row(s) were made with other settings than the spec's and are left out; "
-            "`mlpiht plot` of the CSV draws the table as it stands",
+            "`mlpiht plot` of the CSV draws every row",
             stray,
         )
     if twice:
-        log.warning("%d row(s) stand where the table has a row already; the last one counts", twice)
+        log.warning("%d row(s) have the place of an earlier row; the last one counts", twice)
     return table

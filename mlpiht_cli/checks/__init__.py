@@ -1,1 +1,1 @@
-"""Claims of the paper measured on a table, and tables compared with references. Nothing here imports torch."""
+"""Claims of the paper measured on a table, and tables compared with references. Loads without torch."""

@@ -9,39 +9,33 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from mlpiht_cli.analysis import tables
+from mlpiht_cli.analysis.scores import intact, number
 from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
-from mlpiht_cli.core.metric import EXACT_DB, PERFECT_DB
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
 from mlpiht_cli.specs.schema import Claim, Spec
-
-IN_COLUMNS = frozenset({"psnr", "accuracy"})
-"""Metrics whose value stands in a second column of a row."""
-KEEP_NO_BUDGET = frozenset({"dense", "feature_learning", "gradient_descent", "mlp"})
-"""Methods whose networks may have more nonzeros than the budget: what their classes say, read without torch."""
-COLUMNLESS = frozenset({"r2", "relative_error"})
-"""Metrics whose value stands in no second column of a row."""
 
 Verdict = Literal["holds", "fails", "incomplete", "no data", "not judged"]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim, what was measured of it, and the verdict.
+    """A claim, its measure on a table, and the verdict.
 
     Attributes
     ----------
     se
         Jackknife standard error over the seeds; None with one seed.
     interval
-        Bootstrap interval over the seeds (95 %), in place of the standard error of a measure that is no mean.
+        Bootstrap interval over the seeds (95 %), for a measure that is no mean and has no standard error.
     close
-        Whether the threshold lies within two standard errors of what was measured, or in the interval.
+        Whether the threshold lies within two standard errors of the measured value, or in the interval.
     cells_used, cells
-        Cells (grid points, whatever the seed) measured, and those that the claim speaks of.
+        Cells (grid points, all seeds together) measured, and those that the claim is about.
     reason
-        What a reader must know of the rows: left out, diverged, doctored.
+        Facts that the reader needs: rows left out, diverged or altered by hand.
     """
 
     name: str
@@ -83,37 +77,9 @@ def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
     return [_judge(claim, profile, every, table) for claim in spec.claims]
 
 
-def intact(row: Row) -> bool:
-    """Whether the columns of a row bear each other out: metric and value, exact recovery, budget and nonzeros."""
-    if row.status != "ok":
-        return True
-    if row.nnz is not None and row.nnz > row.s and row.method not in KEEP_NO_BUDGET:
-        return False
-    if row.psnr is not None and row.exact is not None and row.exact != (row.psnr >= EXACT_DB):
-        return False
-    columns = {name: getattr(row, name) for name in IN_COLUMNS}
-    if row.metric in COLUMNLESS:
-        return not any(column is not None for column in columns.values())
-    value, column = row.value, columns.pop(row.metric, math.nan)
-    if row.metric not in IN_COLUMNS or value is None or column is None:
-        return row.metric in IN_COLUMNS and value is column
-    return (math.isnan(value) and math.isnan(column)) or math.isclose(value, column, rel_tol=1e-9)
-
-
-def score(row: Row, metric: str | None = None) -> float:
-    """What a row scored, by the task's metric or another; nan where the run went wrong or has no such score.
-
-    An infinite PSNR counts as ``PERFECT_DB``.
-    """
-    value = row.number(metric or row.metric)
-    if row.status != "ok" or value is None or value == -math.inf:
-        return math.nan
-    return PERFECT_DB if value == math.inf and (metric or row.metric) == "psnr" else value
-
-
 @dataclass
 class _Gathered:
-    """Scores of one method by place, and why places are left out."""
+    """Scores of one method by place, and the places that are left out, by reason."""
 
     scores: Scores
     cells: set[Place]
@@ -123,8 +89,8 @@ class _Gathered:
     doctored: Counter[str]
 
 
-def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.Place, Row]) -> _Gathered:
-    """Scores of a method where the claim speaks of it; a place counts with all its rows or not at all."""
+def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.RowKey, Row]) -> _Gathered:
+    """Scores of a method at the places of the claim; a place counts with all its rows or not at all."""
     chosen = parse_only(claim.where, option="where")
     wanted: dict[Place, list[int]] = {}
     for point in every:
@@ -132,33 +98,31 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tab
             wanted.setdefault(Place(point.panel, point.m, point.s, point.n, point.d), []).append(point.seed)
     out = _Gathered({}, set(wanted), set(), set(), 0, Counter())
     for place, seeds in wanted.items():
-        at = tables.Place(place.panel, label, place.m, place.s, 0, place.n, place.d)
+        at = tables.RowKey(place.panel, label, place.m, place.s, 0, place.n, place.d)
         rows = {seed: table.get(at._replace(seed=seed)) for seed in seeds}
         there = {seed: row for seed, row in rows.items() if row is not None}
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
-        if any(
-            row.status == "skipped" or (row.status == "ok" and row.number(claim.metric or row.metric) is None)
-            for row in there.values()
-        ):
-            out.skipped.add(place)  # whatever the other seeds give
+        found = {seed: number(row, claim.metric) for seed, row in there.items()}
+        known = {seed: value for seed, value in found.items() if value is not None}
+        if len(known) < len(found) or any(row.status == "skipped" for row in there.values()):
+            out.skipped.add(place)  # even if other seeds have values
         elif len(there) < len(rows):
             out.missing.add(place)
         else:
             low, high = claim.clip or (-math.inf, math.inf)
-            cut = {seed: score(row, claim.metric) for seed, row in there.items()}
-            out.scores[place] = {seed: v if math.isnan(v) else min(max(v, low), high) for seed, v in cut.items()}
-            out.bad += sum(map(math.isnan, cut.values()))
+            out.scores[place] = {seed: v if math.isnan(v) else min(max(v, low), high) for seed, v in known.items()}
+            out.bad += sum(map(math.isnan, known.values()))
     return out
 
 
-def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables.Place, Row]) -> Judged:
+def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables.RowKey, Row]) -> Judged:
     sides = [_gather(claim.method, claim, every, table)]
     if claim.measure in COMPARISONS:
         sides.append(_gather(claim.against or "", claim, every, table))
     cells = set.intersection(*(side.cells for side in sides))
     used = [place for place in sides[0].scores if all(place in side.scores for side in sides)]
-    sample = Sample(claim, *({place: side.scores[place] for place in used} for side in (sides[0], sides[-1])))
-    found = _measured(sample, table)
+    own, other = ({place: side.scores[place] for place in used} for side in (sides[0], sides[-1]))
+    found = _measured(Sample(claim, own, other), table)
     doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
     skipped = set.union(*(side.skipped for side in sides)) & cells
     missing = set.union(*(side.missing for side in sides)) & cells - skipped
@@ -190,7 +154,7 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a measure gave, how sure it is, and what must be said of it."""
+    """Value of a measure, its uncertainty, and notes for the reader."""
 
     value: float | None
     se: float | None = None
@@ -199,11 +163,14 @@ class _Measured:
     notes: tuple[str, ...] = ()
 
 
-def _measured(sample: Sample, table: Mapping[tables.Place, Row]) -> _Measured:
-    name = sample.claim.measure
+def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
+    claim, name = sample.claim, sample.claim.measure
     if name in MEASURES:
         return _Measured(MEASURES[name](sample), standard_error(MEASURES[name], sample))
-    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()))
+    panels = {place.panel for place in sample.own}
+    metrics = {claim.metric or row.metric for row in table.values() if row.panel in panels}
+    falling = claim.falling or any(metric(one).falling for one in metrics)
+    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()), falling=falling)
     return _Measured(
         value=thresholds.THRESHOLDS[name](sample),
         interval=thresholds.interval(sample),
@@ -225,7 +192,7 @@ def _verdict(claim: Claim, measured: float | None) -> Verdict:
 
 
 def _decided(claim: Claim, measured: float | None, used: int, missing: int) -> bool:
-    """Whether a share of cells stays on its side of the threshold even if all that lack rows come out alike."""
+    """Whether a share of cells stays on its side of the threshold, with all missing cells won or all lost."""
     if measured is None or claim.measure not in SHARES_OF_CELLS:
         return False
     ends = (measured * used / (used + missing), (measured * used + missing) / (used + missing))
@@ -233,7 +200,7 @@ def _decided(claim: Claim, measured: float | None, used: int, missing: int) -> b
 
 
 def _close(claim: Claim, found: _Measured) -> bool:
-    """Whether the seeds leave room for the other verdict."""
+    """Whether the other verdict is within the uncertainty over the seeds."""
     if found.value is None:
         return False
     low, high = found.interval or (found.value - 2 * (found.se or 0.0), found.value + 2 * (found.se or 0.0))
@@ -242,8 +209,8 @@ def _close(claim: Claim, found: _Measured) -> bool:
 
 def _doctored(doctored: Counter[str]) -> list[str]:
     return [
-        f"{number} rows whose value is not their {metric}, or contradicts their other columns"
-        for metric, number in doctored.items()
+        f"{number} rows whose value is not their {name}, or contradicts their other columns"
+        for name, number in doctored.items()
     ]
 
 

@@ -1,7 +1,7 @@
 """Measures of claims: a sample of scores to one number.
 
-A method is never favoured by its own divergence: a row of ``method`` that diverged or failed counts as the worst for
-the claim, and a row of ``against`` that did counts as the worst score there is.
+Divergence never favours a method: a row of ``method`` that diverged or failed counts as the worst for the claim, and
+such a row of ``against`` counts as the worst possible score.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from mlpiht_cli.specs.schema import Claim
 
 MIN_WIDTHS = 3
-"""Widths that a rank correlation needs: with two it is always -1 or 1."""
+"""Least number of widths for a rank correlation: with two it is always -1 or 1."""
 
 
 class Place(NamedTuple):
-    """A cell of a claim: one grid point, whatever the seed."""
+    """A cell of a claim: one grid point, all seeds together."""
 
     panel: str
     m: int
@@ -32,19 +32,21 @@ class Place(NamedTuple):
 
 
 Scores = dict[Place, dict[int, float]]
-"""Score by place and seed, cut to the claim's limits; nan for a run that diverged or failed."""
+"""Score by place and seed, cut to the limits of the claim; nan for a run that diverged or failed."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a claim is measured on: scores of its method and, where it needs one, of the other method."""
+    """Scores that a claim is measured on: of its method and, where it compares, of the other method."""
 
     claim: Claim
     own: Scores
     other: Scores
+    falling: bool = False
+    """Whether less of the metric is better; measures of thresholds alone ask for it."""
 
     def without(self, seed: int) -> Sample:
-        """The sample with one seed left out; a rival that has one seed alone, as it draws no numbers, keeps it."""
+        """The sample without one seed; another method with a single seed draws no numbers and keeps it."""
         yardstick = {place: by_seed for place, by_seed in self.other.items() if len(by_seed) == 1}
         return replace(self, own=_without(self.own, seed), other={**_without(self.other, seed), **yardstick})
 
@@ -55,12 +57,12 @@ class Sample:
 
     @property
     def worst(self) -> float:
-        """What a bad run of the method counts for: the end of the scale that speaks against the claim."""
+        """Score of a bad run of the method: the end of the scale that is worse for the claim."""
         return self._end(high=self.claim.at_most is not None)
 
     @property
     def widest(self) -> float:
-        """What a spread that a bad run is part of counts for."""
+        """Value of a spread that includes a bad run."""
         return 0.0 if self.claim.at_most is None else self._end(high=True) - self._end(high=False)
 
     def mean(self, place: Place) -> float:
@@ -72,16 +74,16 @@ class Sample:
         return float(np.mean(_filled(self.other[place], self._end(high=False))))
 
     def bad(self, *places: Place) -> bool:
-        """Whether a run of the method went wrong there."""
+        """Whether a run of the method diverged or failed at one of the places."""
         return any(math.isnan(value) for place in places for value in self.own[place].values())
 
     def all_scores(self) -> NDArray[np.float64]:
-        """Every score of the method, seeds apart."""
+        """Every score of the method, one for each seed."""
         parts = [_filled(scores, self.worst) for scores in self.own.values()]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def over_m(self) -> list[list[Place]]:
-        """Places that differ in the width alone, widths ascending."""
+        """Groups of places that differ only in the width, widths ascending."""
         rows: dict[Place, list[Place]] = {}
         for place in sorted(self.own):
             rows.setdefault(place._replace(m=0), []).append(place)
@@ -93,7 +95,7 @@ class Sample:
 
 
 def share_not_worse(sample: Sample) -> float | None:
-    """Share of the places where the method's mean is at least the other's, less the margin."""
+    """Share of the places where the mean of the method is at least that of the other method minus the margin."""
 
     def won(place: Place) -> bool:
         if sample.bad(place):
@@ -106,7 +108,7 @@ def share_not_worse(sample: Sample) -> float | None:
 
 
 def mean_difference(sample: Sample) -> float | None:
-    """Mean over the places of the method's mean less the other's."""
+    """Mean over the places of the mean of the method minus that of the other method."""
 
     def difference(place: Place) -> float:
         own = sample.mean(place)
@@ -116,7 +118,7 @@ def mean_difference(sample: Sample) -> float | None:
 
 
 def spread_over_m(sample: Sample) -> float | None:
-    """Largest less smallest mean over the widths at a fixed budget, averaged over the budgets."""
+    """Largest minus smallest mean over the widths at a fixed budget, averaged over the budgets."""
     return _mean(_spreads(sample), sample.widest)
 
 
@@ -128,14 +130,14 @@ def worst_spread_over_m(sample: Sample) -> float | None:
 def _spreads(sample: Sample) -> list[float]:
     spreads = []
     for places in sample.over_m():
-        if len(places) > 1:  # one width has no spread, and would pass for steadiness
+        if len(places) > 1:  # the spread of one width would be 0
             means = [sample.mean(place) for place in places]
             spreads.append(sample.widest if sample.bad(*places) else max(means) - min(means))
     return spreads
 
 
 def rank_correlation_m(sample: Sample) -> float | None:
-    """Spearman correlation of the mean with the width at a fixed budget, averaged where it is defined."""
+    """Spearman correlation of the mean with the width at a fixed budget, averaged over the budgets that have one."""
     found = []
     for places in sample.over_m():
         means = np.array([sample.mean(place) for place in places])
@@ -147,7 +149,7 @@ def rank_correlation_m(sample: Sample) -> float | None:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 0; equal values share the middle of theirs."""
+    """Ranks from 0; equal values share the mean of their ranks."""
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - (counts + 1) / 2
     return np.asarray(middle[where], dtype=np.float64)
@@ -165,18 +167,18 @@ def median(sample: Sample) -> float | None:
 
 
 def share_above(sample: Sample) -> float | None:
-    """Share of all scores at or above the level; level 100 counts exact recoveries in dB."""
+    """Share of all scores at or above the level; of a PSNR, level 100 counts exact recoveries."""
     level = math.nan if sample.claim.level is None else sample.claim.level
     return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
 
 
 def share_within(sample: Sample) -> float | None:
-    """Share of all scores that are at most the other method's mean at their place, plus the margin."""
+    """Share of all scores that are at most the mean of the other method at their place plus the margin."""
     return _mean([value for values in _within(sample).values() for value in values], math.nan)
 
 
 def share_best_within(sample: Sample) -> float | None:
-    """Share of the places where any score is at most the other method's mean there, plus the margin."""
+    """Share of the places where any score is at most the mean of the other method there plus the margin."""
     return _mean([max(values) for values in _within(sample).values()], math.nan)
 
 
@@ -191,7 +193,7 @@ def least_rise_within(sample: Sample) -> float | None:
 
 
 def _within(sample: Sample) -> dict[Place, list[float]]:
-    """Whether (1) or not (0) each score is at most the other method's mean there, plus the margin."""
+    """For each score 1 if it is at most the mean of the other method there plus the margin, else 0."""
     bad = float(sample.claim.at_most is not None)
     found = {}
     for place, scores in sample.own.items():
@@ -214,7 +216,7 @@ def least_rise(sample: Sample) -> float | None:
 
 
 def largest_excess(sample: Sample) -> float | None:
-    """Largest of the method's scores less the other's least one at the same place."""
+    """Largest score of the method minus the least score of the other method at the same place."""
 
     def excess(place: Place) -> float:
         if sample.bad(place):
@@ -247,11 +249,11 @@ COMPARISONS = frozenset(
 """Measures that need ``against``."""
 NEED_LEVEL = frozenset({"share_above"})
 SHARES_OF_CELLS = frozenset({"share_not_worse", "share_best_within"})
-"""Measures to which every cell adds its own 0 or 1."""
+"""Measures that are means of a 0 or 1 for each cell."""
 
 
 def standard_error(measure: Measure, sample: Sample) -> float | None:
-    """Jackknife over the seeds: leave out one at a time; None with one seed or an undefined or infinite measure."""
+    """Jackknife over the seeds, leaving out one at a time; None with one seed or an undefined or infinite measure."""
     found = [measure(sample.without(seed)) for seed in sorted(sample.seeds)]
     values = [value for value in found if value is not None and math.isfinite(value)]
     if len(values) < max(2, len(found)):
@@ -260,7 +262,7 @@ def standard_error(measure: Measure, sample: Sample) -> float | None:
 
 
 def _mean(values: list[float], worst: float) -> float | None:
-    """Mean of the values; an infinite ``worst`` among them decides, whatever infinities of the other sign there are."""
+    """Mean of the values; an infinite ``worst`` if it is among them, even with infinities of the other sign."""
     if not values:
         return None
     return worst if math.isinf(worst) and worst in values else float(np.mean(values))

@@ -1,4 +1,4 @@
-"""Compare a table of ours with a reference: another table of ours, or a plain CSV of values."""
+"""Compare a results table with a reference: another results table, or a plain CSV of values."""
 
 from __future__ import annotations
 
@@ -12,27 +12,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlpiht_cli.checks.claims import intact
-from mlpiht_cli.core.metric import EXACT_DB, PERFECT_DB
+from mlpiht_cli.analysis.scores import intact, recorded
+from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.system.files import regular_size
 
 KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
-"""Columns that rows are matched on, as far as the reference has them."""
+"""Columns by which rows are matched, as far as the reference has them."""
 _WORDS = ("panel", "task", "method")
 STANDS_FOR = {"iht_vector": "iht"}
-"""Our method, and the reference's method whose rows it may be compared with where that itself has no row."""
-
-TOLERANCE = {"psnr": 0.5, "accuracy": 0.005}
-"""Absolute tolerances; other metrics have ``RELATIVE``."""
-RELATIVE = 1e-3
-UNIT = {"r2": 1.0, "relative_error": 1e-3}
-"""What ``RELATIVE`` refers to at least: an R² of 0 is nothing special, a relative error of 1e-7 is rounding."""
+"""By method of ours: the reference's method that it is compared with where we have no row of that method."""
 
 Mode = Literal["close", "exact", "stat"]
 Outcome = float | str
-"""A value, or in words what there is instead (``diverged``, ``skipped``)."""
+"""A value, or a word in its place (``diverged``, ``skipped``)."""
 Key = tuple[Any, ...]
 
 
@@ -48,7 +42,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Difference:
-    """A reference value that ours differs from, or has nothing for (``ours`` is None)."""
+    """A reference value that ours differs from, or that we have no row for (``ours`` is None)."""
 
     where: dict[str, Any]
     metric: str
@@ -58,7 +52,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Outcome of a comparison: what differs, what is missing, and how much was compared."""
+    """Outcome of a comparison: values that differ, values that are missing, and counts."""
 
     mode: Mode
     keys: tuple[str, ...]
@@ -69,7 +63,7 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether every reference value has its like."""
+        """Whether every reference value has an equal one of ours."""
         return not self.different and not self.missing
 
     @property
@@ -81,13 +75,12 @@ class Comparison:
 def compare(
     rows: Sequence[Row], path: Path, mode: Mode, tolerance: float | None = None, others: Sequence[Row] = ()
 ) -> Comparison:
-    """Compare rows with the reference in ``path``; what it has of ``others`` alone, rows left out, does not count.
+    """Compare rows with the reference in ``path``; reference rows that only ``others`` have are left out.
 
-    ``close`` compares row by row within ``tolerance`` (by default ``TOLERANCE``, else 1e-3 relative to the reference
-    or, if that is larger, to the metric's ``UNIT``) and takes two PSNRs above 100 dB for equal; ``exact`` row by row to
-    1e-9 relative; ``stat`` the means over the seeds of each cell, within the larger of ``tolerance`` and three standard
-    errors of the difference. A value of nan in a reference is a divergence. A reference row of ``iht`` is compared with
-    ours of ``iht_vector`` where we have none of ``iht``.
+    ``close`` compares row by row, by :meth:`mlpiht_cli.core.metric.Metric.close`, where ``tolerance`` may replace the
+    size of the metric's own; ``exact`` row by row to 1e-9 relative; ``stat`` the means over the seeds of each cell,
+    within the larger of the tolerance and three standard errors of the difference. A value of nan in a reference means
+    divergence. A reference row of ``iht`` is compared with our row of ``iht_vector`` where we have none of ``iht``.
 
     Raises
     ------
@@ -100,7 +93,7 @@ def compare(
     if mode == "stat":
         keys = tuple(name for name in keys if name != "seed")
     ours, left_out, equal = _Ours(rows, keys), _Ours(others, keys), 0
-    used: set[int] = set()  # by id, for panels may share a cell, so its key does not tell rows apart
+    used: set[int] = set()  # by id: panels may share a cell, so its key may be of several rows
     different, missing = [], []
     for group in _groups(expected, len(keys), together=mode == "stat"):
         key = group[0].key[: len(keys)]  # the seed comes last
@@ -108,9 +101,9 @@ def compare(
         if not found and left_out.have(key):
             continue
         used.update(map(id, found))
-        metric = next((one.metric for one in group if one.metric), "")
-        pair = _Pair(metric, [_outcome(row, metric) for row in found], [one.outcome for one in group])
-        difference = Difference(dict(zip(keys, key, strict=True)), metric, *pair.shown)
+        name = next((one.metric for one in group if one.metric), "")
+        pair = _Pair(name, [_outcome(row, name) for row in found], [one.outcome for one in group])
+        difference = Difference(dict(zip(keys, key, strict=True)), name, *pair.shown)
         if not found:
             missing.append(difference)
         elif pair.agree(mode, tolerance):
@@ -121,7 +114,7 @@ def compare(
 
 
 def compare_rows(made: Sequence[Row], rows: Sequence[Row], mode: Mode) -> Comparison:
-    """Compare rows made again with those they are to be like, one by one, as :func:`compare` does by ``mode``."""
+    """Compare rows that were computed again with the first ones, one by one, as :func:`compare` does by ``mode``."""
     different, equal = [], 0
     for ours, row in zip(made, rows, strict=True):
         pair = _Pair(row.metric, [_outcome(ours, row.metric)], [_outcome(row, row.metric)])
@@ -134,7 +127,7 @@ def compare_rows(made: Sequence[Row], rows: Sequence[Row], mode: Mode) -> Compar
 
 
 def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[list[Expected]]:
-    """Each row alone, or those that differ in their seeds alone."""
+    """Groups of one row each, or ``together`` of the rows that differ only in their seeds."""
     groups: dict[Key, list[Expected]] = {}
     for i, one in enumerate(expected):
         key = (one.key[:length], _settings(one.params or {})) if together else (i,)
@@ -164,7 +157,7 @@ class _Ours:
         return key in self._rows
 
     def find(self, key: Key, expected: Expected, many: bool) -> list[Row]:
-        """Rows that a reference row speaks of; variants of a method are told apart by the settings it gives."""
+        """Rows that a reference row is about; its settings choose among variants of a method."""
         found = self._rows.get(key, [])
         ambiguous = len({(row.panel, row.task, row.depth, _settings(row.params)) for row in found}) > 1
         if ambiguous and expected.params is not None:
@@ -192,28 +185,23 @@ class _Pair:
 
     @property
     def shown(self) -> tuple[Outcome | None, Outcome]:
-        """Each side in one value; None where there is none."""
+        """One value for each side; None for a side without rows."""
         return _one(self.ours) if self.ours else None, _one(self.reference)
 
     def agree(self, mode: Mode, tolerance: float | None) -> bool:
-        """Whether they are the same, by the mode's standard."""
+        """Whether both sides agree in the sense of the mode."""
         words = [{one for one in side if isinstance(one, str)} for side in (self.ours, self.reference)]
         a, b = ([one for one in side if not isinstance(one, str)] for side in (self.ours, self.reference))
         if words[0] != words[1] or bool(a) != bool(b):
-            return False  # a cell that diverges for some seeds in one alone is no like of the other
+            return False  # some seeds diverge on one side only
         if not a:
             return True
         if mode == "exact":
             return math.isclose(a[0], b[0], rel_tol=1e-9)
-        a, b = _countable(a), _countable(b)
-        mean_a, mean_b = float(np.mean(a)), float(np.mean(b))
-        if self.metric == "psnr" and min(mean_a, mean_b) >= EXACT_DB:
-            return True  # both are exact recoveries, however far apart
-        slack = tolerance if tolerance is not None else TOLERANCE.get(self.metric, RELATIVE)
-        slack *= 1.0 if self.metric in TOLERANCE else max(abs(mean_b), UNIT.get(self.metric, 0.0))
-        if mode == "stat":
-            slack = max(slack, 3 * math.sqrt(_squared_error(a) + _squared_error(b)))
-        return abs(mean_a - mean_b) <= slack * (1 + 1e-12)
+        facts = metric(self.metric)
+        a, b = ([facts.countable(one) for one in side] for side in (a, b))
+        noise = 3 * math.sqrt(_squared_error(a) + _squared_error(b)) if mode == "stat" else 0.0
+        return facts.close(float(np.mean(a)), float(np.mean(b)), tolerance, noise)
 
 
 def _one(side: list[Outcome]) -> Outcome:
@@ -223,21 +211,17 @@ def _one(side: list[Outcome]) -> Outcome:
 
 
 def _squared_error(values: list[float]) -> float:
-    """Squared standard error of a mean; one value tells nothing of its own, so the tolerance alone decides."""
-    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
+    """Squared standard error of a mean; 0 for one value, which has no spread, and for infinite ones."""
+    return float(np.var(values, ddof=1)) / len(values) if len(values) > 1 and np.isfinite(values).all() else 0.0
 
 
-def _countable(values: list[float]) -> list[float]:
-    return [PERFECT_DB if value == math.inf else value for value in values]
-
-
-def _outcome(row: Row, metric: str) -> Outcome:
+def _outcome(row: Row, name: str) -> Outcome:
     if row.status != "ok":
         return row.status
     if not intact(row):
         return f"value is not its {row.metric or 'metric'}"
-    value = row.number(metric)
-    return f"no {metric}" if value is None else "diverged" if math.isnan(value) else value
+    value = recorded(row, name)
+    return f"no {name}" if value is None else "diverged" if math.isnan(value) else value
 
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
@@ -259,7 +243,7 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
 
 
 def _check_unique(expected: Sequence[Expected], path: Path) -> None:
-    """Two rows of one place and one metric, with the same settings or none, contradict or repeat each other."""
+    """Refuse two rows of one place and one metric with the same settings or none."""
     seen: dict[Key, int] = {}
     for number, one in enumerate(expected, start=2):
         key = (one.key, one.metric, None if one.params is None else _settings(one.params))
@@ -269,18 +253,18 @@ def _check_unique(expected: Sequence[Expected], path: Path) -> None:
 
 
 def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callable[[dict[str, str], int], Expected]:
-    """A reader of lines: ``metric`` and ``value``, or one column named by its metric."""
-    plain = {"psnr_db": "psnr", "psnr": "psnr", "accuracy": "accuracy", "r2": "r2", "relative_error": "relative_error"}
+    """A reader of lines: with columns ``metric`` and ``value``, or with one column that has the name of its metric."""
+    plain = {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
     column = "value" if "value" in columns else next((name for name in plain if name in columns), None)
     if column is None or (column == "value" and "metric" not in columns):
         raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
 
     def parse(line: dict[str, str], number: int) -> Expected:
         try:
-            key = tuple(line[name] if name in _WORDS else int(line[name]) if line[name] else None for name in keys)
-            metric = line["metric"] if column == "value" else plain[column]
+            key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
+            name = line["metric"] if column == "value" else plain[column]
             status = line.get("status") or "ok"
-            undefined = "status" in columns and line[column] == ""  # in a table of ours; elsewhere a slip
+            undefined = "status" in columns and line[column] == ""  # in a results table; elsewhere a mistake
             value = math.nan if status != "ok" or undefined else float(line[column])
             params = json.loads(line["params"]) if line.get("params") else None
             if not isinstance(params, dict | None):
@@ -288,8 +272,8 @@ def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callab
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path}: row {number}: {error}") from error
         if status == "ok" and math.isnan(value):
-            status = f"no {metric}" if undefined else "diverged"
+            status = f"no {name}" if undefined else "diverged"
         outcome = value if status == "ok" else status
-        return Expected(key, metric, outcome, params)
+        return Expected(key, name, outcome, params)
 
     return parse

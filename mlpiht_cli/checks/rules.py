@@ -1,4 +1,4 @@
-"""What is wrong with the claims and pictures of a spec, before anything is measured."""
+"""Faults in the claims and pictures of a spec, found before anything is measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlpiht_cli.specs.schema import PAPER, Claim, Spec
 
 
 def claim_faults(spec: Spec | None) -> list[Fault]:
-    """Faults of claims and pictures that the schema does not see; none for a spec that has no schema."""
+    """Faults of claims and pictures beyond those of the schema; none for a spec that does not fit the schema."""
     if spec is None:
         return []
     every = list(points(spec))

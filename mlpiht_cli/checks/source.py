@@ -1,11 +1,11 @@
-"""What is to be checked: the table of a spec and profile, or a table that says which they are."""
+"""Input of a check: the table of a spec and profile, or a table whose rows name both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.analysis.tables import read_table
+from mlpiht_cli.analysis.tables import read_results
 from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
@@ -18,7 +18,7 @@ from mlpiht_cli.specs.schema import Spec
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of a table, and the spec and profile they are of."""
+    """Rows of a table, with their spec and profile."""
 
     path: Path
     rows: list[Row]
@@ -41,11 +41,11 @@ def read_source(source: str, profile: str, results: Path) -> Source:
     spec = _spec(source)
     if not spec.claims:  # nothing to read a table for
         return Source(results / table_name(spec.name, profile), [], spec, profile)
-    return Source(*read_table(spec, profile, results), spec, profile)
+    return Source(*read_results(spec, profile, results), spec, profile)
 
 
 def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
-    """Path and rows of a table alone: a CSV, or that of a spec.
+    """Path and rows of a table: a CSV, or that of a spec.
 
     Raises
     ------
@@ -54,11 +54,11 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
     """
     if source.endswith(".csv"):
         return Path(source), read_csv(Path(source))
-    return read_table(_spec(source), profile, results)
+    return read_results(_spec(source), profile, results)
 
 
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:
-    """Rows that fit a filter such as ``panel=depth1,m<=100``; a row has its method's name for a label."""
+    """Rows that fit a filter such as ``panel=depth1,m<=100``; the label of a row is the name of its method."""
     chosen = parse_only(only)
     return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method, r.n, r.d))]
 

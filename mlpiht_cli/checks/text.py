@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from mlpiht_cli.checks.claims import Judged
 from mlpiht_cli.checks.reference import Comparison, Outcome
 
-SHOWN = 20
-"""Rows of a list of differences."""
+MAX_DIFFERENCES = 20
+"""Largest number of rows in a list of differences."""
 
 
 def number_text(value: float | None) -> str:
-    """Four digits; nothing but rounding is 0, and nothing at all is empty."""
+    """Four digits; a rounding error becomes 0, and None an empty text."""
     return "" if value is None else f"{0.0 if abs(value) < 1e-12 else value:.4g}"
 
 
 def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
-    """Name, what was measured and how sure it is, threshold, verdict, and cells used of those that it speaks of."""
+    """Name, measured value and its uncertainty, threshold, verdict, cells used of those of the claim."""
     spread = "" if one.se is None else f" ± {one.se:.2g}"
     spread += "" if one.interval is None else f" [{one.interval[0]:.4g}, {one.interval[1]:.4g}]"
     return (
@@ -30,7 +30,7 @@ def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
 
 
 def claims_text(claims: Sequence[Judged]) -> list[str]:
-    """A table of claims, each with the sentence it stands for, and a line that sums up."""
+    """A table of claims, each with its sentence, and a line with the counts."""
     table = [("claim", "measured", "threshold", "verdict", "cells"), *map(claim_fields, claims)]
     head, *lines = aligned(table)
     out = [head]
@@ -43,16 +43,16 @@ def claims_text(claims: Sequence[Judged]) -> list[str]:
 
 
 def comparison_text(found: Comparison) -> list[str]:
-    """A table of what differs or is missing, and a line that sums up."""
+    """A table of values that differ or are missing, and a line with the counts."""
     out = []
     for what, listed in (("differ", found.different), ("missing", found.missing)):
         if listed:
             head = (*listed[0].where, "metric", "ours", "reference")
             lines = [
                 (*map(str, one.where.values()), one.metric, _shown(one.ours), _shown(one.reference))
-                for one in listed[:SHOWN]
+                for one in listed[:MAX_DIFFERENCES]
             ]
-            more = [f"... and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
+            more = [f"... and {len(listed) - MAX_DIFFERENCES} more"] if len(listed) > MAX_DIFFERENCES else []
             out += [f"{what}:", *aligned([head, *lines]), *more]
     counts = f"{found.equal} equal, {len(found.different)} different, {len(found.missing)} missing"
     unit = "cells" if found.mode == "stat" else "rows"
@@ -60,7 +60,7 @@ def comparison_text(found: Comparison) -> list[str]:
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, its columns padded."""
+    """Lines of a table with padded columns."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
 

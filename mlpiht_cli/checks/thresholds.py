@@ -1,7 +1,7 @@
-"""Measures of how many samples a method needs (n*), and how that grows with the dimension; see mlpiht_cli/scaling.py.
+"""Measures of the samples that a method needs (n*), and of their growth with the dimension.
 
-A curve is a panel, m, s and d over all n that the claim speaks of. n* is censored where it lies outside of that grid:
-then it is known by a bound alone, and a slope over it is none.
+:mod:`mlpiht_cli.analysis.scaling` computes them. A curve is a panel, m, s and d over all n of the claim. n* is censored
+where it lies outside that grid: then only a bound is known, and a slope leaves it out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def threshold_n(sample: Sample) -> float | None:
 
 
 def slope_in_d(sample: Sample) -> float | None:
-    """Slope of log n* against log d, over the d whose n* is inside of the grid."""
+    """Slope of log n* against log d, over the d whose n* is inside the grid."""
     return _law(sample).slope()
 
 
@@ -31,7 +31,7 @@ THRESHOLDS: dict[str, Measure] = {"threshold_n": threshold_n, "slope_in_d": slop
 
 
 def interval(sample: Sample) -> tuple[float, float] | None:
-    """Bootstrap interval of the claim's measure over the seeds, 95 %."""
+    """Bootstrap interval of the measure over the seeds, 95 %."""
     law = _law(sample)
     if sample.claim.measure == "slope_in_d":
         return law.slope_interval()
@@ -39,7 +39,7 @@ def interval(sample: Sample) -> tuple[float, float] | None:
 
 
 def open_question(sample: Sample) -> bool:
-    """Whether what is censored could be on either side of the claim's threshold."""
+    """Whether a censored n* may be on either side of the threshold of the claim."""
     law, claim = _law(sample), sample.claim
     censored = [curve for curve in law.curves if law.censored(curve)]
     if claim.measure == "slope_in_d" or not censored:
@@ -53,7 +53,7 @@ def open_question(sample: Sample) -> bool:
 
 
 def notes(sample: Sample) -> list[str]:
-    """Which d are censored, and how."""
+    """Sentences that name the d with a censored n*."""
     law = _law(sample)
     above = [curve for curve in law.curves if math.isinf(law.threshold(curve))]
     below = [curve for curve in law.curves if law.censored(curve) and curve not in above]
@@ -66,7 +66,7 @@ def notes(sample: Sample) -> list[str]:
 
 
 def with_dimension(scores: Scores, rows: Iterable[Row]) -> Scores:
-    """Scores under places that name d also where their panel does not vary it; rows without data do not say it."""
+    """Scores under places that name d even if their panel does not vary it; the rows tell the d of a panel."""
     known = {row.panel: row.d for row in rows if row.d is not None}
     return {place._replace(d=place.d or known.get(place.panel)): by_seed for place, by_seed in scores.items()}
 
@@ -79,21 +79,21 @@ def _law(sample: Sample) -> Scaling:
             found.setdefault(place._replace(n=None), []).append(place)
     curves = [_curve(sample, places) for places in found.values()]
     level = math.nan if sample.claim.level is None else sample.claim.level
-    return Scaling(tuple(sorted(curves, key=lambda curve: curve.d)), level, not sample.claim.falling)
+    return Scaling(tuple(sorted(curves, key=lambda curve: curve.d)), level, not sample.falling)
 
 
 def _curve(sample: Sample, places: list[Place]) -> Curve:
-    """Scores over n; a bad run counts as short of the level, or as beyond it where that speaks against the claim."""
+    """Scores over n; a bad run misses the level, or reaches it where that is worse for the claim."""
     claim = sample.claim
     seeds = sorted(set.intersection(*(set(sample.own[place]) for place in places)))
     scores = np.array([[sample.own[place][seed] for seed in seeds] for place in places])
     if claim.measure == "threshold_n" and claim.at_least is not None:
-        scores = np.where(np.isnan(scores), -math.inf if claim.falling else math.inf, scores)
+        scores = np.where(np.isnan(scores), -math.inf if sample.falling else math.inf, scores)
     return Curve(float(places[0].d or 0), tuple(float(place.n or 0) for place in places), scores)
 
 
 def grid_fault(measure: str, places: Iterable[Place]) -> str | None:
-    """Say why a measure of thresholds cannot be taken at these places, or None."""
+    """Say why a measure of thresholds is impossible at these places; None if it is possible."""
     curves: dict[Place, set[int | None]] = {}
     for place in places:
         curves.setdefault(place._replace(n=None), set()).add(place.n)

@@ -1,8 +1,8 @@
-"""Metrics and the other scores of a row: one table with every fact about each. Loads without torch.
+"""Metrics and other scores of a row: one table with every fact about each. Loads without torch.
 
-A task names its metric, and :data:`METRICS` says all that the rest of the program has to know of it: how to compute it,
-what an axis calls it, which direction is better, when a fit is exact, how far two values may lie apart. To add one, add
-one entry.
+A task names its metric, and :data:`METRICS` holds all that the rest of the program knows of it: how it is computed, the
+label of its axis, which direction is better, when a fit is exact, how far apart close values are. A new metric is one
+new entry.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 EXACT_DB = 100.0
 """PSNR from which a fit counts as exact recovery: float32 labels show it as 140-165 dB (protocol, section 4)."""
 PERFECT_DB = 170.0
-"""What a PSNR of inf (no error at all) counts for in a mean: a little above what float32 labels can show."""
+"""Value of an infinite PSNR (no error at all) in a mean: a little above what float32 labels can show."""
 EXACT_ERROR = 10.0 ** (-EXACT_DB / 20.0)
 """Relative error of the weights that counts as exact recovery: ``EXACT_DB`` as a ratio."""
 
 
 class Scored(NamedTuple):
-    """What a metric is computed of: a network, its problem, and its predictions ``[n, k]`` on the test inputs."""
+    """Input of a metric: a network, its problem, and its predictions ``[n, k]`` on the test inputs."""
 
     model: SparseMLP
     problem: Problem
@@ -37,7 +37,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two values may lie apart and still count as close.
+    """Largest difference at which two values are close.
 
     Attributes
     ----------
@@ -46,16 +46,26 @@ class Tolerance:
     relative
         Share of the reference value.
     floor
-        What ``relative`` refers to at least, so that a reference of about 0 does not ask for equality.
+        Least value that ``relative`` is a share of, so that a reference near 0 does not ask for equality.
+    exact_alike
+        Whether two values that both mean exact recovery are close, however far apart they are.
     """
 
     absolute: float | None = None
     relative: float = 1e-3
     floor: float = 0.0
+    exact_alike: bool = False
 
-    def around(self, reference: float) -> float:
-        """Largest difference from a reference value that is close."""
-        return self.relative * max(abs(reference), self.floor) if self.absolute is None else self.absolute
+    def around(self, reference: float, size: float | None = None) -> float:
+        """Largest difference from a reference value that is close; ``size`` replaces ``absolute`` or ``relative``."""
+        if self.absolute is not None:
+            return self.absolute if size is None else size
+        return (self.relative if size is None else size) * max(abs(reference), self.floor)
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point that show a difference of a tenth of the tolerance."""
+        return 1 - math.floor(math.log10(self.relative if self.absolute is None else self.absolute))
 
 
 @dataclass(frozen=True)
@@ -65,31 +75,35 @@ class Metric:
     Attributes
     ----------
     label
-        What an axis calls it, with its unit.
+        Label of an axis, with the unit.
     score
-        How it is computed; None where its value is undefined. A metric that no task has leaves this out.
+        Computes the value; returns None where it is undefined. None for a score that is not the metric of any task.
     column
         Whether rows have a column of its name.
     always
-        Whether every row of a task that has it must hold a value, so that a figure of it refuses other rows.
+        Whether a figure refuses finished rows without a value; otherwise one row with a value is enough.
     falling
         Whether less is better.
+    linear
+        Whether it compares the weights of linear models, which have no hidden neurons to match.
     unit
-        What follows a value in words.
+        Follows a value in a title, with its space; empty: the metric's name follows.
     digits
         Digits after the point in tables.
     exact
         Value from which on a fit counts as exact recovery.
     perfect
-        What an infinite value counts for in a mean.
+        Finite number that replaces an infinite value in means.
     bounded
-        Whether no value can be better than the upper limit.
+        Whether no value exceeds the upper limit.
     limits
         Limits of its colours.
     tolerance
-        How far two values may lie apart and be close.
+        Largest difference of close values.
+    within
+        Column that bounds it: a value that is not below the bound means that the run ended first.
     undefined
-        Why ``score`` can be None.
+        Why ``score`` returns None.
     aliases
         Further names of its column in references.
     """
@@ -99,6 +113,7 @@ class Metric:
     column: bool = False
     always: bool = False
     falling: bool = False
+    linear: bool = False
     unit: str = ""
     digits: int = 4
     exact: float | None = None
@@ -106,18 +121,41 @@ class Metric:
     bounded: bool = False
     limits: tuple[float, float] | None = None
     tolerance: Tolerance = Tolerance()
+    within: str | None = None
     undefined: str = ""
     aliases: tuple[str, ...] = ()
 
     def is_exact(self, value: float | None) -> bool | None:
-        """Whether a value means exact recovery; None where no value of the metric does, or there is none."""
+        """Whether a value means exact recovery; None for no value, and for a metric without an exact level."""
         if self.exact is None or value is None:
             return None
-        return value <= self.exact if self.falling else value >= self.exact
+        return self.reaches(value, self.exact)
+
+    def reaches(self, value: float, level: float) -> bool:
+        """Whether a value is at a level or better."""
+        return value <= level if self.falling else value >= level
 
     def countable(self, value: float) -> float:
-        """The value as it counts in means: ``perfect`` in place of an infinite one that is the best there is."""
+        """The value as means count it: ``perfect`` in place of infinity."""
         return self.perfect if self.perfect is not None and value == math.inf else value
+
+    def close(self, value: float, reference: float, size: float | None = None, noise: float = 0.0) -> bool:
+        """Whether a value is close to a reference.
+
+        Parameters
+        ----------
+        value, reference
+            As :meth:`countable` returns them, or means of such values.
+        size
+            Replaces the size of ``tolerance``.
+        noise
+            Difference that chance alone explains; it counts where it is larger than the tolerance.
+        """
+        if self.tolerance.exact_alike and self.is_exact(value) and self.is_exact(reference):
+            return True
+        if not (math.isfinite(value) and math.isfinite(reference)):
+            return value == reference
+        return abs(value - reference) <= max(self.tolerance.around(reference, size), noise) * (1 + 1e-12)
 
 
 def psnr(prediction: Tensor, target: Tensor, peak: float) -> float:
@@ -129,7 +167,7 @@ def psnr(prediction: Tensor, target: Tensor, peak: float) -> float:
 
 
 def accuracy(prediction: Tensor, target: Tensor) -> float:
-    """Share of right classes: threshold 0.5 for one output, largest output for several."""
+    """Share of correct classes: threshold 0.5 for one output, largest output for several."""
     binary = target.shape[1] == 1
     found, true = (prediction > 0.5, target > 0.5) if binary else (prediction.argmax(1), target.argmax(1))
     return float((found == true).double().mean())
@@ -166,7 +204,7 @@ METRICS: dict[str, Metric] = {
         exact=EXACT_DB,
         perfect=PERFECT_DB,
         limits=(-20.0, 50.0),
-        tolerance=Tolerance(absolute=0.5),
+        tolerance=Tolerance(absolute=0.5, exact_alike=True),  # above 100 dB it shows how numbers are rounded
         aliases=("psnr_db",),
     ),
     "accuracy": Metric(
@@ -191,6 +229,7 @@ METRICS: dict[str, Metric] = {
         lambda fit: relative_error(fit.model, fit.problem.planted_layer),
         always=True,
         falling=True,
+        linear=True,
         exact=EXACT_ERROR,
         limits=(0.0, 1.0),
         tolerance=Tolerance(floor=1e-3),  # an error of 1e-7 is rounding
@@ -200,7 +239,7 @@ METRICS: dict[str, Metric] = {
     "exact": Metric("exact", column=True),
     "nnz": Metric("nnz", column=True, falling=True, digits=1),
     "iterations": Metric("iterations", column=True, falling=True, digits=1),
-    "settled": Metric("step from which the support stays", column=True, falling=True, digits=1),
+    "settled": Metric("step from which the support stays", column=True, falling=True, digits=1, within="iterations"),
     "final_loss": Metric("training loss", column=True, falling=True),
     "wall_s": Metric("wall s", column=True, falling=True),
     "mse_ratio": Metric("test MSE / variance", falling=True),
@@ -210,11 +249,11 @@ METRICS: dict[str, Metric] = {
     "on_support_gradient": Metric("largest gradient on the support", falling=True),
     "off_support_ratio": Metric("ratio off the support", falling=True),
 }
-"""Facts by name: metrics of tasks first, then other scores, then measures that some methods and tasks give."""
+"""Facts by name: metrics of tasks first, then other scores, then measures that some methods and tasks report."""
 
 
 def metric(name: str) -> Metric:
-    """Facts of a metric; a measure that has no entry, which a method of yours may give, is called by its name."""
+    """Facts of a metric; a measure without an entry, which any method may report, has its name as its label."""
     return METRICS.get(name) or Metric(name.replace("_", " "))
 
 

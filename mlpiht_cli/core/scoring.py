@@ -1,17 +1,17 @@
-"""Scores of a fitted network: one implementation, used alike for every method."""
+"""Scores of a fitted network: one implementation for every method."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlpiht_cli.core.metric import METRICS, Scored
+from mlpiht_cli.core.metric import METRICS, Scored, r2
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one network on one problem; None where a score is not defined. ``more`` holds further ones by name."""
+    """Scores of one network on one problem; None where a score is not defined.
+
+    ``value`` is the metric of the task, repeated in the field of its name where there is one; ``more`` holds further
+    scores by name.
+    """
 
     value: float | None
     final_loss: float
@@ -90,7 +94,7 @@ def recovery_scores(model: SparseMLP, truth: SparseMatrix, signs: Tensor | None 
     Parameters
     ----------
     model
-        What was found.
+        The fitted network.
     truth
         Planted neurons, ``[m, d]``.
     signs
@@ -119,7 +123,7 @@ def recovery_scores(model: SparseMLP, truth: SparseMatrix, signs: Tensor | None 
 def neuron_directions(model: SparseMLP) -> Tensor:
     """Unit weight vectors of the first layer's neurons that reach the output, float64 ``[a, d]``.
 
-    A vector counts once, whatever its sign and however many neurons (with other biases) share it.
+    Neurons that share a vector up to its sign (their biases differ) count as one.
     """
     found = model.first_layer_support()
     rows = found.dense_rows(found.live_rows()).double()
@@ -165,27 +169,27 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
     loss = LOSSES[problem.loss](prediction.double(), problem.y_test.double())
     metric, truth = METRICS[problem.metric], problem.planted_layer
     if metric.score is None:
-        raise ValueError(f"a task cannot have the metric {problem.metric}, which has no way to be computed")
+        raise ValueError(f"a task cannot have the metric {problem.metric}, which has no function that computes it")
     value = metric.score(Scored(model, problem, prediction))
     more = {} if problem.x_test is problem.x else {"test_loss": float(loss)}
-    if truth is not None and truth.nnz and problem.metric == "psnr":
+    if truth is not None and truth.nnz and not metric.linear:
         more |= recovery_scores(model, truth, problem.truth_readout)
     if problem.directions is not None:
-        more |= _index_scores(model, problem.directions, value)
+        more |= _index_scores(model, problem.directions, r2(prediction, problem.y_test))
+    own: dict[str, Any] = {problem.metric: value} if metric.column else {}
     return Scores(
         value,
         final_loss,
-        psnr=value if problem.metric == "psnr" else None,
-        accuracy=value if problem.metric == "accuracy" else None,
+        **own,
         support_f1=None if truth is None else support_f1(model.first_layer_support(), truth),
         exact=metric.is_exact(value),
         more=more,
     )
 
 
-def _index_scores(model: SparseMLP, directions: SparseMatrix, r2: float | None) -> dict[str, float]:
+def _index_scores(model: SparseMLP, directions: SparseMatrix, r_squared: float | None) -> dict[str, float]:
     """Scores against the directions of an index model; ``mse_ratio`` is the mean squared error over the variance."""
-    ratio = {} if r2 is None else {"mse_ratio": 1.0 - r2}
+    ratio = {} if r_squared is None else {"mse_ratio": 1.0 - r_squared}
     return {
         **ratio,
         "alignment": alignment(model, directions),

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mlpiht_cli.baselines.imp import fused
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import matched_rows
@@ -112,7 +113,7 @@ def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Sh
     head = f"{cell.point.label}, s = {cell.point.s}"
     if model is None or row.value is None:
         return Shot(f"{head}: {row.status}", np.zeros_like(target))
-    unit = " dB" if row.metric == "psnr" else f" {row.metric}"
+    unit = metric(row.metric).unit or f" {row.metric}"
     if _image(problem):
         values = model.forward(problem.x.to(model.layers[0].values.dtype)).double().cpu().numpy().reshape(target.shape)
     else:

@@ -1,4 +1,4 @@
-"""Figures: pure functions of a table and a look. To add a kind: one file, one line here. Never imports torch."""
+"""Figures: pure functions of a table and a look. A new kind is one file and one line here. Loads without torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Write = Callable[[FigureTable], str]
 
 
 def _drawn_by(module: str, function: str) -> Draw:
-    """A kind's function, imported when it draws: matplotlib is slow to load, and specs need the names alone."""
+    """The function of a kind, imported when it draws: matplotlib loads slowly, and specs need only the names."""
 
     def draw(data: FigureTable, look: Look) -> Figure:
         figure: Figure = getattr(importlib.import_module(f"mlpiht_cli.figures.{module}"), function)(data, look)
@@ -39,7 +39,7 @@ FIGURES: dict[str, Draw] = {
     "success": _drawn_by("success", "success"),
 }
 MAPS = frozenset({"heatmap", "std", "difference"})
-"""Kinds over m and s, which cannot show panels of several n or d."""
+"""Kinds with the axes m and s, which cannot show panels of several n or d."""
 TEXTS: dict[str, dict[str, Write]] = {
     "table": {"md": markdown, "csv": comma_separated},
 }
@@ -53,7 +53,7 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") -> list[Path]:
-    """Write ``stem.<format>`` for each format, and return the paths; a PNG says in its text which values are shown."""
+    """Write ``stem.<format>`` for each format, and return the paths; the text of a PNG holds ``shown``, a hash."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in formats]
     for path, kind in zip(paths, formats, strict=True):
         metadata = {"Description": f"mlpiht {shown}"} if kind == "png" and shown else _METADATA.get(kind, {})
@@ -64,7 +64,7 @@ def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") ->
 def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Sequence[str]) -> list[Path]:
     """Write one kind of picture (``formats``) or table (Markdown and CSV), and return the paths.
 
-    The figure's main kind gets the plain name, another kind its own after it.
+    The name of the file ends in the kind, except for the main kind of the figure.
     """
     stem = stem if kind == data.spec.kinds[0] else stem.with_name(f"{stem.name}-{kind}")
     if kind in FIGURES:

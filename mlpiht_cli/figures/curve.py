@@ -1,4 +1,4 @@
-"""Curves of the metric over an axis of the grid: one line for whatever else varies, with the range over the seeds."""
+"""Curves of the metric over one axis of the grid: a line for each value of the others, with the range over seeds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpiht_cli.figures.lines import NAMES, Line, lines, log_ticks, style
-from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
+from mlpiht_cli.analysis.scores import finites
+from mlpiht_cli.figures.lines import AXIS_NAMES, Line, lines, log_ticks, style
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import Axis
 
 CROWDED = 6
 """Lines above which the panels get axes of their own."""
-COLUMNS = 3
-"""Axes side by side, unless a panel has more."""
+PANELS_PER_ROW = 3
+"""Axes in a row, unless a panel has more."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,19 @@ class _Group:
 
     title: str
     lines: list[tuple[str, Line]]
-    """With their labels, which panels of one title share."""
+    """Label and line; panels of one title share their labels."""
 
     @property
     def panels(self) -> list[PanelTable]:
-        """Panels of the lines, one by one."""
+        """Panel of each line."""
         return [line.panel for _, line in self.lines]
 
 
 def curve(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the axis that the figure names; the band is their range.
 
-    Panels share the axes unless their lines are too many or their metrics differ, and the lines of a panel unless they
-    are too many even so.
+    All panels share one pair of axes if they have few lines and one metric. Otherwise each panel has its own, and a
+    panel of many lines has several, one for each value of an axis.
     """
     groups = _groups(data)
     columns = _columns(groups)
@@ -77,15 +78,15 @@ def _label(line: Line, data: FigureTable, said: Axis | None, first: list[str]) -
 
 
 def _columns(groups: list[_Group]) -> int:
-    """Axes side by side: all of a panel's where the panels have equally many, else a few."""
+    """Number of axes in a row: those of one panel where all panels have equally many, else a few."""
     counts = Counter(group.panels[0].name for group in groups)
-    if len(counts) > 1 and len({*counts.values()}) == 1 and 1 < counts.total() // len(counts) <= 2 * COLUMNS:
+    if len(counts) > 1 and len({*counts.values()}) == 1 and 1 < counts.total() // len(counts) <= 2 * PANELS_PER_ROW:
         return counts.total() // len(counts)
-    return min(len(groups), COLUMNS)
+    return min(len(groups), PANELS_PER_ROW)
 
 
 def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """A figure with so many axes, in rows."""
+    """A figure with ``count`` axes, in rows."""
     rows = math.ceil(count / columns)
     size = (6.4, 4.2) if count == 1 else (3.6 * columns + 0.6, 3.1 * rows + 0.8)
     figure = Figure(figsize=size, layout="constrained")
@@ -99,8 +100,8 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
     """Axes, ticks, limits and title of a group of lines."""
     x, panel = data.spec.x, group.panels[0]
     log_ticks(axes, [value for one in group.panels for value in getattr(one, x) if value is not None], room)
-    axes.set_xlabel(NAMES[x])
-    axes.set_ylabel(unit(panel.metric))
+    axes.set_xlabel(AXIS_NAMES[x])
+    axes.set_ylabel(panel.facts.label)
     axes.set_yscale(data.spec.scale)
     if panel.limits is not None and not (data.spec.scale == "log" and panel.limits[0] <= 0):
         axes.set_ylim(*panel.limits)
@@ -109,7 +110,7 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
 
 
 def _share(grid: list[Axes], groups: list[_Group], columns: int) -> None:
-    """Axes of one metric have one scale; if all have it, the first of a row names it, and the last of a column x."""
+    """Give axes of one metric one scale; if all have it, label only the left and the lower ends of the grid."""
     for metric in {group.panels[0].metric for group in groups}:
         same = [axes for axes, group in zip(grid, groups, strict=True) if group.panels[0].metric == metric]
         low, high = min(axes.get_ylim()[0] for axes in same), max(axes.get_ylim()[1] for axes in same)
@@ -138,8 +139,8 @@ def _explain(figure: Figure, grid: list[Axes], data: FigureTable, look: Look) ->
 
 def _draw(axes: Axes, line: Line, look: dict[str, str], label: str) -> None:
     panel = line.panel
-    found = {value: [number(row, panel.metric) for row in line.at(value)] for value in getattr(panel, line.x)}
-    points = {x: known for x, values in found.items() if (known := [v for v in values if v is not None])}
+    found = {value: finites(line.at(value), panel.metric) for value in getattr(panel, line.x)}
+    points = {x: values for x, values in found.items() if values}
     if not points:
         return
     low, high, middle = ([float(f(values)) for values in points.values()] for f in (np.min, np.max, np.median))

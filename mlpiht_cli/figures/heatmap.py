@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -16,13 +17,13 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.table import FigureTable, Grid, Look, PanelTable, in_capitals, unit
+from mlpiht_cli.figures.table import FigureTable, Grid, Look, PanelTable, in_capitals
 
-CMAP = "viridis"  # perceptually uniform, and readable for the colour-blind and in grey
-SPREAD_CMAP = "cividis"  # the same, and not to be taken for a mean
-DIFFERENCE_CMAP = "PuOr"  # diverging, and readable for the colour-blind
+CMAP = "viridis"  # perceptually uniform, readable for the colour-blind and in grey
+SPREAD_CMAP = "cividis"  # likewise, and different from the colours of a mean
+DIFFERENCE_CMAP = "PuOr"  # diverging, readable for the colour-blind
 CELL = 0.36  # inches
-# What a cell without a number looks like: face, hatch and words of the legend.
+# Look of a cell without a number: face, hatch and words of the legend.
 STATES = {
     "missing": ("white", "////", "no result yet"),
     "skipped": ("0.85", "", "skipped for a seed or more (mlpiht status says why)"),
@@ -31,20 +32,29 @@ STATES = {
 }
 
 
+class _Scale(NamedTuple):
+    """Colours of a map: name of the colour map, label of the bar, limits, and which ends of the bar are open."""
+
+    cmap: str
+    label: str
+    low: float
+    high: float
+    extend: str
+
+
 @dataclass(frozen=True)
 class _Map:
-    """One map: values and states over a panel's grid, and the scale that it shares with the maps of equal scale."""
+    """One map: values and states over the grid of a panel; maps of one scale share a colour bar."""
 
     title: str
     panel: PanelTable
     values: NDArray[np.float64]
     state: NDArray[np.str_]
-    scale: tuple[str, str, float, float, str]
-    """Colour map, unit, limits, and which ends of the bar are open."""
+    scale: _Scale
 
 
 def heatmap(data: FigureTable, look: Look) -> Figure:
-    """Mean over the seeds with the spec's colour limits: methods above each other, panels side by side."""
+    """Mean over the seeds with the colour limits of the spec: a row for each method, a column for each panel."""
     rows: list[list[_Map | None]] = [
         [_mean(data, panel, method, look) if method in panel.methods else None for panel in data.panels]
         for method in data.methods
@@ -53,7 +63,7 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
 
 
 def spread(data: FigureTable, look: Look) -> Figure:
-    """Standard deviation over the seeds (top) and mean (bottom), as the paper's Figures 6 to 10."""
+    """Standard deviation over the seeds (top) and mean (bottom), as in Figures 6 to 10 of the paper."""
     columns = [(panel, method) for panel in data.panels for method in panel.methods]
     grids = [panel.grid(method, look.partial) for panel, method in columns]
     tops: dict[str, float] = {}
@@ -73,12 +83,13 @@ def _spread_state(grid: Grid) -> NDArray[np.str_]:
     return np.where((grid.state == "ok") & np.isnan(grid.std), "alone", grid.state)
 
 
-def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> tuple[str, str, float, float, str]:
-    return SPREAD_CMAP, f"std of {unit(panel.metric)}, square-root scale", 0.0, tops[panel.metric], "neither"
+def _spread_scale(panel: PanelTable, tops: dict[str, float]) -> _Scale:
+    label = f"std of {panel.facts.label}, square-root scale"
+    return _Scale(SPREAD_CMAP, label, low=0.0, high=tops[panel.metric], extend="neither")
 
 
 def difference(data: FigureTable, look: Look) -> Figure:
-    """Mean of the first method minus that of each other one, or of each but one minus that of ``against``.
+    """Mean of the first method minus that of each other one; with ``against``, mean of each other minus that one.
 
     Colours saturate at half the span of the colour limits.
     """
@@ -91,7 +102,8 @@ def difference(data: FigureTable, look: Look) -> Figure:
                 continue
             a, b = panel.grid(first, look.partial, other), panel.grid(other, look.partial, first)
             half = (panel.span[1] - panel.span[0]) / 2
-            scale = (DIFFERENCE_CMAP, f"difference in {unit(panel.metric)}", -half, half, "both")
+            label = f"difference in {panel.facts.label}"
+            scale = _Scale(DIFFERENCE_CMAP, label, low=-half, high=half, extend="both")
             state = np.where(a.state == "ok", b.state, a.state)
             title = f"{in_capitals(first)} minus {in_capitals(other)}"
             title = f"{title}: {panel.title}" if len(data.panels) > 1 or panel.title else title
@@ -101,7 +113,7 @@ def difference(data: FigureTable, look: Look) -> Figure:
 
 
 def _pairs(data: FigureTable) -> list[tuple[str, str]]:
-    """Labels of the methods that are compared."""
+    """Pairs of labels: the second method is subtracted from the first."""
     first, against, methods = data.methods[0], data.spec.against, data.methods
     if len(methods) < 2:
         raise InputError(f"a difference map needs two methods, {data.name} has {len(methods)}")
@@ -116,20 +128,21 @@ def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
 
 def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map:
     grid = panel.grid(method, look.partial)
-    extend = "min" if panel.metric == "accuracy" else "both"  # nothing is above 100 percent
-    scale = (CMAP, unit(panel.metric), *panel.span, extend)
+    low, high = panel.span
+    extend = "min" if panel.facts.bounded else "both"
+    scale = _Scale(CMAP, panel.facts.label, low=low, high=high, extend=extend)
     return _Map(_title(method, panel, data), panel, grid.mean, grid.state, scale)
 
 
 def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) -> Figure:
-    """Draw rows of maps, with one colour bar for the maps of one scale."""
+    """Draw rows of maps, with one colour bar for each scale."""
     panels = [next(one for one in column if one is not None).panel for column in zip(*rows, strict=True)]
     widths = [max(2.4, CELL * len(panel.s)) for panel in panels]
     height = max(2.0, CELL * max(len(panel.m) for panel in panels))
     size = (sum(widths) + 1.1 * len(panels) + 0.8, (height + 0.85) * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(panels), squeeze=False, width_ratios=widths)
-    bars: dict[tuple[str, str, float, float, str], tuple[AxesImage, list[Axes]]] = {}
+    bars: dict[_Scale, tuple[AxesImage, list[Axes]]] = {}
     states: set[str] = set()
     for i, row in enumerate(rows):
         for j, one in enumerate(row):
@@ -139,10 +152,10 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
             states |= set(one.state.flatten())
             image = _draw(axes[i, j], one, look)
             bars.setdefault(one.scale, (image, []))[1].append(axes[i, j])
-    for (_, words, _, _, extend), (image, own) in bars.items():
+    for scale, (image, own) in bars.items():
         rows_spanned = len({axis.get_subplotspec().rowspan.start for axis in own})  # type: ignore[union-attr]
-        bar = figure.colorbar(image, ax=own, extend=extend, shrink=0.9, pad=0.02, aspect=16 * rows_spanned)
-        bar.set_label(words)
+        bar = figure.colorbar(image, ax=own, extend=scale.extend, shrink=0.9, pad=0.02, aspect=16 * rows_spanned)
+        bar.set_label(scale.label)
     if not look.paper:
         seeds = " or those at hand" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
@@ -150,15 +163,15 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
     return figure
 
 
-def _norm(cmap: str, low: float, high: float) -> Normalize:
-    """A spread is small but where seeds fall on both sides of exact recovery; a square root shows both."""
-    return PowerNorm(0.5, low, high) if cmap == SPREAD_CMAP else Normalize(low, high)
+def _norm(scale: _Scale) -> Normalize:
+    """Square root for a spread, which is small except where seeds fall on both sides of exact recovery."""
+    return PowerNorm(0.5, scale.low, scale.high) if scale.cmap == SPREAD_CMAP else Normalize(scale.low, scale.high)
 
 
 def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
-    panel, (cmap, _, low, high, _) = one.panel, one.scale
-    norm = _norm(cmap, low, high)
-    image = axes.imshow(one.values, cmap=mpl.colormaps[cmap], norm=norm, aspect="auto", interpolation="none")
+    panel, scale = one.panel, one.scale
+    norm = _norm(scale)
+    image = axes.imshow(one.values, cmap=mpl.colormaps[scale.cmap], norm=norm, aspect="auto", interpolation="none")
     room = int(max(2.4, CELL * len(panel.s)) / 0.082)  # characters of a title above the map
     axes.set_title(textwrap.fill(one.title, room), fontsize=10, parse_math=False)
     axes.set_xticks(range(len(panel.s)), labels=[str(s) for s in panel.s], fontsize=8, rotation=45)
@@ -179,16 +192,16 @@ def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
 
 
 def _write(axes: Axes, place: tuple[int, int], one: _Map) -> None:
-    """The value, in the colour that reads on its cell."""
-    value, (cmap, _, low, high, _) = float(one.values[place]), one.scale
-    red, green, blue, _ = mpl.colormaps[cmap](_norm(cmap, low, high)(value))
+    """Write the value in a colour that contrasts with its cell."""
+    value, scale = float(one.values[place]), one.scale
+    red, green, blue, _ = mpl.colormaps[scale.cmap](_norm(scale)(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-    text = f"{value:.2f}" if high <= 1 else f"{value:.0f}"
+    text = f"{value:.2f}" if scale.high <= 1 else f"{value:.0f}"
     axes.text(*place[::-1], text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
 
 
 def _legend(figure: Figure, states: set[str]) -> None:
-    """Explain the marks that occur."""
+    """Explain the marks that the maps have."""
     handles = [
         Patch(facecolor=face, hatch=hatch, edgecolor="0.6", label=words)
         for state, (face, hatch, words) in STATES.items()

@@ -1,4 +1,4 @@
-"""Lines over one axis of the grid: which there are, what they are called and how they look."""
+"""Lines over one axis of the grid: which there are, their labels and their look."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import Axis
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them apart in print.
+# Okabe and Ito's colours differ for the colour-blind as well; line styles and markers differ in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-AXES: tuple[Axis, ...] = ("d", "n", "m", "s")
-NAMES: dict[Axis, str] = {
+LINE_AXES: tuple[Axis, ...] = ("d", "n", "m", "s")
+AXIS_NAMES: dict[Axis, str] = {
     "s": "budget s (nonzero weights)",
     "n": "samples n",
     "d": "features d",
@@ -26,7 +26,7 @@ NAMES: dict[Axis, str] = {
 
 
 def style(number: int) -> dict[str, str]:
-    """Colour, dashes and marker of a line by its number; all three come back together after 84."""
+    """Colour, dashes and marker of a line by its number; the combinations repeat after 84."""
     dash = DASHES[number % len(DASHES)]
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": dash, "marker": MARKERS[number % len(MARKERS)]}
 
@@ -41,12 +41,12 @@ class Line:
     x: Axis
 
     def every(self, value: int | None) -> list[Row | None]:
-        """Rows at one place of the line, one a seed; None for those that are missing."""
+        """Rows at one place of the line, one for each seed; None for a missing row."""
         place = {**self.fixed, self.x: value}
         return self.panel.at(self.method, place["m"] or 0, place["s"] or 0, (place["n"], place["d"]))
 
     def at(self, value: int | None) -> list[Row]:
-        """Rows at one place of the line, one a seed, without those that are missing."""
+        """Rows at one place of the line, one for each seed; missing rows are left out."""
         return [row for row in self.every(value) if row is not None]
 
     @property
@@ -55,23 +55,20 @@ class Line:
         return [axis for axis in self.fixed if len(getattr(self.panel, axis)) > 1]
 
     def words(self, data: FigureTable, said: Axis | None = None) -> list[str]:
-        """What tells the line from the others of its panel: the method where there are several, and what varies.
-
-        The axis that is ``said`` elsewhere is left out.
-        """
+        """Parts of the label: the method if there are several, and the axes that the panel varies except ``said``."""
         varied = [f"{axis} = {self.fixed[axis]}" for axis in self.varied if axis != said]
         return [*([self.method] if len(data.methods) > 1 else []), *varied]
 
 
 def lines(panel: PanelTable, x: Axis) -> Iterator[Line]:
     """Lines of a panel over an axis."""
-    others = [axis for axis in AXES if axis != x]
+    others = [axis for axis in LINE_AXES if axis != x]
     for method, *values in product(panel.methods, *(getattr(panel, axis) for axis in others)):
         yield Line(panel, method, dict(zip(others, values, strict=True)), x)
 
 
 def log_ticks(axes: Axes, values: Sequence[float], room: int = 10) -> None:
-    """Logarithmic x axis with ticks at values of the grid, thinned out until they have room."""
+    """Make the x axis logarithmic with ticks at values of the grid, at most ``room`` of them."""
     axes.set_xscale("log")
     ticks = sorted(set(values), reverse=True)
     ticks = ticks[:: -(-len(ticks) // room)]

@@ -1,4 +1,4 @@
-"""Pictures of what networks are: images beside their reconstructions, planted weights beside those found."""
+"""Pictures of networks: images and their reconstructions, planted weights and those found."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SIDE = 1.9  # inches
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: an image ``[rows, columns(, 3)]`` in [0, 1], or weights ``[m, d]``; and what is said of it."""
+    """One picture: an image ``[rows, columns(, 3)]`` in [0, 1], or weights ``[m, d]``; and its title."""
 
     title: str
     values: NDArray[np.float64]
 
 
 def images(title: str, target: Shot, rows: Sequence[Sequence[Shot]]) -> Figure:
-    """Target on the left of every row, reconstructions beside it; values are cut to [0, 1]."""
+    """Target on the left of every row, then the reconstructions; values are cut to [0, 1]."""
 
     def draw(axes: Axes, shot: Shot) -> None:
         axes.imshow(np.clip(shot.values, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0, interpolation="none")
@@ -36,7 +36,7 @@ def images(title: str, target: Shot, rows: Sequence[Sequence[Shot]]) -> Figure:
 
 
 def weights(title: str, target: Shot, rows: Sequence[Sequence[Shot]]) -> Figure:
-    """Planted weights above, those found below, neurons matched; one scale, white is zero."""
+    """Planted weights above, those found below, neurons matched; all have one scale, in which white is zero."""
     every = [[target], *[[shot] for row in rows for shot in row]]
     top = float(np.abs(target.values).max()) or 1.0
 
@@ -52,7 +52,7 @@ def weights(title: str, target: Shot, rows: Sequence[Sequence[Shot]]) -> Figure:
 
 
 def layers(title: str, names: tuple[Sequence[str], Sequence[str]], rows: Sequence[Sequence[Shot]]) -> Figure:
-    """Matrices of one linear layer, outputs by inputs, with the weights written in; each has a scale of its own."""
+    """Matrices of one linear layer, outputs by inputs, with the weights written in; each has its own scale."""
     outputs, inputs = names
 
     def draw(axes: Axes, shot: Shot) -> None:

@@ -1,4 +1,4 @@
-"""Read what a figure shows: a spec and its table, or a table as it stands."""
+"""Read what a figure shows: a spec and its table, or a CSV alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mlpiht_cli.analysis.tables import Place, placed, read_table
+from mlpiht_cli.analysis.scores import finite
+from mlpiht_cli.analysis.tables import RowKey, placed, read_results
+from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.table import FigureTable, PanelTable, number
+from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, table_name
 from mlpiht_cli.specs.expand import Point, points, with_profile
@@ -22,15 +24,11 @@ from mlpiht_cli.specs.rules.grids import MAX_CELLS
 from mlpiht_cli.specs.rules.views import drawn
 from mlpiht_cli.specs.schema import Panel
 
-SHARED = frozenset({"psnr", "accuracy", "r2", "relative_error", "support_f1"})
-"""Metrics that every row of a panel must have."""
-DEFAULT_LIMITS = {"psnr": (-20.0, 50.0), "accuracy": (0.5, 1.0), "r2": (0.0, 1.0), "relative_error": (0.0, 1.0)}
-
 
 def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]:
-    """Read what the figures of ``source`` show: a CSV as it stands, or a spec and its table in ``results``.
+    """Read what the figures of ``source`` show: all rows of a CSV, or a spec and its table in ``results``.
 
-    A spec has one figure, unless it has several views.
+    A spec has one figure, or one for each of its views.
 
     Raises
     ------
@@ -41,7 +39,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
         return [_from_csv(Path(source))]
     spec = load_spec(find_spec(source))
     shrunk = with_profile(spec, profile)
-    path, every = read_table(spec, profile, results)
+    path, every = read_results(spec, profile, results)
     rows = placed(spec, profile, every)
     wanted = list(points(shrunk))
     stem = Path(table_name(spec.name, profile)).stem
@@ -61,23 +59,23 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
 
 
 def _scale(panel: Panel, figure: FigureSpec, view: View | None) -> tuple[str, tuple[float, float] | None]:
-    """Metric and limits of a panel: a view's own come first, then the panel's, then the figure's."""
-    metric = panel.metric or figure.metric
+    """Metric and limits of a panel: those of the view come first, then the panel's, then the figure's."""
+    name = panel.metric or figure.metric
     if view is not None and view.metric is not None:
-        metric = view.metric
+        name = view.metric
     given = view.limits if view is not None else None
-    own = panel.limits if metric == (panel.metric or metric) else None
-    shared = figure.limits if metric == figure.metric else None
-    return metric, given or own or shared or DEFAULT_LIMITS.get(metric)
+    own = panel.limits if name == (panel.metric or name) else None
+    shared = figure.limits if name == figure.metric else None
+    return name, given or own or shared or metric(name).limits
 
 
 def _from_csv(path: Path) -> FigureTable:
-    """The grid is what the rows span."""
+    """A table whose grid holds every value of the rows."""
     table = read_csv(path)
     if not table:
         raise InputError(f"{path}: holds no rows")
     labels = _labels(table)
-    rows: dict[Place, Row] = {}
+    rows: dict[RowKey, Row] = {}
     figure = FigureSpec.model_validate({"label": table[0].figure})
     panels = []
     for name in dict.fromkeys(row.panel for row in table):
@@ -93,9 +91,9 @@ def _from_csv(path: Path) -> FigureTable:
         ]
         for row in own:
             size = (row.n if len(grids[3]) > 1 else None, row.d if len(grids[4]) > 1 else None)
-            rows[Place(name, labels[row.cell], row.m, row.s, row.seed, *size)] = row
-        metric = _metric(own, path)
-        panels.append(_panel((name, name), here, (metric, DEFAULT_LIMITS[metric]), rows))
+            rows[RowKey(name, labels[row.cell], row.m, row.s, row.seed, *size)] = row
+        shown = _metric(own, figure, path)
+        panels.append(_panel((name, name), here, (shown, metric(shown).limits), rows))
         _check_metric(panels[-1], path)
     profiles = {row.profile for row in table}
     note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", panels)
@@ -103,23 +101,23 @@ def _from_csv(path: Path) -> FigureTable:
 
 
 def _grids(rows: list[Row]) -> tuple[list[Any], ...]:
-    """Values of m, s, seed, n and d; of n and d None alone unless they vary, as rows without data have neither."""
+    """Values of m, s, seed, n and d; only None for an n or d that does not vary, as rows without data have neither."""
     grids = [sorted({getattr(row, axis) for row in rows}) for axis in ("m", "s", "seed")]
     sizes = [sorted({value for row in rows if (value := getattr(row, axis)) is not None}) for axis in ("n", "d")]
     return *grids, *(values if len(values) > 1 else [None] for values in sizes)
 
 
-def _metric(rows: list[Row], path: Path) -> str:
-    """Metric of the first row that has a value; all must be known."""
-    metrics = [row.metric for row in rows if row.status == "ok"] or ["psnr"]
-    unknown = next((metric for metric in metrics if metric not in DEFAULT_LIMITS), None)
+def _metric(rows: list[Row], figure: FigureSpec, path: Path) -> str:
+    """Metric of the first finished row, or else of a figure that names none; all rows must have a known one."""
+    names, known = [row.metric for row in rows if row.status == "ok"] or [figure.metric], task_metrics()
+    unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
-        raise InputError(f"{path}: unknown metric '{unknown}'; known are {', '.join(DEFAULT_LIMITS)}")
-    return metrics[0]
+        raise InputError(f"{path}: unknown metric '{unknown}'; known are {', '.join(known)}")
+    return names[0]
 
 
 def _labels(table: list[Row]) -> dict[str, str]:
-    """Label of each cell: its method, with the settings in which variants of one panel and method differ."""
+    """Label of each cell: its method and the settings in which the variants of that method in a panel differ."""
     labels = {}
     for panel, method in dict.fromkeys((row.panel, row.method) for row in table):
         own = [row for row in table if (row.panel, row.method) == (panel, method)]
@@ -133,44 +131,44 @@ def _labels(table: list[Row]) -> dict[str, str]:
 
 
 def _check_metric(panel: PanelTable, path: Path) -> None:
-    """All rows must have a metric of tasks, and some row a measure: methods have measures of their own."""
-    metric = panel.metric
-    known = [r for r in panel.rows.values() if r.status == "ok" and r.value and r.value > -math.inf]
-    without = [row for row in known if number(row, metric) is None]
-    if without if metric in SHARED else known and len(without) == len(known):
+    """Every row must have a metric of tasks; of a measure, which some methods report, one row is enough."""
+    known = [row for row in panel.rows.values() if finite(row) is not None]
+    without = [row for row in known if finite(row, panel.metric) is None]
+    if without if panel.facts.always else known and len(without) == len(known):
         measures = ", ".join(dict.fromkeys(name for row in known for name in row.measures))
         has = without[0].metric + (f" and the measures {measures}" if measures else "")
         raise InputError(
-            f"{path}: the figure shows {metric}, but the rows of panel '{panel.name}' have {has}; "
+            f"{path}: the figure shows {panel.metric}, but the rows of panel '{panel.name}' have {has}; "
             "set the figure's or the panel's metric"
         )
 
 
 def _panel(
-    names: tuple[str, str], here: list[Point], scale: tuple[str, tuple[float, float] | None], rows: dict[Place, Row]
+    names: tuple[str, str], here: list[Point], scale: tuple[str, tuple[float, float] | None], rows: dict[RowKey, Row]
 ) -> PanelTable:
     def axis(values: Iterable[Any]) -> list[Any]:
         return sorted(set(values))
 
-    name, title = names
-    places = [Place(name, p.label, p.m, p.s, p.seed, p.n, p.d) for p in here]
+    (name, title), (shown, limits) = names, scale
+    keys = [RowKey(name, p.label, p.m, p.s, p.seed, p.n, p.d) for p in here]
     return PanelTable(
-        name,
-        title,
-        list(dict.fromkeys(p.label for p in here)),
-        axis(p.m for p in here),
-        axis(p.s for p in here),
-        axis(p.seed for p in here),
-        *scale,
-        {place: rows[place] for place in places if place in rows},
-        axis(p.n for p in here),
-        axis(p.d for p in here),
-        {label: axis(p.seed for p in here if p.label == label) for label in {p.label for p in here}},
+        name=name,
+        title=title,
+        methods=list(dict.fromkeys(p.label for p in here)),
+        m=axis(p.m for p in here),
+        s=axis(p.s for p in here),
+        seeds=axis(p.seed for p in here),
+        metric=shown,
+        limits=limits,
+        rows={key: rows[key] for key in keys if key in rows},
+        n=axis(p.n for p in here),
+        d=axis(p.d for p in here),
+        own_seeds={label: axis(p.seed for p in here if p.label == label) for label in {p.label for p in here}},
     )
 
 
 def _note(profile: str, panels: Sequence[PanelTable]) -> str:
-    """What a reader must know of how the rows were made: profile, samples, seeds of a panel."""
+    """Profile, samples and seeds of a panel, for the reader of the figure."""
     samples = sorted({row.n for panel in panels for row in panel.rows.values() if row.n is not None})
     counts = sorted({len({row.seed for row in panel.rows.values()}) for panel in panels if panel.rows} or {0})
     told = f", n = {samples[0]}" if len(samples) == 1 else ""

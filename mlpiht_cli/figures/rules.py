@@ -1,4 +1,4 @@
-"""What is wrong with the kinds of figures that a spec asks for."""
+"""Faults in the kinds of figures that a spec asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlpiht_cli.specs.schema import Spec
 
 
 def kind_faults(spec: Spec | None) -> list[Fault]:
-    """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
+    """Faults: unknown kinds of figures, and kinds that cannot show what their panels vary."""
     if spec is None:
         return []
     faults = []

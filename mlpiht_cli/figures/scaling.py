@@ -1,4 +1,4 @@
-"""Samples that a method needs (n*) against the dimension, in log-log, with fitted and reference slopes."""
+"""Samples that a method needs (n*) against the dimension: logarithmic axes, fitted and reference slopes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scaling import Curve, Scaling
+from mlpiht_cli.analysis.scores import finite
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import DASHES, Line, lines, log_ticks, style
-from mlpiht_cli.figures.table import FigureTable, Look, number, unit
+from mlpiht_cli.figures.table import FigureTable, Look
 
 SHIFT = 1.012
-"""Factor in d by which lines are set apart, so that bars do not hide each other."""
+"""Factor in d between neighbouring lines, so that bars do not hide each other."""
 OPEN = {"markersize": 8, "fillstyle": "none", "linestyle": "none"}
 
 
 def scaling(data: FigureTable, look: Look) -> Figure:
-    """One line for each method and whatever else varies; bars are bootstrap intervals over the seeds.
+    """A line for each method and each value of the other axes; bars are bootstrap intervals over the seeds.
 
-    Panels of one title are one line, at the d of each. An open triangle says that n* is beyond the grid of n: above
-    the largest one (up) or not above the least one (down). Such points have no part in the slope.
+    Panels of one title form one line, with a point at the d of each. An open triangle means that n* is outside the
+    grid of n: above the largest one (up) or not above the least one (down). The slope leaves such points out.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def scaling(data: FigureTable, look: Look) -> Figure:
         raise InputError("figure.level is missing: scaling needs the level of the metric that n* is the n of")
     figure = Figure(figsize=(6.8, 4.8), layout="constrained")
     axes = figure.subplots()
-    found = {label: Scaling(tuple(curves), data.spec.level, not data.spec.falling) for label, curves in _curves(data)}
+    found = {label: Scaling(tuple(curves), data.spec.level, not data.falling) for label, curves in _curves(data)}
     for i, (label, one) in enumerate(found.items()):
         _draw(axes, one, label, style(i), SHIFT ** (i - (len(found) - 1) / 2))
     dims = sorted({curve.d for one in found.values() for curve in one.curves})
@@ -47,8 +48,8 @@ def scaling(data: FigureTable, look: Look) -> Figure:
     log_ticks(axes, dims)
     axes.set_xlim(dims[0] / 1.15, dims[-1] * 1.15)
     axes.set_xlabel("features d")
-    sign = "≤" if data.spec.falling else "≥"
-    axes.set_ylabel(f"samples n* with {unit(data.panels[0].metric)} {sign} {data.spec.level:g}")
+    sign = "≤" if data.falling else "≥"
+    axes.set_ylabel(f"samples n* with {data.panels[0].facts.label} {sign} {data.spec.level:g}")
     axes.grid(color="0.9", linewidth=0.6, which="major")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     if not look.paper:
@@ -75,12 +76,12 @@ def _curves(data: FigureTable) -> Iterator[tuple[str, list[Curve]]]:
 
 
 def _curve(line: Line) -> Curve | None:
-    """Scores of a line over n where all seeds have a row; a run that went wrong has the score nan."""
+    """Scores of a line over n where all seeds have a row; a run that diverged or failed has the score nan."""
     rows = {n: there for n in line.panel.n if n is not None and len(there := line.at(n)) == len(line.every(n))}
     dims = {row.d for there in rows.values() for row in there if row.d is not None}
     if not dims:
         return None
-    scores = [[_or_nan(number(row, line.panel.metric)) for row in there] for there in rows.values()]
+    scores = [[_or_nan(finite(row, line.panel.metric)) for row in there] for there in rows.values()]
     return Curve(float(dims.pop()), tuple(map(float, rows)), np.array(scores))
 
 
@@ -89,7 +90,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def _draw(axes: Axes, one: Scaling, label: str, look: dict[str, str], shift: float) -> None:
-    """Points with bars, censored ones as open triangles, and the fitted line; ``shift`` sets lines apart."""
+    """Draw points with bars, censored ones as open triangles, and the fitted line; d is multiplied by ``shift``."""
     colour = look["color"]
     inside = {curve.d: curve for curve in one.curves if not one.censored(curve)}
     xs, ys = np.array([*inside]), np.array([one.threshold(curve) for curve in inside.values()])
@@ -113,7 +114,7 @@ def _draw(axes: Axes, one: Scaling, label: str, look: dict[str, str], shift: flo
 
 
 def _censored(axes: Axes, found: list[Scaling]) -> None:
-    """Say in the legend what the open triangles are that occur."""
+    """Explain the open triangles of the figure in the legend."""
     beyond = {math.isinf(one.threshold(curve)) for one in found for curve in one.curves if one.censored(curve)}
     for above, marker, words in ((True, "^", "above the largest n"), (False, "v", "not above the least n")):
         if above in beyond:
@@ -121,7 +122,7 @@ def _censored(axes: Axes, found: list[Scaling]) -> None:
 
 
 def _references(axes: Axes, data: FigureTable, dims: list[float]) -> None:
-    """Thin grey lines of the reference exponents through the middle of the figure, each with its label at its end."""
+    """Draw the reference exponents as thin grey lines through the middle of the figure."""
     low, high = axes.get_ylim()
     centre, xs = math.sqrt(low * high), np.array([dims[0], dims[-1]])
     for i, (label, exponent) in enumerate(data.spec.slopes.items()):

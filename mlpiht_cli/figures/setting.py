@@ -6,18 +6,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlpiht_cli.analysis.scores import finite
 from mlpiht_cli.figures.lines import log_ticks, style
-from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
 
 AT = " @ "
-"""Methods that are labelled ``name @ anything`` are points of the line ``name``; others are lines across the figure."""
+"""A method with the label ``name @ anything`` is a point of the line ``name``; others are lines across the figure."""
 
 
 def setting(data: FigureTable, look: Look) -> Figure:
-    """Median over the seeds against the setting that the figure names, a band for their range; an axes for each budget.
+    """Median over the seeds against the setting that the figure names, with a band for their range; axes by budget.
 
-    Methods without an ``@`` in their label are drawn at their median, whatever the setting.
+    A method without an ``@`` in its label is a horizontal line at its median.
     """
     places = [(panel, s) for panel in data.panels for s in panel.s]
     figure = Figure(figsize=(3.2 * len(places) + 0.8, 3.6), layout="constrained")
@@ -34,7 +35,7 @@ def setting(data: FigureTable, look: Look) -> Figure:
         axes.set_title(f"{panel.title}, s = {s}" if len(data.panels) > 1 else f"s = {s}", fontsize=9, parse_math=False)
         axes.set_xlabel((data.spec.setting or "").replace("_", " "), fontsize=9)
         axes.grid(color="0.92", linewidth=0.5)
-    grid[0].set_ylabel(unit(data.panels[0].metric), fontsize=9)
+    grid[0].set_ylabel(data.panels[0].facts.label, fontsize=9)
     handles = {str(line.get_label()): line for axes in grid for line in axes.lines if str(line.get_label())[0] != "_"}
     if len(handles) > 1:
         figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=4, fontsize=8, frameon=False)
@@ -50,7 +51,7 @@ def _draw(axes: Axes, panel: PanelTable, s: int, name: str) -> list[float]:
     across: dict[str, list[float]] = {}
     for method in panel.methods:
         rows = [row for m in panel.m for row in panel.at(method, m, s, panel.sizes[0]) if row is not None]
-        for row, value in ((row, number(row, panel.metric)) for row in rows):
+        for row, value in ((row, finite(row, panel.metric)) for row in rows):
             x = _setting(row, name) if AT in method else None
             if value is not None and x is not None:
                 found.setdefault(method.partition(AT)[0], {}).setdefault(x, []).append(value)
@@ -69,7 +70,7 @@ def _draw(axes: Axes, panel: PanelTable, s: int, name: str) -> list[float]:
 
 
 def _setting(row: Row, name: str) -> float | None:
-    """A number among the settings of a row's method."""
+    """A setting of the row's method, where it is a number."""
     method = row.params.get("method")
     value = method.get(name) if isinstance(method, dict) else None
     return float(value) if isinstance(value, int | float) else None

@@ -1,4 +1,4 @@
-"""Every start of a method as a point over the budget s, beside methods that have one run alone."""
+"""Every start of a method as a point over the budget s, and methods with a single run as lines."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from mlpiht_cli.analysis.scores import finite
 from mlpiht_cli.figures.lines import COLOURS
-from mlpiht_cli.figures.table import FigureTable, Look, PanelTable, number, unit
+from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 
-COLUMNS = 5
+PANELS_PER_ROW = 5
 SPREAD = 0.3
 """Half the width over which the points of one budget are spread, in places."""
 DASHES = ("--", ":", "-.")
 
 
 def starts(data: FigureTable, look: Look) -> Figure:
-    """Points and median of all seeds of each method, and the seed that trained best; lines of methods with one seed.
+    """Points and median of all seeds of each method, and its best seed; a line for a method with one seed.
 
-    One panel beside the other, budgets evenly apart. The best start is that of least training loss, whatever the metric
-    shown: nobody may choose by the test data.
+    Panels stand in rows, and budgets at equal distances. The best start has the least training loss, for every metric
+    shown, as a choice by test data would be unfair.
     """
-    columns = min(COLUMNS, len(data.panels))
+    columns = min(PANELS_PER_ROW, len(data.panels))
     rows = -(-len(data.panels) // columns)
     figure = Figure(figsize=(2.5 * columns + 0.8, 2.3 * rows + 1.0), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -42,7 +43,7 @@ def starts(data: FigureTable, look: Look) -> Figure:
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("")
         if place % columns == 0:
-            axes.set_ylabel(unit(panel.metric), fontsize=9)
+            axes.set_ylabel(panel.facts.label, fontsize=9)
         if place + columns >= len(data.panels):
             axes.set_xlabel("budget s (nonzero weights)", fontsize=8)
     handles = {str(line.get_label()): line for axes in figure.axes for line in axes.lines}
@@ -75,7 +76,7 @@ def _draw(axes: Axes, panel: PanelTable) -> None:
 
 
 def _runs(panel: PanelTable, method: str, s: int) -> list[tuple[float, float]]:
-    """Value and training loss of every run with a budget."""
+    """Value and training loss of every run with the budget ``s``."""
     rows = [row for m in panel.m for size in panel.sizes for row in panel.at(method, m, s, size) if row is not None]
-    found = [(number(row, panel.metric), number(row, "final_loss")) for row in rows]
+    found = [(finite(row, panel.metric), finite(row, "final_loss")) for row in rows]
     return [(value, math.inf if loss is None else loss) for value, loss in found if value is not None]

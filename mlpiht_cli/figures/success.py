@@ -1,4 +1,4 @@
-"""Share of seeds that succeed against the samples, with Wilson intervals: the picture of a phase transition."""
+"""Share of seeds that succeed against the samples, with Wilson intervals: a phase transition."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scaling import wilson
+from mlpiht_cli.analysis.scores import finite
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import Line, lines, log_ticks, style
-from mlpiht_cli.figures.table import FigureTable, Look, number, unit
+from mlpiht_cli.figures.table import FigureTable, Look
 
-COLUMNS = 3
+PANELS_PER_ROW = 3
 
 
 def success(data: FigureTable, look: Look) -> Figure:
     """Share of the seeds whose metric reaches the level, against ``n / (s log d)``; axes for each panel.
 
-    Bars are 95 % Wilson intervals. A run that failed or diverged did not succeed; places without all seeds are left
-    out.
+    Bands are 95 % Wilson intervals. A run that failed or diverged counts as no success; places without all seeds are
+    left out.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def success(data: FigureTable, look: Look) -> Figure:
     level = data.spec.level
     if level is None:
         raise InputError("figure.level is missing: success is a metric that reaches the level")
-    columns = min(COLUMNS, len(data.panels))
+    columns = min(PANELS_PER_ROW, len(data.panels))
     rows = math.ceil(len(data.panels) / columns)
     figure = Figure(figsize=(3.8 * columns + 0.6, 3.2 * rows + 0.8), layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
@@ -47,8 +48,8 @@ def success(data: FigureTable, look: Look) -> Figure:
         axes.set_xlabel("samples n / (s log d)")
         axes.set_title(panel.title, fontsize=10, parse_math=False)
         axes.grid(color="0.9", linewidth=0.6)
-    sign = "≤" if data.spec.falling else "≥"
-    grid[0].set_ylabel(f"share of seeds with {unit(data.panels[0].metric)} {sign} {level:g}")
+    sign = "≤" if data.falling else "≥"
+    grid[0].set_ylabel(f"share of seeds with {data.panels[0].facts.label} {sign} {level:g}")
     handles = {str(one.get_label()): one for axes in figure.axes for one in axes.lines}
     figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     if not look.paper:
@@ -58,7 +59,7 @@ def success(data: FigureTable, look: Look) -> Figure:
 
 
 def _draw(axes: Axes, line: Line, data: FigureTable, styles: dict[str, dict[str, str]]) -> list[float]:
-    """Draw a line, and return its places on the x axis."""
+    """Draw a line, and return its x values."""
     label = ", ".join(line.words(data)) or line.panel.title
     look = styles.setdefault(label, style(len(styles)))
     points = []
@@ -66,7 +67,7 @@ def _draw(axes: Axes, line: Line, data: FigureTable, styles: dict[str, dict[str,
         rows = line.at(n)
         dims = {row.d for row in rows if row.d is not None}
         if n is not None and dims and len(rows) == len(line.every(n)):
-            hits = sum(_reaches(number(row, line.panel.metric), data) for row in rows)
+            hits = sum(_reaches(finite(row, line.panel.metric), data) for row in rows)
             x = n / ((line.fixed["s"] or 1) * math.log(dims.pop()))
             points.append((x, hits / len(rows), *wilson(hits, len(rows))))
     if not points:
@@ -81,4 +82,4 @@ def _reaches(value: float | None, data: FigureTable) -> bool:
     level = data.spec.level
     if value is None or level is None:
         return False
-    return value <= level if data.spec.falling else value >= level
+    return value <= level if data.falling else value >= level

@@ -1,4 +1,4 @@
-"""What a figure is drawn from: rows of a table, laid out on the grid of a spec."""
+"""Data of a figure: rows of a table on the grid of a spec."""
 
 from __future__ import annotations
 
@@ -11,54 +11,26 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpiht_cli.analysis.tables import Place
-from mlpiht_cli.core.metric import PERFECT_DB
+from mlpiht_cli.analysis.scores import finite, finites
+from mlpiht_cli.analysis.tables import RowKey
+from mlpiht_cli.core.metric import Metric, metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
 
-UNITS = {
-    "psnr": "PSNR (dB)",
-    "accuracy": "test accuracy",
-    "r2": "R² on held-out rows",
-    "relative_error": "relative error of the weights",
-    "support_f1": "F1 of the support",
-    "settled": "step from which the support stays",
-    "final_loss": "training loss",
-    "mse_ratio": "test MSE / variance",
-    "alignment": "median alignment",
-    "support_recall": "share of true coordinates found",
-    "lipschitz": "smoothness constant L",
-    "on_support_gradient": "largest gradient on the support",
-    "off_support_ratio": "ratio off the support",
-}
-
-
-def unit(metric: str) -> str:
-    """What an axis of the metric says."""
-    return UNITS.get(metric, metric.replace("_", " "))
-
 
 def in_capitals(label: str) -> str:
-    """A label with the methods' short names in capitals, as everybody writes them."""
+    """A label with the short names of methods in capitals."""
     return re.sub(r"\b(iht|imp|mlp)\b", lambda found: found[0].upper(), label)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a figure is to look: the paper's bare style, values written in, means over some seeds allowed."""
+    """Options of a figure: no titles as in the paper, values written in, means over the seeds that have rows."""
 
     paper: bool = False
     annotate: bool = False
     partial: bool = False
-
-
-def number(row: Row, metric: str) -> float | None:
-    """A row's value of a metric, None where it has no finite one; a perfect fit's PSNR counts as ``PERFECT_DB``."""
-    value = row.number(metric)
-    if value == np.inf and metric == "psnr":
-        return PERFECT_DB
-    return value if value is not None and np.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -68,8 +40,8 @@ class Grid:
     Attributes
     ----------
     mean, std
-        Mean and standard deviation (of the seeds at hand, not of a population) of the metric over the seeds,
-        ``[len(m), len(s)]``; nan where there is none, and where one seed has no spread.
+        Mean and standard deviation (of these seeds, not of a population) of the metric over the seeds,
+        ``[len(m), len(s)]``; nan where there is none, and the deviation of one seed.
     state
         ``ok``, ``missing``, ``skipped`` or ``bad`` (failed or diverged), same shape.
     """
@@ -81,7 +53,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class PanelTable:
-    """One panel: axes, limits and the rows by place; ``n`` and ``d`` hold None where it does not vary them."""
+    """One panel: axes, limits and the rows by their keys; ``n`` and ``d`` hold None where it does not vary them."""
 
     name: str
     title: str
@@ -91,16 +63,21 @@ class PanelTable:
     seeds: list[int]
     metric: str
     limits: tuple[float, float] | None
-    rows: dict[Place, Row]
+    rows: dict[RowKey, Row]
     n: Sequence[int | None] = (None,)
     d: Sequence[int | None] = (None,)
     own_seeds: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    """Seeds of the methods that are not run with all of them."""
+    """Seeds of each method that runs with some of them only."""
+
+    @property
+    def facts(self) -> Metric:
+        """Facts of its metric: label, digits, direction."""
+        return metric(self.metric)
 
     @property
     def span(self) -> tuple[float, float]:
         """Limits of the metric: those given, or what the rows span."""
-        values = [value for row in self.rows.values() if (value := number(row, self.metric)) is not None]
+        values = finites(self.rows.values(), self.metric)
         low, high = self.limits or (min(values, default=0.0), max(values, default=1.0))
         return (low, high) if low < high else (low - 0.5, high + 0.5)
 
@@ -115,10 +92,10 @@ class PanelTable:
         runs = sum(len(self.own_seeds.get(method, self.seeds)) for method in self.methods)
         return runs * len(self.sizes) * len(self.m) * len(self.s)
 
-    def grid(self, method: str, partial: bool, beside: str | None = None) -> Grid:
+    def grid(self, method: str, partial: bool, other: str | None = None) -> Grid:
         """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
 
-        Seeds that are still to be run of the method ``beside`` are left out, so that the two can be compared.
+        Seeds without a row of the method ``other`` are left out, so that the two can be compared.
 
         Raises
         ------
@@ -132,8 +109,8 @@ class PanelTable:
         for i, m in enumerate(self.m):
             for j, s in enumerate(self.s):
                 rows = dict(zip(self._seeds(method), self.at(method, m, s, self.sizes[0]), strict=True))
-                if beside is not None:
-                    others = zip(self._seeds(beside), self.at(beside, m, s, self.sizes[0]), strict=True)
+                if other is not None:
+                    others = zip(self._seeds(other), self.at(other, m, s, self.sizes[0]), strict=True)
                     rows |= {seed: None for seed, row in others if row is None}
                 values, state[i, j] = _values(list(rows.values()), self.metric, partial)
                 if values:
@@ -141,30 +118,30 @@ class PanelTable:
         return Grid(mean, std, state)
 
     def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
-        """Rows of one grid point, one a seed; None where there is none."""
-        return [self.rows.get(Place(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
+        """Rows of one grid point, one for each seed; None for a missing row."""
+        return [self.rows.get(RowKey(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
 
     def _seeds(self, method: str) -> Sequence[int]:
         return self.own_seeds.get(method, self.seeds)
 
 
-def _values(rows: Sequence[Row | None], metric: str, partial: bool) -> tuple[list[float], str]:
+def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[float], str]:
     """Values and state of one grid cell over its seeds."""
     known = {row.status for row in rows if row is not None}
     if known - {"ok", "skipped"}:
-        return [], "bad"  # leaving out what diverged would favour the method that diverges
+        return [], "bad"  # a mean without diverged runs would favour a method that diverges
     if None in rows and not (partial and "ok" in known):
         return [], "missing"
     if "skipped" in known:
         return [], "skipped"
-    found = [number(row, metric) for row in rows if row is not None]
-    values = [value for value in found if value is not None]
-    return (values, "ok") if len(values) == len(found) else ([], "bad")
+    there = [row for row in rows if row is not None]
+    values = finites(there, name)
+    return (values, "ok") if len(values) == len(there) else ([], "bad")
 
 
 @dataclass(frozen=True)
 class FigureTable:
-    """All that a figure shows."""
+    """Title, note and panels of a figure."""
 
     name: str
     title: str
@@ -178,9 +155,14 @@ class FigureTable:
         return list(dict.fromkeys(method for panel in self.panels for method in panel.methods))
 
     @property
+    def falling(self) -> bool:
+        """Whether less is better: the figure says so, or its metric does."""
+        return self.spec.falling or any(panel.facts.falling for panel in self.panels[:1])
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of the values shown, by which a picture can be held against a table that has grown since."""
+        """Hash of the values shown: a picture with another hash is older than the table."""
         shown = [
-            (panel.name, row.cell, number(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
+            (panel.name, row.cell, finite(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
         ]
         return hashlib.sha256(repr(sorted(shown, key=lambda one: one[:2])).encode()).hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""Tables as text: one line a panel, method, width and budget, with what the seeds say, in Markdown and CSV."""
+"""Tables as text, in Markdown and CSV: statistics over the seeds for each panel, method, width and budget."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from itertools import product
 
 import numpy as np
 
-from mlpiht_cli.figures.table import FigureTable, PanelTable, number, unit
+from mlpiht_cli.analysis.scores import ranked
+from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 
 STATISTICS = ("seeds", "median", "mean", "std", "min", "max", "exact", "settled", "without")
@@ -20,10 +21,10 @@ HEAD = ("panel", "method", "n", "d", "m", "s", *STATISTICS)
 def lines(data: FigureTable) -> list[tuple[str, ...]]:
     """Cells of the table in the order of :data:`HEAD`.
 
-    ``exact`` is the share of seeds with at least 100 dB; ``settled`` the median step from which the support stayed,
-    over the seeds where that was before the last step; ``without`` counts seeds without a value: skipped, diverged,
-    failed or missing. Where the table shows settling, a support that changed in the last step of 100 has settled
-    at ``>= 100``, and a mean that holds one is left out.
+    ``exact`` is the share of seeds with exact recovery. ``settled`` is the median step from which the support stays,
+    over the seeds where it stays before the last step. ``without`` counts seeds without a value: skipped, diverged,
+    failed or missing. In a table of settling steps, a support that changes in the last of 100 steps has the value
+    ``>= 100``, and a mean over such a value is left out.
     """
     return [
         (panel.title, method, *map(_shown, (*size, m, s)), *_summary(panel, panel.at(method, m, s, size)))
@@ -38,32 +39,19 @@ def _shown(value: int | None) -> str:
 
 def _summary(panel: PanelTable, found: Sequence[Row | None]) -> tuple[str, ...]:
     rows = [row for row in found if row is not None and row.status == "ok"]
-    values = [value for row in rows if (value := _value(row, panel.metric)) is not None]
+    values = [value for row in rows if (value := ranked(row, panel.metric)) is not None]
     exact = [row.exact for row in rows if row.exact is not None]
     return (
         str(len(values)),
-        *(_statistics(values, panel.metric, max(row.iterations or 0 for row in rows)) if values else [""] * 5),
+        *(_statistics(values, panel.facts.digits, max(row.iterations or 0 for row in rows)) if values else [""] * 5),
         f"{sum(exact)}/{len(exact)}" if exact else "",
         _settled(rows),
         str(len(found) - len(values)),
     )
 
 
-def _value(row: Row, metric: str) -> float | None:
-    """A row's value; infinite for the settling step of a support that has not settled."""
-    if metric == "settled" and row.settled is not None and not _still(row):
-        return math.inf
-    return number(row, metric)
-
-
-def _still(row: Row) -> bool:
-    """Whether the support was still when the steps ended."""
-    return row.settled is not None and row.settled < (row.iterations or 0)
-
-
-def _statistics(values: Sequence[float], metric: str, steps: int) -> list[str]:
-    """Median, mean, standard deviation, least and largest; what has not settled has a rank and no mean."""
-    digits = 1 if metric in ("psnr", "settled", "iterations", "nnz") else 4
+def _statistics(values: Sequence[float], digits: int, steps: int) -> list[str]:
+    """Median, mean, standard deviation, least and largest; an infinite value has a rank, and no mean."""
     averages = [np.mean(values), np.std(values)] if math.inf not in values else [math.nan] * 2
     known = [float(value) for value in (np.median(values), *averages, min(values), max(values))]
     return [
@@ -72,12 +60,12 @@ def _statistics(values: Sequence[float], metric: str, steps: int) -> list[str]:
 
 
 def _settled(rows: Sequence[Row]) -> str:
-    """Median settling step, and in how many seeds the support was still when the steps ended."""
-    steps = [row.settled for row in rows if row.settled is not None]
-    still = [row.settled for row in rows if row.settled is not None and _still(row)]
-    return (
-        f"{float(np.median(still)):.0f} ({len(still)}/{len(steps)})" if still else f"(0/{len(steps)})" if steps else ""
-    )
+    """Median settling step, and the share of seeds whose support no longer moved when the steps ended."""
+    steps = [step for row in rows if (step := ranked(row, "settled")) is not None]
+    still = [step for step in steps if step < math.inf]
+    if not still:
+        return f"(0/{len(steps)})" if steps else ""
+    return f"{float(np.median(still)):.0f} ({len(still)}/{len(steps)})"
 
 
 def markdown(data: FigureTable) -> str:
@@ -86,7 +74,7 @@ def markdown(data: FigureTable) -> str:
     used = [j for j in range(len(HEAD)) if any(line[j] for line in every[1:])]
     rows = ["| " + " | ".join(line[j] for j in used) + " |" for line in every]
     rule = "|" + "---|" * len(used)
-    units = " or ".join(dict.fromkeys(unit(panel.metric) for panel in data.panels))
+    units = " or ".join(dict.fromkeys(panel.facts.label for panel in data.panels))
     return "\n".join([f"**{data.spec.label}: {data.title}** ({units}; {data.note})", "", rows[0], rule, *rows[1:], ""])
 
 

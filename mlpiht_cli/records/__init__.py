@@ -1,1 +1,1 @@
-"""What is written down: rows, tables, records."""
+"""Results on disk: rows, tables, records."""

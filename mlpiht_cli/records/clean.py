@@ -1,4 +1,4 @@
-"""What may go from a results folder: litter of killed writers, and records that are asked for. Never a table."""
+"""Files that can be removed from a results folder: litter of killed writers, and chosen records; never a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.store import Store
 
 OLD = 600.0
-"""Seconds after which a temporary file is litter, whoever wrote it."""
+"""Seconds after which every temporary file is litter."""
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>[0-9]+)\.[0-9a-f]{32}\.tmp|\.probe\.[0-9a-f]{32}")
 
 What = Literal["failed", "stale", "all"]
@@ -24,16 +24,16 @@ What = Literal["failed", "stale", "all"]
 
 @dataclass(frozen=True)
 class Scope:
-    """Which records are of the specs that are looked at.
+    """The records of the specs to clean.
 
     Attributes
     ----------
     keys
-        Keys of the specs' current cells, of all profiles.
+        Keys of the current cells of the specs, of all profiles.
     specs
-        Names of the specs; rows of other specs are not touched.
+        Names of the specs; rows of other specs stay.
     whole
-        No spec was named: failed and all records are of the whole folder.
+        Whether the user named no spec: then ``failed`` and ``all`` mean records of the whole folder.
     """
 
     keys: frozenset[str]
@@ -43,7 +43,7 @@ class Scope:
 
 @dataclass
 class Findings:
-    """What is to go, and what stays though no spec at hand claims it."""
+    """Files to remove, and counts of the records of unknown specs, which stay."""
 
     records: list[Path] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
@@ -52,12 +52,12 @@ class Findings:
 
     @property
     def paths(self) -> list[Path]:
-        """All files to go."""
+        """All files to remove."""
         return [*self.records, *self.logs, *self.litter]
 
 
 def look(store: Store, what: What | None, scope: Scope) -> Findings:
-    """Find what may go; nothing is removed."""
+    """Find the files to remove; nothing is removed."""
     found = Findings(litter=[path for path in _files(store.root) if _litter(path)])
     if what is None:
         return found
@@ -74,7 +74,7 @@ def look(store: Store, what: What | None, scope: Scope) -> Findings:
 
 
 def remove(paths: Iterable[Path]) -> int:
-    """Remove files and count them; one that is gone already does not count."""
+    """Remove files and count them; a file that no longer exists does not count."""
     count = 0
     for path in paths:
         try:
@@ -89,7 +89,7 @@ Chosen = Callable[[Path, Row | None, Scope], bool]
 
 
 def _mine(path: Path, row: Row | None, scope: Scope) -> bool:
-    """Whether a record is of the specs looked at: by its cell, or by the spec it was made for."""
+    """Whether a record is of the specs in scope: by its cell, or by the spec in its row."""
     return path.name.partition(".")[0] in scope.keys or (row is not None and row.spec in scope.specs)
 
 
@@ -98,7 +98,7 @@ def _failed(path: Path, row: Row | None, scope: Scope) -> bool:
 
 
 def _stale(path: Path, row: Row | None, scope: Scope) -> bool:
-    """A damaged record of a current cell is of no use either; one of a spec that is not at hand is not judged."""
+    """Whether a record is of no current cell, or damaged; records of specs out of scope are not stale."""
     if row is None:
         return scope.whole or _mine(path, row, scope)
     return row.cell not in scope.keys and row.spec in scope.specs
@@ -109,7 +109,7 @@ def _any(path: Path, row: Row | None, scope: Scope) -> bool:
 
 
 def _files(root: Path) -> list[Path]:
-    """Files in the folder and below its records and figures, where temporary files can be."""
+    """Files in the folder and in its records and figures, where temporary files can be."""
     folders = [root, *(path for name in (".records", "figures") for path in _folders(root / name))]
     return [path for folder in folders if folder.is_dir() for path in folder.glob(".*") if path.is_file()]
 
@@ -119,7 +119,7 @@ def _folders(top: Path) -> list[Path]:
 
 
 def _litter(path: Path) -> bool:
-    """A temporary file of ours whose writer is gone, as far as this machine knows, or that is old."""
+    """Whether a file is one of our temporary files, and old or of a process of this machine that has ended."""
     match = _TEMPORARY.fullmatch(path.name)
     if match is None:
         return False

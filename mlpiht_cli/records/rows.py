@@ -1,4 +1,4 @@
-"""The results row: one cell, how it went, what it scored and how it was made."""
+"""The results row: one cell, its status, its scores and its origin."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 from mlpiht_cli.core.metric import METRICS
 
 ROW_SCHEMA = 2
-"""Version of the columns that a row was written with: 2 added ``measures``; rows of version 1 are read as they are."""
+"""Version of the columns of a new row: 2 added ``measures``; rows of version 1 are read unchanged."""
 
 RowStatus = Literal["ok", "skipped", "failed", "diverged", "timeout"]
 DONE: frozenset[str] = frozenset({"ok", "skipped", "diverged"})
-"""Statuses that running again would not change."""
+"""Statuses that another run does not change."""
 
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -24,9 +24,9 @@ Measured = bool | Annotated[int, Field(gt=-(2**53), lt=2**53)] | float | Annotat
 class Row(BaseModel):
     """One row of a results table; the order of the fields is the order of the columns.
 
-    A skip, a failure or a divergence is a status with a reason, never a number. ``wall_s`` and ``cpu_s`` are what
-    this budget alone would have cost: the whole trajectory up to it, data and scoring left out. ``measures`` are
-    further scores and what the method told of its fit, by name.
+    A skip, a failure or a divergence is a status with a reason, never a number. ``wall_s`` and ``cpu_s`` are the cost
+    of this budget alone: the whole trajectory up to it, without data and scoring. ``measures`` are further scores and
+    facts that the method reports of its fit, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings", populate_by_name=True)
@@ -80,7 +80,7 @@ class Row(BaseModel):
     @field_validator("measures")
     @classmethod
     def _numbers(cls, measures: dict[str, Measured]) -> dict[str, Measured]:
-        """JSON has no inf and nan: they are written as words."""
+        """Read inf and nan, which JSON holds as words."""
         return {name: float(v) if v in ("inf", "-inf", "nan") else v for name, v in measures.items()}
 
     @field_serializer("measures", when_used="json")
@@ -96,25 +96,16 @@ class Row(BaseModel):
         columns = self.model_dump(mode="json", by_alias=True)
         return {name: _finite_or_word(value) for name, value in columns.items()}
 
-    def number(self, name: str) -> float | None:
-        """A score by name: one of the columns ``SCORES``, the value of the row's metric, or one of its measures.
-
-        None where the row has no such number; yes and no count as 1 and 0.
-        """
-        places = (getattr(self, name) if name in SCORES else None, self.value if name == self.metric else None)
-        value = next((one for one in places if one is not None), self.measures.get(name))
-        return None if value is None or isinstance(value, str) else float(value)
-
     @property
     def unofficial(self) -> dict[str, str]:
-        """Checksums of data files, by name, that the row was made with and that are not the official ones."""
+        """Checksums of the unofficial data files that the row was made with, by name."""
         used = self.params.get("data")
         named = used if isinstance(used, dict) else {}
-        return {str(name).removeprefix("unofficial_"): str(told) for name, told in named.items()}
+        return {str(name).removeprefix("unofficial_"): str(checksum) for name, checksum in named.items()}
 
 
 class Brief(BaseModel):
-    """What a row says of its cell and of how it went; a hundred thousand of them are read in half the time of rows."""
+    """Cell and status of a row: a hundred thousand of them are read in half the time of rows."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -137,4 +128,4 @@ def _finite_or_word(value: Any) -> Any:
 
 
 SCORES = tuple(name for name, one in METRICS.items() if one.column)
-"""Columns that a figure or a claim can show."""
+"""Columns that a figure or a claim can name."""

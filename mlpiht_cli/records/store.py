@@ -1,7 +1,7 @@
 """Records on disk: one small JSON file per cell and attempt, and the CSV derived from them.
 
-A record is written under a temporary name, synced and renamed, so it is whole or absent; no locks are needed, and any
-number of processes may write.
+A record is written under a temporary name, synced and renamed, so that it is whole or absent. Any number of processes
+may write without locks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _R = TypeVar("_R", Row, Brief)
 
 
 class Store:
-    """The records of a results folder, and the tables beside them.
+    """The records and tables of a results folder.
 
     Parameters
     ----------
@@ -42,23 +42,23 @@ class Store:
         return self.root / table_name(spec, profile)
 
     def write(self, row: Row) -> None:
-        """Add a record; earlier ones stay, and so does another writer's of the same attempt."""
+        """Add a record; earlier ones stay, and so does one of the same attempt by another writer."""
         text = row.model_dump_json(by_alias=True, indent=1)
         name = f"{row.cell}.{row.attempt:04d}.{uuid.uuid4().hex[:8]}.json"
         write_atomic(self._folder(row.cell) / name, text.encode())
         for path in self._damaged.pop(row.cell, ()):
-            path.unlink(missing_ok=True)  # its cell has been computed anew
+            path.unlink(missing_ok=True)  # its cell has a new record
 
     def log(self, cell: str, attempt: int) -> Path:
-        """Where the log of an attempt at a cell is, if there is one."""
+        """Path of the log of an attempt at a cell; the file may not exist."""
         return self.root / ".records" / "logs" / f"{cell}.{attempt:04d}.log"
 
     def write_log(self, row: Row, text: str) -> None:
-        """Keep what is known of a failure beyond its reason."""
+        """Write the details of a failure."""
         write_atomic(self.log(row.cell, row.attempt), text.encode())
 
     def records(self, keys: Iterable[str]) -> dict[str, Row]:
-        """Newest readable record of each key that has one; damaged records are named and passed over."""
+        """Newest readable record of each key that has one; a warning names each damaged record."""
         return self._records(keys, Row)
 
     def _records(self, keys: Iterable[str], kind: type[_R]) -> dict[str, _R]:
@@ -78,7 +78,7 @@ class Store:
         return newest
 
     def every(self, without: Collection[str] = ()) -> Iterator[tuple[Path, Row | None]]:
-        """Each record file there is, but for those of some keys, with its row, or None if it is damaged."""
+        """Every record file except those of some keys, with its row, or None if it is damaged."""
         for path in sorted((self.root / ".records").glob("*/*.json")):
             key = path.name.partition(".")[0]
             if key in without:
@@ -87,7 +87,7 @@ class Store:
                 row = Row.model_validate_json(read_bytes(str(path)))
                 yield path, row if row.cell == key else None
             except FileNotFoundError:
-                continue  # removed meanwhile
+                continue  # another process removed it
             except (ValidationError, OSError):
                 yield path, None
 
@@ -95,12 +95,12 @@ class Store:
         """Best row of each key, from the records and rows of :meth:`tabled` (a committed CSV counts).
 
         The latest attempt is the best; of equal ones a final one, then the record. A cell whose only record is
-        damaged is not known, whatever a table says: it is computed anew, which replaces the record.
+        damaged has no row here, even if a table holds one: it is computed again, which replaces the record.
         """
         return self._known(keys, tabled, Row)
 
     def brief(self, keys: Iterable[str], tabled: Iterable[Row]) -> dict[str, Brief]:
-        """The same rows in brief."""
+        """As :meth:`known`, in brief."""
         rows = [Brief.model_validate(row, from_attributes=True) for row in tabled]
         return self._known(keys, rows, Brief)
 
@@ -124,15 +124,15 @@ class Store:
             rows = read_csv(path)
             twice = len(rows) - len({(row.panel, row.cell) for row in rows})
             if twice:
-                log.warning("%s: %d row(s) stand there twice; the last one counts", path, twice)
+                log.warning("%s: %d row(s) are there twice; the last one counts", path, twice)
             out += rows
         return out
 
     def write_table(self, path: Path, rows: Iterable[Row], current: Collection[str] = ()) -> None:
-        """Derive a table; rows of other cells that it loses are made records first, so nothing is lost.
+        """Write a table of these rows; a row of the old table that is not among them becomes a record first.
 
-        A row of a ``current`` cell that is lost came from a sweep that runs beside this one: its record is there, and
-        the caller looks again.
+        Such a row of a ``current`` cell comes from another sweep at the same time: its record exists, and the caller
+        reads the records again.
         """
         kept = list(rows)
         if path.exists():
@@ -156,7 +156,7 @@ class Store:
         return self.root / ".records" / key[:2]
 
     def _newest(self, kind: type[_R], folder: str, names: list[str]) -> _R | None:
-        """Row of the newest readable record among those of a cell; a Path of each would cost as much as reading it."""
+        """Row of the newest readable record of a cell; names, not paths: a Path costs as much as reading the file."""
         key = names[0].partition(".")[0]
         for name in sorted(names, reverse=True):
             try:
@@ -171,12 +171,12 @@ class Store:
             path = Path(folder, name)
             if path not in self._damaged.setdefault(key, []):
                 self._damaged[key].append(path)
-                log.warning("record %s is left out: %s; the cell is computed anew", path, reason)
+                log.warning("record %s is left out: %s; the cell is computed again", path, reason)
         return None
 
 
 def _names(folder: str) -> list[str]:
-    """Names of the records in a folder, which may not be there."""
+    """Names of the records in a folder; none if there is no such folder."""
     try:
         return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):

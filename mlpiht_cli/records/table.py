@@ -18,7 +18,7 @@ from mlpiht_cli.system.files import regular_size
 from mlpiht_cli.system.memory import check_room
 
 PROFILES = ("smoke", "laptop", "paper")
-"""Sizes of an experiment; the paper profile is the spec as it stands."""
+"""Sizes of an experiment; the paper profile is the whole spec."""
 
 
 def table_name(spec: str, profile: str) -> str:
@@ -32,7 +32,7 @@ SORT_BY = ("panel", "method", "depth", "m", "s", "seed", "d", "n", "cell")
 
 
 def sort_key(row: Row) -> tuple[Any, ...]:
-    """Sort key under which a diff of two tables reads well."""
+    """Sort key that gives readable diffs of two tables."""
     return tuple(getattr(row, name) or 0 if name in ("n", "d") else getattr(row, name) for name in SORT_BY)
 
 
@@ -56,7 +56,7 @@ def read_csv(path: Path) -> list[Row]:
     Raises
     ------
     InputError
-        The file is no results table; the message names the line and what is wrong with it.
+        The file is no results table; the message names the line and its fault.
     """
     check_room(8 * regular_size(path), f"{path}: its rows")
     try:
@@ -70,9 +70,9 @@ def read_csv(path: Path) -> list[Row]:
 
 
 def _check_header(names: Collection[str | None], path: Path) -> None:
-    """Say that a whole column is unknown or missing, which is no fault of a row; those of later schemas may be."""
+    """Raise an error for an unknown or missing column; columns of later schemas may be missing."""
     for name in names:
-        if name is not None and name not in COLUMNS:  # None holds what a line has beyond the header
+        if name is not None and name not in COLUMNS:  # None holds fields beyond the header
             hint = did_you_mean(name, [one for one in COLUMNS if one not in names])
             raise InputError(f"{path}: unknown column '{name}'{hint}; rename or delete it")
     needed = [field.alias or name for name, field in Row.model_fields.items() if field.is_required()]
@@ -93,7 +93,7 @@ def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
             what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise InputError(f"{path}: row {number}: {what}; delete the row, and the sweep computes it anew") from error
+        raise InputError(f"{path}: row {number}: {what}; delete the row, and the sweep computes it again") from error
 
 
 def _from_text(name: str, text: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mlpiht_cli import plan
+from mlpiht_cli.analysis.scores import number
 from mlpiht_cli.checks.claims import check_claims
 from mlpiht_cli.core.fit import Callback, Fit, Status, ignore
 from mlpiht_cli.core.method import Shape
@@ -56,7 +57,7 @@ def test_facts_and_further_scores_share_a_column(monkeypatch: pytest.MonkeyPatch
     row = told(monkeypatch, {"recall": 0.25})
     assert row.status == "ok"
     assert row.measures == {"recall": 0.25, "step_size": 0.5, "stable": True}
-    assert (row.number("recall"), row.number("stable")) == (0.25, 1.0)
+    assert (number(row, "recall"), number(row, "stable")) == (0.25, 1.0)
 
 
 def test_what_is_told_of_a_divergence_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpiht_cli.analysis.scores import number
 from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.checks.text import claims_text
 from mlpiht_cli.records.rows import Row
@@ -75,7 +76,7 @@ def test_a_threshold_has_a_bootstrap_interval_in_place_of_the_jackknife() -> Non
 
 def test_a_falling_metric_reaches_its_level_from_above() -> None:
     rows = [
-        r.model_copy(update={"measures": {"recall": 1 - (r.number("recall") or 0)}})
+        r.model_copy(update={"measures": {"recall": 1 - (number(r, "recall") or 0)}})
         for r in table(spec_of(**SAMPLES, at_most=1))
     ]
     assert judged(rows, **SAMPLES, falling=True, at_most=20).measured == pytest.approx(16.0, rel=0.02)

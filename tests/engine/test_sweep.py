@@ -110,7 +110,7 @@ def test_a_truncated_record_is_computed_anew(mlpiht: Run, spec: Path) -> None:
     victim.write_bytes(victim.read_bytes()[:100])
     result = mlpiht("sweep", spec)
     assert result.code == 0
-    assert "truncated or damaged; the cell is computed anew" in result.err
+    assert "truncated or damaged; the cell is computed again" in result.err
     assert "15 done, 1 to run" in result.err
     assert table(Path("results/tiny.csv")) == before
     assert "damaged" not in mlpiht("sweep", spec).err, "the damaged record is replaced"

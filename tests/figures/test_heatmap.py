@@ -9,9 +9,10 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mlpiht_cli.analysis.tables import Place
+from mlpiht_cli.analysis.tables import RowKey
+from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save
-from mlpiht_cli.figures.table import PERFECT_DB, PanelTable
+from mlpiht_cli.figures.table import PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, to_csv
 from mlpiht_cli.specs.figure import FigureSpec
@@ -33,7 +34,7 @@ def panel() -> PanelTable:
     rows += [row("iht", 1, 5, 0, 40.0)]
     rows += [row("iht", 2, 4, seed, None, "skipped") for seed in (0, 1)]
     rows += [row("iht", 2, 5, 0, 1.0), row("iht", 2, 5, 1, None, "diverged")]
-    by_place = {Place("p", r.method, r.m, r.s, r.seed): r for r in rows}
+    by_place = {RowKey("p", r.method, r.m, r.s, r.seed): r for r in rows}
     return PanelTable("p", "a panel", ["iht"], [1, 2], [3, 4, 5], [0, 1], "psnr", (-20.0, 50.0), by_place)
 
 
@@ -124,7 +125,7 @@ def test_a_figure_of_another_metric_is_refused(mlpiht: Run, tiny_spec: str) -> N
 
 
 def test_minus_infinity_is_bad(panel: PanelTable) -> None:
-    panel.rows[Place("p", "iht", 1, 3, 0)] = row("iht", 1, 3, 0, -np.inf)
+    panel.rows[RowKey("p", "iht", 1, 3, 0)] = row("iht", 1, 3, 0, -np.inf)
     grid = panel.grid("iht", partial=True)
     assert grid.state[0, 0] == "bad"
     assert np.isnan(grid.mean[0, 0])

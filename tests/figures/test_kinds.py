@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import Normalize
 
-from mlpiht_cli.analysis.tables import Place
+from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save_kind
 from mlpiht_cli.figures.pictures import Shot, images, weights
@@ -35,7 +35,7 @@ def made(method: str, s: int, seed: int, value: float) -> Row:
 def data() -> FigureTable:
     """Two methods, m = 1, s = 3 and 4, three seeds; (imp, 4) has no rows."""
     rows = [made(*place, seed, value) for place, values in VALUES.items() for seed, value in enumerate(values)]
-    by_place = {Place("p", r.method, r.m, r.s, r.seed): r for r in rows}
+    by_place = {RowKey("p", r.method, r.m, r.s, r.seed): r for r in rows}
     panel = PanelTable("p", "a panel", ["iht", "imp"], [1], [3, 4], [0, 1, 2], "psnr", (-20.0, 50.0), by_place)
     return FigureTable("fig", "Title", FigureSpec(label="Figure 1"), "note", [panel])
 
@@ -69,7 +69,7 @@ def test_means_of_some_seeds_are_compared_on_the_seeds_of_both(data: FigureTable
     panel = data.panels[0]
     lost = {("imp", 3, 2), ("iht", 3, 0)}
     rows = {place: row for place, row in panel.rows.items() if (place.label, place.s, place.seed) not in lost}
-    rows |= {Place("p", "imp", 1, 4, 1): made("imp", 4, 1, 12.0)}
+    rows |= {RowKey("p", "imp", 1, 4, 1): made("imp", 4, 1, 12.0)}
     lacking = replace(data, panels=[replace(panel, rows=rows)])
     one, two = FIGURES["difference"](lacking, Look(partial=True)).axes[0].images[0].get_array()[0]
     assert (one, two) == (pytest.approx(30 - 6), pytest.approx(20 - 12))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from mlpiht_cli.analysis.tables import Place
+from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.pictures import Shot, layers
 from mlpiht_cli.figures.table import PanelTable
@@ -33,7 +33,7 @@ def row(method: str, s: int, seed: int, loss: float, **settings: Any) -> Row:
     return Row.model_validate({**base, **more, "method": method, "s": s, "seed": seed, "final_loss": loss})
 
 
-def panel(rows: dict[Place, Row], methods: list[str], s: list[int], metric: str) -> PanelTable:
+def panel(rows: dict[RowKey, Row], methods: list[str], s: list[int], metric: str) -> PanelTable:
     alone = {methods[-1]: [0]}
     return PanelTable("p", "a panel", methods, [1], s, [0, 1, 2], metric, None, rows, own_seeds=alone)
 
@@ -41,7 +41,7 @@ def panel(rows: dict[Place, Row], methods: list[str], s: list[int], metric: str)
 @pytest.fixture
 def many() -> FigureTable:
     rows = {
-        Place("p", method, 1, s, seed): row(method, s, seed, loss)
+        RowKey("p", method, 1, s, seed): row(method, s, seed, loss)
         for (method, s), losses in LOSSES.items()
         for seed, loss in enumerate(losses)
     }
@@ -85,7 +85,7 @@ def test_a_method_with_seeds_of_its_own_lacks_none(many: FigureTable) -> None:
 
 def test_a_curve_over_a_setting_joins_labels_and_draws_others_across() -> None:
     rows = {
-        Place("p", label, 1, 5, seed): row("iht_smooth", 5, seed, value, samples=int(label[6:] or 7))
+        RowKey("p", label, 1, 5, seed): row("iht_smooth", 5, seed, value, samples=int(label[6:] or 7))
         for label, values in LENGTHS.items()
         for seed, value in enumerate(values)
     }

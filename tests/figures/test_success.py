@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
 from mlpiht_cli.analysis.scaling import wilson
-from mlpiht_cli.analysis.tables import Place
+from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.table import PanelTable
@@ -26,7 +26,7 @@ def row(n: int, seed: int, psnr: float | None) -> Row:
 
 def table(scores: dict[int, list[float | None]], **changes: object) -> FigureTable:
     rows = {
-        Place("a", "iht", 3, 4, seed, n, None): row(n, seed, value)
+        RowKey("a", "iht", 3, 4, seed, n, None): row(n, seed, value)
         for n, values in scores.items()
         for seed, value in enumerate(values)
     }

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpiht_cli.analysis.scores import number
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Brief, Row
 from mlpiht_cli.records.table import COLUMNS, read_csv, to_csv
@@ -164,8 +165,8 @@ def test_measures_that_are_no_number_are_words_in_files(tmp_path: Path) -> None:
     assert '"{""a"": ""nan"", ""b"": ""inf""}"' in (tmp_path / "t.csv").read_text()
     assert "Infinity" not in made.model_dump_json()
     (back,) = read_csv(tmp_path / "t.csv")
-    assert back.number("b") == math.inf
-    assert math.isnan(back.number("a") or 0.0)
+    assert number(back, "b") == math.inf
+    assert math.isnan(number(back, "a") or 0.0)
 
 
 def test_tables_from_before_measures_are_read() -> None:
@@ -173,7 +174,7 @@ def test_tables_from_before_measures_are_read() -> None:
     assert len(rows) == 90
     assert {row.schema_ for row in rows} == {1}, "a row says which columns it was written with"
     assert all(row.measures == {} for row in rows)
-    assert rows[0].number("psnr") == rows[0].value
+    assert number(rows[0], "psnr") == rows[0].value
 
 
 def test_a_number_is_looked_up_in_columns_first() -> None:
@@ -181,7 +182,7 @@ def test_a_number_is_looked_up_in_columns_first() -> None:
         metric="r2", value=0.5, psnr=3.0, exact=True, measures={"psnr": 1.0, "step": 2, "sure": True, "how": "x"}
     )
     found = {
-        name: made.number(name) for name in ("r2", "psnr", "exact", "step", "sure", "how", "accuracy", "cell", "s")
+        name: number(made, name) for name in ("r2", "psnr", "exact", "step", "sure", "how", "accuracy", "cell", "s")
     }
     assert found == {
         **{"r2": 0.5, "psnr": 3.0, "exact": 1.0, "step": 2.0, "sure": 1.0},

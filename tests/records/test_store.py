@@ -46,7 +46,7 @@ def test_a_record_cut_at_any_byte_is_left_out_with_a_warning(store: Store, caplo
         path.write_bytes(whole[:length])
         caplog.clear()
         assert Store(store.root).records(["aa11"]) == {}, whole[:length]
-        assert "truncated or damaged; the cell is computed anew" in caplog.text
+        assert "truncated or damaged; the cell is computed again" in caplog.text
     path.write_bytes(whole)
     assert store.records(["aa11"])["aa11"] == row(value=1.0)
 
@@ -94,7 +94,7 @@ def test_a_cell_that_stands_twice_in_a_table_is_told(store: Store, caplog: pytes
     assert not caplog.text, "panels may share a cell"
     table.write_text(to_csv([*rows, row("aa12", panel="a", value=9.0)]))
     assert store.known(["aa12"], store.tabled(["fig"]))["aa12"].value == 9.0
-    assert "1 row(s) stand there twice; the last one counts" in caplog.text
+    assert "1 row(s) are there twice; the last one counts" in caplog.text
 
 
 def test_a_final_row_outweighs_a_failure_of_the_same_attempt(store: Store) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import settings_told
+from mlpiht_cli.analysis.tables import given_settings
 from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.cells import jobs
@@ -204,13 +204,13 @@ def test_cells_that_cannot_be_borrowed_are_placed(tmp_path: Path, tiny_spec: str
 def test_every_cell_of_a_shipped_spec_is_under_its_label(name: str, profile: str) -> None:
     """What `sweep` records, `plot` and `check` find again, whatever a profile sets."""
     spec, _ = plan.validate(find_spec(name))
-    told = settings_told(spec, with_profile(spec, profile), profile)
+    told = given_settings(spec, with_profile(spec, profile), profile)
     for cell in plan.cells(spec, profile):
         assert told[cell.point.panel, cell.point.label].fit(row_of(cell, {"status": "skipped"})), cell.point
 
 
 def test_a_profiles_epochs_are_the_steps_of_a_full_batch() -> None:
     spec = load_spec(find_spec("figure5"))
-    told = settings_told(spec, with_profile(spec, "laptop"), "laptop")
+    told = given_settings(spec, with_profile(spec, "laptop"), "laptop")
     assert told["depth1", "iht"].method == {"steps": 50}
     assert told["depth1", "imp"].method == {"epochs": 50}

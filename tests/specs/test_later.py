@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import LATER, Told
+from mlpiht_cli.analysis.tables import LATER, GivenSettings
 from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.records.table import read_csv
 from mlpiht_cli.specs.expand import Point
@@ -59,9 +59,9 @@ def test_every_other_value_counts() -> None:
 def test_rows_without_the_setting_stand_where_it_has_its_default() -> None:
     row = next(row for row in read_csv(RESULTS / "recovery.csv") if row.method == "iht_realloc")
     for told, fits in (({}, True), ({"signs": "positive"}, True), ({"signs": "both"}, False)):
-        assert Told("iht_realloc", {}, told).fit(row) == fits
+        assert GivenSettings("iht_realloc", {}, told).fit(row) == fits
     for told, fits in (({"signs": "positive"}, True), ({"signs": "mixed"}, False)):
-        assert Told("iht_realloc", told, {}).fit(row) == fits
+        assert GivenSettings("iht_realloc", told, {}).fit(row) == fits
 
 
 SPEC = """\

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import Place, placed
+from mlpiht_cli.analysis.tables import RowKey, placed
 from mlpiht_cli.checks.claims import check_claims
 from mlpiht_cli.plan.registry import TASKS
 from mlpiht_cli.records.store import Store
@@ -171,7 +171,7 @@ def test_a_sweep_over_sizes_resumes_and_is_placed(mlpiht: Run) -> None:
     assert len(table) == 26
     for place, row in table.items():
         assert (place.n, place.d) == ((row.n, row.d) if place.panel == "a" else (None, None))
-    assert set(table) == {Place(p.panel, p.label, p.m, p.s, p.seed, p.n, p.d) for p in points(spec)}
+    assert set(table) == {RowKey(p.panel, p.label, p.m, p.s, p.seed, p.n, p.d) for p in points(spec)}
     chosen = [row.value for row in rows if row.panel == "a" and (row.n or 0) >= 20 and row.d == 16]
     judged = check_claims(spec, "paper", rows)[0]
     assert judged.measured == pytest.approx(sum(v or 0 for v in chosen) / len(chosen))
