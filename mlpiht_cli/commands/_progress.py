@@ -11,7 +11,7 @@ from types import TracebackType
 import click
 
 from mlpiht_cli.commands._stop import say_how_to_go_on
-from mlpiht_cli.engine.cost import told
+from mlpiht_cli.engine.cost import duration_text
 from mlpiht_cli.records.rows import Row
 
 SECONDS_PER_LINE = 60.0
@@ -54,12 +54,12 @@ class Progress:
             self._say(f"{row.status}: {row.method} {row.panel} m={row.m} s={row.s} seed={row.seed}: {row.reason}")
         summary = " ".join(f"{count} {status}" for status, count in sorted(self._counts.items()))
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{summary}, {told(self._left())} left", refresh=False)
+            self._bar.set_postfix_str(f"{summary}, {duration_text(self._left())} left", refresh=False)
             self._bar.update()
         elif self._lines and time.monotonic() - self._last > SECONDS_PER_LINE:
             self._last = time.monotonic()
             done = sum(self._counts.values())
-            click.echo(f"{done}/{self._total} cells ({summary}), {told(self._left())} left", err=True)
+            click.echo(f"{done}/{self._total} cells ({summary}), {duration_text(self._left())} left", err=True)
 
     def _left(self) -> float:
         """Seconds left: those spent so far, scaled by what is expected of the rest."""

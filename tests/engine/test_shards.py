@@ -116,7 +116,7 @@ def test_places_are_read(text: str, environment: dict[str, str], expected: tuple
         ("a/b", {}, "I from 1 to N"),
         ("-1/2", {}, "I from 1 to N"),
         ("1/999999999", {}, "I from 1 to N"),
-        ("auto", {}, "no array job here"),
+        ("auto", {}, "this is no array job"),
         ("auto/3", {"PBS_ARRAY_INDEX": "4"}, "task 4 of 3"),
         ("auto", {"PBS_ARRAY_INDEX": "4"}, "give auto/N"),
         ("auto", {**SLURM, "SLURM_ARRAY_TASK_COUNT": "2"}, "gaps"),
