@@ -1,4 +1,4 @@
-"""Tables from CSV and NPZ files: named numeric features and a target, checked value by value."""
+"""Columns of a CSV or NPZ file: named numeric features and a target, checked value by value."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COPIES = 5
 """Copies of a table in double precision while it is read, split and standardised."""
 
 
-class Table(BaseModel, arbitrary_types_allowed=True):
+class DataColumns(BaseModel, arbitrary_types_allowed=True):
     """Named numeric features ``[n, d]`` (float64), and the raw target ``[n]`` if there is one."""
 
     features: list[str]
@@ -35,7 +35,7 @@ class Table(BaseModel, arbitrary_types_allowed=True):
     target: NDArray[Any] | None
 
 
-def read_table(path: Path, target: str | None, only: Sequence[str] | None = None) -> Table:
+def read_columns(path: Path, target: str | None, only: Sequence[str] | None = None) -> DataColumns:
     """Read features and target from a CSV or NPZ file.
 
     Every column but the target is a feature, or (CSV) those named in ``only``.
@@ -63,7 +63,7 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
     if y is not None and y.dtype.kind == "f" and not np.isfinite(y).all():
         row = int(np.flatnonzero(~np.isfinite(y))[0])
         raise InputError(f"{path}: target '{target}', data row {row + 1}: missing or not a finite number")
-    return Table(features=columns, x=x, target=y)
+    return DataColumns(features=columns, x=x, target=y)
 
 
 def _read_csv(
