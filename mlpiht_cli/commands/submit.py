@@ -12,24 +12,22 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import InputError
 
 
-@click.command("submit")
+@click.command(
+    "submit",
+    epilog=common.examples("mlpiht submit figure1 --to slurm --array 20 --print > job.sh", "sbatch job.sh"),
+)
 @click.argument("spec")
 @click.option("--to", "scheduler", type=click.Choice(["slurm", "pbs"]), required=True, help="The scheduler.")
-@click.option("--array", "count", type=click.IntRange(1, 100_000), required=True, help="Tasks of the array.")
+@click.option("--array", "count", type=click.IntRange(1, 100_000), required=True, help="Number of tasks in the array.")
 @click.option("--print", "shown", is_flag=True, help="Print the script.")
-@click.option("--time", default="12:00:00", show_default=True, metavar="HH:MM:SS", help="Limit of each task.")
+@click.option("--time", default="12:00:00", show_default=True, metavar="HH:MM:SS", help="Time limit of each task.")
 @common.profile_option
 @click.option("--only", metavar="CONDITIONS", help="Only these cells, as in sweep.")
 @common.set_option
 @common.device_option
 @common.out_option
 def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **options: Any) -> None:
-    r"""Write the script of an array job in which each task runs its share of SPEC (`sweep --shard`).
-
-    \b
-    mlpiht submit figure1 --to slurm --array 20 --print > job.sh
-    sbatch job.sh
-    """
+    """Write the script of an array job in which each task runs its share of SPEC (`sweep --shard`)."""
     if not shown:
         raise InputError("submit writes the script and sends nothing: add --print, then `sbatch` or `qsub` the script")
     from mlpiht_cli import plan
