@@ -1,4 +1,4 @@
-"""One aggregated progress bar on a terminal; elsewhere one line a minute."""
+"""Progress of a sweep: one bar on a terminal, elsewhere one line a minute."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ SECONDS_PER_LINE = 60.0
 
 
 class Progress:
-    """Counts rows as they come; shows ok, failed and skipped cells and the time left on stderr.
+    """Counts rows by status, and shows the counts and the time left on stderr.
 
-    ``shares`` are expected seconds by cell, so that a long cell counts for more in the time left; without them cells
-    count alike.
+    ``shares`` are the expected seconds of each cell, for the time left; without them all cells count alike.
     """
 
     def __init__(self, total: int, quiet: bool, shares: Mapping[str, float] | None = None) -> None:
@@ -47,7 +46,7 @@ class Progress:
             say_how_to_go_on("Ctrl-C" if issubclass(kind, KeyboardInterrupt) else "an error")
 
     def __call__(self, row: Row) -> None:
-        """Count one row; anything that is not well is said at once."""
+        """Count one row; a failed or diverged one is printed at once."""
         self._counts[row.status] += 1
         self._spent += self._shares.get(row.cell, 0.0)
         if row.status not in ("ok", "skipped"):
@@ -62,7 +61,7 @@ class Progress:
             click.echo(f"{done}/{self._total} cells ({summary}), {duration_text(self._left())} left", err=True)
 
     def _left(self) -> float:
-        """Seconds left: those spent so far, scaled by what is expected of the rest."""
+        """Seconds left: the seconds so far, scaled by the expected share of the rest."""
         done, whole = sum(self._counts.values()), sum(self._shares.values())
         share = self._spent / whole if self._spent else done / self._total
         return (time.monotonic() - self._start) * max(1 - share, 0.0) / share

@@ -1,4 +1,4 @@
-"""``mlpiht fit``: one network, one result row."""
+"""``mlpiht fit``: fit one network, and print its result row."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def command(
 ) -> int:
     """Fit one network and print its result row."""
     if (task is None) == (data is None):
-        raise InputError("give either --task NAME or --data FILE")
+        raise InputError("give one of --task NAME and --data FILE")
     if target is not None and data is None:
-        raise InputError("--target goes with --data")
+        raise InputError("--target needs --data")
     if data is not None:
         task = "tabular"
         for name in {"task.path", "task.target"} & set(sets):

@@ -16,9 +16,9 @@ from mlpiht_cli.errors import InputError
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file instead of stdout.")
 @common.json_option
 def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
-    """Predict the rows of DATA (CSV or NPZ) with a MODEL that `mlpiht fit --data ... --save` wrote.
+    """Predict the rows of DATA (CSV or NPZ) with a MODEL from `mlpiht fit --data ... --save`.
 
-    Columns are found by name; a target column in DATA is ignored. Prints CSV, one row per row of DATA.
+    Columns are found by name; a target column in DATA is ignored. The output is CSV with one line for each row of DATA.
     """
     import pandas as pd
     from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""``mlpiht submit``: the script of an array job that runs a sweep."""
+"""``mlpiht submit``: write the script of an array job that runs a sweep."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mlpiht_cli.errors import InputError
 def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **options: Any) -> None:
     """Write the script of an array job in which each task runs its share of SPEC (`sweep --shard`)."""
     if not shown:
-        raise InputError("submit writes the script and sends nothing: add --print, then `sbatch` or `qsub` the script")
+        raise InputError("submit only writes the script: add --print, then send the script with `sbatch` or `qsub`")
     from mlpiht_cli import plan
     from mlpiht_cli.engine import arrays
     from mlpiht_cli.plan.cells import jobs
@@ -40,7 +40,7 @@ def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **opt
     wanted = parse_only(options["only"])
     parts = jobs([cell for cell in plan.cells(loaded, options["profile"], options["sets"]) if wanted(cell.point)])
     if len(parts) < count:
-        raise InputError(f"--array {count}: there are only {len(parts)} jobs to share")
+        raise InputError(f"--array {count}: the sweep has only {len(parts)} jobs; give a smaller number")
     words = [sys.executable, "-m", "mlpiht_cli", "sweep", spec, "--profile", options["profile"]]
     words += ["--only", options["only"]] if options["only"] else []
     for name, value in options["sets"].items():

@@ -45,8 +45,8 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-# Multiply-adds of one product of data and weights below which one thread is as fast as several. On a busy machine it is
-# far faster, since several threads wait for each other.
+# Multiply-adds of one product of data and weights below which one thread is as fast as several, and far faster on a
+# busy machine, where threads wait for each other.
 SMALL_PRODUCT = 2**25
 
 
@@ -56,7 +56,7 @@ class Runner:
     Parameters
     ----------
     threads
-        Threads of one cell; None means torch's own number.
+        Threads of one cell; as many as torch has if None.
     """
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:

@@ -56,10 +56,10 @@ def _from_slurm(environment: Mapping[str, str], name: str, index: str) -> tuple[
     """Index from 1 and size of a SLURM array; other schedulers do not give the size."""
     read = {key: environment.get(f"SLURM_ARRAY_TASK_{key}", "") for key in ("COUNT", "MIN", "MAX")}
     if name != _INDEX[0] or not read["COUNT"].isdecimal():
-        raise InputError("--shard auto: the scheduler does not give the size of the array; write auto/N")
+        raise InputError("--shard auto: the scheduler does not give the size of the array; give auto/N")
     first = int(read["MIN"]) if read["MIN"].isdecimal() else 1
     if read["MAX"].isdecimal() and int(read["MAX"]) - first + 1 != int(read["COUNT"]):
-        raise InputError("--shard auto: the array has gaps, so its tasks cannot be counted; write auto/N")
+        raise InputError("--shard auto: the array has gaps, so its tasks cannot be counted; give auto/N")
     return str(int(index) - first + 1) if index.isdecimal() else index, read["COUNT"]
 
 

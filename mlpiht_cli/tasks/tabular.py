@@ -1,4 +1,4 @@
-"""A user's own table, from CSV or NPZ: regression or binary classification."""
+"""A user's own data from a CSV or NPZ file: regression or binary classification."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlpiht_cli.tasks.datasets import sha256
 
 
 class Recipe(BaseModel):
-    """How raw rows become network inputs, and outputs become predictions; learned on the training rows.
+    """Rules that turn raw rows into network inputs, and outputs into predictions; learned on the training rows.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        """A recipe is read from a file, so nothing about it is taken on trust."""
+        """Check everything, since a recipe may come from a file."""
         if not len(self.features) == len(self.mean) == len(self.scale):
             raise ValueError("features, mean and scale do not belong together")
         if not np.isfinite([*self.mean, *self.scale, self.y_mean, self.y_scale]).all() or 0.0 in self.scale:
@@ -63,7 +63,7 @@ class Recipe(BaseModel):
         Raises
         ------
         InputError
-            A feature is missing, or a value too large.
+            A feature is missing, or a value is too large.
         """
         missing = [name for name in self.features if name not in columns.features]
         if missing:
@@ -89,7 +89,7 @@ class Recipe(BaseModel):
         return torch.from_numpy(y)[:, None]
 
     def predictions(self, output: NDArray[np.float64]) -> dict[str, list[Any]]:
-        """Columns of predictions from network outputs ``[n]``: the target, and for classes the score."""
+        """Columns of predictions from network outputs ``[n]``: the target and, for classes, the score."""
         if self.kind == "binary":
             return {
                 self.target: [self.classes[int(score > 0.5)] for score in output],
@@ -99,11 +99,11 @@ class Recipe(BaseModel):
 
 
 class Tabular(Task):
-    """Fit a table: all columns but the target are features; a seeded share of the rows is held out."""
+    """Fit a table: all columns but the target are features, and a seeded share of the rows is held out."""
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
-    # Sums of ReLUs with positive signs are convex and nonnegative; a table's target need not be.
+    # A sum of ReLUs with positive signs is convex and nonnegative; a table's target need not be.
     hints: ClassVar[Mapping[str, object]] = {"signs": "both"}
 
     path: str = Field(description="CSV file with a header, or NPZ with a matrix `x`")
@@ -124,7 +124,7 @@ class Tabular(Task):
         return read_columns(Path(self.path), self.target)
 
     def check_data(self) -> None:
-        """Read the table and see that its target can be fitted."""
+        """Read the table, and check that its target can be fitted."""
         columns = self._columns
         self._recipe(columns, np.arange(self._train_rows(len(columns.x))))
 
@@ -134,7 +134,7 @@ class Tabular(Task):
         return Dims(self._train_rows(len(columns.x)), len(columns.features) + self.intercept, 1)
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
-        """Read the file, split it by seed, standardise with the training rows."""
+        """Read the file, split it by the seed, and standardise it with the training rows."""
         columns = self._columns
         assert columns.target is not None
         order = streams.split().permutation(len(columns.x))
@@ -156,7 +156,7 @@ class Tabular(Task):
     def _train_rows(self, rows: int) -> int:
         count = rows - round(self.test_share * rows)
         if not 0 < count < rows:
-            raise InputError(f"{self.path}: {rows} rows are too few for a test share of {self.test_share}")
+            raise InputError(f"{self.path}: {rows} rows are too few for a test share of {self.test_share}; add rows")
         return count
 
     def _recipe(self, columns: DataColumns, train: NDArray[np.int64]) -> Recipe:
@@ -198,7 +198,7 @@ def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64
     Raises
     ------
     InputError
-        They overflow.
+        The mean or the deviation overflows.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = values.mean(axis=0), values.std(axis=0)
@@ -208,11 +208,11 @@ def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64
 
 
 def _varies(mean: NDArray[np.float64] | np.float64, std: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a spread is more than the rounding of a constant."""
+    """Whether a spread is larger than the rounding of a constant."""
     return np.asarray(std > 1e-12 * np.abs(mean))
 
 
 def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round to float32; what is too large becomes inf, which the caller looks for."""
+    """Round to float32; a value that is too large becomes inf, which the caller checks."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)

@@ -94,7 +94,7 @@ def test_bad_input_exits_2(mlpiht: Run, rows: list[Row]) -> None:
         ("hand", "--profile", "smoke"): "no table yet; make it with `mlpiht sweep hand --profile smoke`; there is",
         ("hand", "--mode", "close"): "the other modes need one",
         ("hand", "--mode", "claims", "--reference", "mixed.csv"): "--mode claims takes no --reference",
-        ("hand", "--only", "m=2"): "go with --reference",
+        ("hand", "--only", "m=2"): "need --reference",
         ("hand", "--reference", "nothing.csv"): "cannot be read",
         ("hand", "--reference", "mixed.csv", "--tolerance", "nan"): "nan",
         ("hand", "--reference", "mixed.csv", "--tolerance", "inf"): "give a finite number",

@@ -153,7 +153,7 @@ def test_scripts_that_cannot_be_written(mlpiht: Run, tiny_spec: str) -> None:
         (2,): "add --print",
         (99, "--print"): "only 16 jobs",
         (2, "--print", "--time", "soon"): "as in 12:00:00",
-        (1, "--print"): "two tasks and more",
+        (1, "--print"): "at least two tasks",
     }.items():
         result = mlpiht(*base, *words)
         assert (result.code, result.out) == (2, "")

@@ -108,7 +108,7 @@ def test_a_jpeg_is_read_too(folder: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[], Image.Image], str]] = {
-    "wide": (lambda: Image.new("L", (29, 28)), r"is 29 x 28 in mode L, needed are 28 x 28 pixels in mode L"),
+    "wide": (lambda: Image.new("L", (29, 28)), r"is 29 x 28 in mode L, but the task needs 28 x 28 pixels in mode L"),
     "colour": (lambda: Image.new("RGB", (28, 28)), r"is 28 x 28 in mode RGB, .* mode L; convert it"),
     "alpha": (lambda: Image.new("LA", (28, 28)), r"mode LA"),
     "palette": (lambda: Image.new("P", (28, 28)), r"mode P"),
