@@ -35,7 +35,7 @@ def command(
 ) -> int:
     """Fit one network and print its result row."""
     if (task is None) == (data is None):
-        raise InputError("give one of --task NAME and --data FILE")
+        raise InputError("give either --task NAME or --data FILE")
     if target is not None and data is None:
         raise InputError("--target needs --data")
     if data is not None:

@@ -92,7 +92,7 @@ def test_bad_input_exits_2(mlpiht: Run, rows: list[Row]) -> None:
         ("nothing.csv",): "cannot be read",
         ("mixed.csv",): "it holds paper, smoke",
         ("hand", "--profile", "smoke"): "no table yet; make it with `mlpiht sweep hand --profile smoke`; there is",
-        ("hand", "--mode", "close"): "the other modes need one",
+        ("hand", "--mode", "close"): "--mode close, exact and stat need one",
         ("hand", "--mode", "claims", "--reference", "mixed.csv"): "--mode claims takes no --reference",
         ("hand", "--only", "m=2"): "need --reference",
         ("hand", "--reference", "nothing.csv"): "cannot be read",

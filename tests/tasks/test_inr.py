@@ -155,7 +155,7 @@ def test_other_formats_are_refused(folder: Path, other: str) -> None:
         read_image(folder / "p.png", (28, 28), 1)
 
 
-@pytest.mark.parametrize(("side", "message"), [(10_000, "is 10000 x 10000"), (60_000, "more pixels than any")])
+@pytest.mark.parametrize(("side", "message"), [(10_000, "is 10000 x 10000"), (60_000, "more pixels than a picture")])
 def test_a_bomb_is_not_unpacked(folder: Path, side: int, message: str) -> None:
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
