@@ -1,4 +1,4 @@
-"""The command line: a lazy Click group, and the one place where errors become messages and exit codes."""
+"""The command line: a lazy Click group, which turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlpiht_cli.system.lazy import import_lazily
 
 INTERRUPTED = 130
 
-# Name -> what `mlpiht --help` says of it. The module mlpiht_cli.commands.<name> is imported when it is called.
+# Text of each command in `mlpiht --help`. A call imports the module mlpiht_cli.commands.<name>.
 COMMANDS = {
     "generate": "Make a data set with its planted weights.",
     "fit": "Fit one network and print its result row.",
@@ -28,27 +28,27 @@ COMMANDS = {
     "submit": "Write the script of an array job that runs a sweep.",
     "plot": "Draw the figure of a spec or table.",
     "check": "Judge the claims of a spec, or compare a table with a reference.",
-    "rerun": "Make rows of a table again and compare.",
-    "pictures": "Draw what fitted networks look like.",
-    "status": "Say what is done and what is left of a spec.",
-    "clean": "Remove failed or stale records, and what killed writers left.",
+    "rerun": "Run the cells of a table's rows again, and compare.",
+    "pictures": "Draw the weights or images of fitted networks.",
+    "status": "Count done and remaining cells of a spec.",
+    "clean": "Remove failed or stale records, and temporary files of killed processes.",
     "validate": "Check specs without running them.",
     "specs": "List, show or copy the specs that come with mlpiht.",
-    "data": "List, fetch or verify the data sets.",
+    "data": "List, fetch or verify data sets.",
     "doctor": "Check this installation and machine.",
     "schema": "Print the JSON Schema of specs.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand when it is called, so that --help answers at once."""
+    """A group that imports only the subcommand that is called, so that --help is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Commands in the order of a first tour."""
+        """Commands, in the order in which a new user needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Import one command, with torch set to load at its first use."""
         if cmd_name not in COMMANDS:
             return None
         import_lazily("torch")
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command, or suggest the one that was meant."""
+        """Find a command, or suggest one with a similar name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command '{args[0]}'{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -71,8 +71,8 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
-@click.option("-v", "--verbose", is_flag=True, help="More on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Print more on stderr.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Coloured output.")
 @click.version_option(__version__, prog_name="mlpiht")
@@ -116,7 +116,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(f"{error.format_message()}{usage}", 2, words)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", INTERRUPTED, words)
-    except BrokenPipeError:  # the reader of our output went away, as in `mlpiht ... | head`
+    except BrokenPipeError:  # the reader of the output ended, as in `mlpiht ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -131,12 +131,12 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _colour(choice: str) -> bool | None:
-    """Whether to colour: by the option, then NO_COLOR, then (None) by whether it is a terminal."""
+    """Whether to colour: the option decides, then NO_COLOR; None leaves it to Click, which colours on a terminal."""
     return {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}[choice]
 
 
 def _fail(message: str, code: int, words: Sequence[str]) -> int:
-    """One message on stderr; with --json also the one JSON document on stdout."""
+    """Print one message on stderr and, with --json, one JSON document on stdout; return the exit code."""
     given = [choice for choice in ("always", "never") if f"--color {choice}" in " ".join(words).replace("=", " ")]
     click.echo(f"{click.style('error', fg='red')}: {message}", err=True, color=_colour((given or ["auto"])[0]))
     if "--json" in words:

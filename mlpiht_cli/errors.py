@@ -1,29 +1,32 @@
-"""Errors that are the user's to mend: shown as one message, without a traceback."""
+"""Errors that the user can fix: they are shown as one message, without a traceback."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-SHOWN = 40
-"""Names that a message lists at most."""
-COMPARED = 1000
-"""Names that a word is compared with at most."""
+MOST_LISTED = 40
+"""Most names that a message lists."""
+MOST_COMPARED = 1000
+"""Most names that a word is compared with."""
 
 
 class InputError(Exception):
-    """A usage, spec or data problem; nothing has run. The command exits with code 2."""
+    """The command line, a spec or a data file is wrong; the message says what, where and what to do.
+
+    Nothing has run, and the command exits with code 2.
+    """
 
 
 class CellSkipped(Exception):
-    """A cell that is undefined by the protocol; its reason becomes the row's ``skipped`` status."""
+    """The protocol defines no result for a cell; its row gets the status ``skipped`` and this reason."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"``, or the list of what is known when nothing is close."""
+    """Return ``", did you mean 'x'?"``, or a list of the known names if none is close to the word."""
     options = sorted(known)
-    close = difflib.get_close_matches(word[:80], options[:COMPARED], n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:80], options[:MOST_COMPARED], n=1, cutoff=0.6)
     if close:
         return f", did you mean '{close[0]}'?"
-    more = f" and {len(options) - SHOWN} more" if len(options) > SHOWN else ""
-    return f" (known: {', '.join(option[:80] for option in options[:SHOWN])}{more})" if options else ""
+    more = f" and {len(options) - MOST_LISTED} more" if len(options) > MOST_LISTED else ""
+    return f" (known: {', '.join(option[:80] for option in options[:MOST_LISTED])}{more})" if options else ""

@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+from hand import TINY
 from hypothesis import settings
 
 from mlpiht_cli.cli import main
@@ -99,22 +100,4 @@ def real_cifar10() -> Path:
 @pytest.fixture
 def tiny_spec() -> str:
     """A spec that runs in a second."""
-    return """\
-spec_version: 1
-name: tiny
-title: Tiny
-source: test
-seeds: [0, 1]
-methods:
-  - {name: iht, steps: 4}
-  - {name: imp, epochs: 2}
-panels:
-  - name: a
-    task: {name: planted, n: 60, d: 6}
-    m: [2, 3]
-    s: [2, 5]
-figure: {label: Tiny, limits: [-20, 50]}
-profiles:
-  smoke: {m: [2], set: {task.n: 40}}
-  paper: {}
-"""
+    return TINY

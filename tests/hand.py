@@ -1,4 +1,4 @@
-"""A small spec, and tables for it made by hand."""
+"""Small specs, and tables for them made by hand."""
 
 from __future__ import annotations
 
@@ -14,20 +14,35 @@ from mlpiht_cli.specs.schema import Spec
 
 WIDTHS, BUDGETS, SEEDS = [2, 3, 5], [10, 20], [0, 1, 2]
 
-SPEC = """\
+TINY = """\
 spec_version: 1
-name: hand
-title: Made by hand
+name: tiny
+title: Tiny
 source: test
-seeds: [0, 1, 2]
+seeds: [0, 1]
 methods:
   - {name: iht, steps: 4}
   - {name: imp, epochs: 2}
 panels:
   - name: a
     task: {name: planted, n: 60, d: 6}
-    m: [2, 3, 5]
-    s: [10, 20]
+    m: [2, 3]
+    s: [2, 5]
+figure: {label: Tiny, limits: [-20, 50]}
+profiles:
+  smoke: {m: [2], set: {task.n: 40}}
+  paper: {}
+"""
+"""A spec that runs in a second."""
+
+SPEC = (
+    TINY.partition("figure:")[0]
+    .replace("title: Tiny", "title: Made by hand")
+    .replace("tiny", "hand")
+    .replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
+    .replace("m: [2, 3]", "m: [2, 3, 5]")
+    .replace("s: [2, 5]", "s: [10, 20]")
+    + """\
 figure: {label: Hand}
 claims:
   - name: robust
@@ -46,6 +61,7 @@ claims:
 profiles:
   smoke: {seeds: [0, 1]}
 """
+)
 
 VARIED = """\
 spec_version: 1

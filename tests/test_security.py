@@ -78,10 +78,10 @@ GOOD = member((2, 2), content=bytes(32))
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"x.npy": member((10**6, 10**6))}, "not of the size that its header promises"),
-        ({"x.npy": member((2**62, 4))}, "not of the size that its header promises"),
-        ({"x.npy": member((10**9,), "<U0")}, "not of the size that its header promises"),
-        ({"x.npy": member((2,), "<f8", bytes(17))}, "not of the size that its header promises"),
+        ({"x.npy": member((10**6, 10**6))}, "not of the size in its header"),
+        ({"x.npy": member((2**62, 4))}, "not of the size in its header"),
+        ({"x.npy": member((10**9,), "<U0")}, "not of the size in its header"),
+        ({"x.npy": member((2,), "<f8", bytes(17))}, "not of the size in its header"),
         ({"x.npy": member((1,), "|O", b"cos\nsystem\n")}, "pickled objects"),
         ({"x.npy": GOOD[:6] + b"\x09\x00" + GOOD[8:]}, "magic|format"),
         (

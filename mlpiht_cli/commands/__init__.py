@@ -1,1 +1,1 @@
-"""Subcommands: options, one call, an exit code."""
+"""The subcommands; each has its options, calls the package and returns an exit code."""

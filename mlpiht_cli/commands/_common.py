@@ -20,7 +20,7 @@ MAX_SEED = 2**32 - 17
 
 
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    """Apply several option decorators, first one on top."""
+    """Combine several option decorators into one; the first is the outermost."""
 
     def apply(function: F) -> F:
         for decorator in reversed(decorators):
@@ -28,6 +28,11 @@ def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return apply
+
+
+def examples(*lines: str) -> str:
+    """Epilog of a command's help: command lines, each on a line of its own."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])  # click keeps line breaks after \b
 
 
 def _parse_sets(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def _parse_sets(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -
 
 
 def yaml_text(value: Any) -> str:
-    """Text that ``--set`` reads as this value."""
+    """Return the text that ``--set`` reads as this value."""
     return json.dumps(value)
 
 
@@ -53,7 +58,7 @@ set_option = click.option(
     callback=_parse_sets,
     help="Change a setting, e.g. task.n=1000, method.steps=30, method.imp.epochs=5; repeatable.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 seed_option = click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:i.")
 profile_option = click.option(
@@ -106,7 +111,7 @@ shape_options = options(
 
 
 def with_task_options(sets: Mapping[str, Any], **given: int | None) -> dict[str, Any]:
-    """Settings with ``--n``, ``--d`` and ``--k`` put in as task settings."""
+    """Add ``--n``, ``--d`` and ``--k`` to the settings, as settings of the task."""
     return {**sets, **{f"task.{name}": value for name, value in given.items() if value is not None}}
 
 
@@ -123,20 +128,20 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-SHOWN = (
-    *("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value"),
-    *("psnr", "accuracy", "support_f1", "exact", "nnz", "iterations", "final_loss", "wall_s", "peak_rss_mb"),
-    *("device", "threads"),
-)
+CELL_FIELDS = ("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value")
+MACHINE_FIELDS = ("peak_rss_mb", "device", "threads")
 
 
 def echo_row(columns: Mapping[str, Any]) -> None:
-    """Print what a person wants of a results row; all of it is in the JSON."""
-    echo_fields({name: columns[name] for name in SHOWN} | columns["measures"])
+    """Print the main columns of a results row; ``--json`` prints all of them."""
+    from mlpiht_cli.records.rows import SCORES
+
+    scores = [name for name in SCORES if name != "settled"]
+    echo_fields({name: columns[name] for name in (*CELL_FIELDS, *scores, *MACHINE_FIELDS)} | columns["measures"])
 
 
 def echo_fields(fields: Mapping[str, Any]) -> None:
-    """Print name and value in two columns, leaving out what is not known."""
+    """Print name and value in two columns, without the unknown values."""
     width = max(len(name) for name in fields)
     for name, value in fields.items():
         if value is not None and value != "":
@@ -147,12 +152,12 @@ FORMATS = ("png", "pdf", "svg")
 
 
 def picture_formats(text: str) -> list[str]:
-    """Formats from a list such as ``png,pdf``.
+    """Split a list such as ``png,pdf``.
 
     Raises
     ------
     InputError
-        One is unknown, or there is none.
+        A format is unknown, or the list is empty.
     """
     kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
     for kind in kinds or [text]:

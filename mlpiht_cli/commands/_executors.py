@@ -1,4 +1,4 @@
-"""Options that say where and how long a sweep's cells are run, and the executor they ask for."""
+"""Options of a sweep that choose its workers and its time limits, and the executor that follows from them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from mlpiht_cli.commands._common import options
 from mlpiht_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from mlpiht_cli.engine.executors.work import Executor
+    from mlpiht_cli.engine.executors.base import Executor
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 365 * 86400
-"""A timer in C takes no more than some hundred years; a year will do."""
+"""A year; a timer in C takes no more than a few hundred."""
 
 
 def _duration(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Seconds, from 90, 90s, 5m or 2h."""
+    """Return the seconds of 90, 90s, 5m or 2h."""
     if value is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip())
     seconds = float(match[1]) * UNITS[match[2]] if match else 0.0
     if not 0 < seconds <= LONGEST:
-        raise click.BadParameter(f"'{value}' is no duration; write 90, 90s, 5m or 2h")
+        raise click.BadParameter(f"'{value}' is not a duration; write 90, 90s, 5m or 2h")
     return seconds
 
 
 def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """A number; ``auto`` is one for each processor that this process may use."""
+    """Return the number of processes; ``auto`` is one for each processor that this process may use."""
     if value == "auto":
         from dask.system import CPU_COUNT
 
@@ -44,28 +44,28 @@ def _jobs(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
 
 
 executor_options = options(
-    click.option("--jobs", "-j", callback=_jobs, metavar="N|auto", help="Worker processes, one thread each."),
-    click.option("--devices", metavar="LIST", help="One worker for each, e.g. cuda:0,cuda:1."),
+    click.option("--jobs", "-j", callback=_jobs, metavar="N|auto", help="Number of worker processes, one thread each."),
+    click.option("--devices", metavar="LIST", help="One worker for each device, e.g. cuda:0,cuda:1."),
     click.option("--scheduler", metavar="ADDR", help="Use the workers of a Dask cluster, e.g. tcp://host:8786."),
-    click.option("--retries", type=click.IntRange(0), default=0, metavar="N", help="Try failed cells again N times."),
-    click.option("--cell-timeout", callback=_duration, metavar="T", help="Give a cell up after 90, 90s, 5m or 2h."),
-    click.option("--max-time", callback=_duration, metavar="T", help="Begin nothing new after T; exit code 75."),
+    click.option("--retries", type=click.IntRange(0), default=0, metavar="N", help="Try failed cells N more times."),
+    click.option("--cell-timeout", callback=_duration, metavar="T", help="Stop a cell after 90, 90s, 5m or 2h."),
+    click.option("--max-time", callback=_duration, metavar="T", help="Start no new cell after T; exit code 75."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first cell that fails or diverges."),
 )
 
 
 def check(chosen: Mapping[str, Any]) -> tuple[int, str]:
-    """Refuse options that contradict each other, and devices that are not there.
+    """Refuse options that contradict each other, and devices that this machine lacks.
 
     Returns
     -------
     tuple
-        Number of workers (1 for a cluster, whose workers come and go) and kind of their devices.
+        Number of workers (1 for a cluster, whose workers come and go) and kind of their device.
 
     Raises
     ------
     InputError
-        What is wrong.
+        Options contradict each other, or a device is not there.
     """
     from mlpiht_cli.engine.runner import pick_device
 
@@ -81,7 +81,7 @@ def check(chosen: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
-    """Start what the options ask for, for a number of jobs.
+    """Start the executor that the options ask for, with at most one worker for each job.
 
     Raises
     ------
@@ -90,22 +90,23 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
     """
     import torch
 
+    from mlpiht_cli.engine.executors.base import WorkerSettings
     from mlpiht_cli.engine.executors.serial import Serial
-    from mlpiht_cli.engine.executors.work import Site
 
     devices, remote = _devices(chosen), chosen["scheduler"] is not None
     threads = torch.get_num_threads() if len(devices) == 1 and not remote else 1
-    ours = tuple((name, value) for name, value in sorted(os.environ.items()) if name.startswith("MLPIHT_") and value)
-    site = Site(root.resolve(), chosen["device"], threads, chosen["cell_timeout"], ours)
+    own = {name: value for name, value in os.environ.items() if name.startswith("MLPIHT_") and value}
+    variables = tuple(sorted(own.items()))
+    settings = WorkerSettings(root.resolve(), chosen["device"], threads, chosen["cell_timeout"], variables)
     if not jobs or not (remote or len(devices) > 1 or chosen["devices"] or chosen["cell_timeout"]):
-        return Serial(site)
+        return Serial(settings)
     from mlpiht_cli.engine.executors.pool import Pool
-    from mlpiht_cli.engine.executors.seats import ClusterSeats, LocalSeats
+    from mlpiht_cli.engine.executors.workers import ClusterWorkers, LocalWorkers
 
     if not remote:
-        return Pool(site, LocalSeats(devices[:jobs], threads))
+        return Pool(settings, LocalWorkers(devices[:jobs], threads))
     try:
-        return Pool(site, ClusterSeats(chosen["scheduler"], chosen["device"]))
+        return Pool(settings, ClusterWorkers(chosen["scheduler"], chosen["device"]))
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
         raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there ({error})") from error
 

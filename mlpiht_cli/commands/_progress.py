@@ -1,4 +1,4 @@
-"""One aggregated progress bar on a terminal; elsewhere one line a minute."""
+"""Progress of a sweep: one bar on a terminal, elsewhere one line a minute."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from types import TracebackType
 import click
 
 from mlpiht_cli.commands._stop import say_how_to_go_on
-from mlpiht_cli.engine.cost import told
+from mlpiht_cli.engine.cost import duration_text
 from mlpiht_cli.records.rows import Row
 
 SECONDS_PER_LINE = 60.0
 
 
 class Progress:
-    """Counts rows as they come; shows ok, failed and skipped cells and the time left on stderr.
+    """Counts rows by status, and shows the counts and the time left on stderr.
 
-    ``shares`` are expected seconds by cell, so that a long cell counts for more in the time left; without them cells
-    count alike.
+    ``shares`` are the expected seconds of each cell, for the time left; without them all cells count alike.
     """
 
     def __init__(self, total: int, quiet: bool, shares: Mapping[str, float] | None = None) -> None:
@@ -47,22 +46,22 @@ class Progress:
             say_how_to_go_on("Ctrl-C" if issubclass(kind, KeyboardInterrupt) else "an error")
 
     def __call__(self, row: Row) -> None:
-        """Count one row; anything that is not well is said at once."""
+        """Count one row; a failed or diverged one is printed at once."""
         self._counts[row.status] += 1
         self._spent += self._shares.get(row.cell, 0.0)
         if row.status not in ("ok", "skipped"):
             self._say(f"{row.status}: {row.method} {row.panel} m={row.m} s={row.s} seed={row.seed}: {row.reason}")
         summary = " ".join(f"{count} {status}" for status, count in sorted(self._counts.items()))
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{summary}, {told(self._left())} left", refresh=False)
+            self._bar.set_postfix_str(f"{summary}, {duration_text(self._left())} left", refresh=False)
             self._bar.update()
         elif self._lines and time.monotonic() - self._last > SECONDS_PER_LINE:
             self._last = time.monotonic()
             done = sum(self._counts.values())
-            click.echo(f"{done}/{self._total} cells ({summary}), {told(self._left())} left", err=True)
+            click.echo(f"{done}/{self._total} cells ({summary}), {duration_text(self._left())} left", err=True)
 
     def _left(self) -> float:
-        """Seconds left: those spent so far, scaled by what is expected of the rest."""
+        """Seconds left: the seconds so far, scaled by the expected share of the rest."""
         done, whole = sum(self._counts.values()), sum(self._shares.values())
         share = self._spent / whole if self._spent else done / self._total
         return (time.monotonic() - self._start) * max(1 - share, 0.0) / share

@@ -1,4 +1,4 @@
-"""When a sweep stops before its end: Ctrl-C, a polite signal, or its time is up."""
+"""Reasons for a sweep to stop early: Ctrl-C, SIGTERM, SIGUSR1 or the end of its time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ INTERRUPTED, STOPPED = 130, 75
 
 
 class Stop:
-    """Asked before each job; true once the sweep is to begin nothing new.
+    """Called before each job; returns true once the sweep must start no further job.
 
-    Within the context Ctrl-C, SIGTERM and SIGUSR1 ask to stop; a second Ctrl-C interrupts at once.
+    Within the context Ctrl-C, SIGTERM and SIGUSR1 stop the sweep; a second Ctrl-C interrupts at once.
     """
 
     def __init__(self, max_time: float | None) -> None:
@@ -48,7 +48,7 @@ class Stop:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def settle(self, left: int) -> None:
-        """Say how to go on if the sweep was stopped with cells left; otherwise it was not stopped at all."""
+        """Print how to resume if cells are left; if none is left, the sweep counts as not stopped."""
         if self.why and left:
             say_how_to_go_on(f"{self.why}, {left} cells left")
         else:
@@ -61,12 +61,12 @@ class Stop:
         if not self.why:
             self.why, self.code = ("Ctrl-C", INTERRUPTED) if asked else (signal.Signals(number).name, STOPPED)
             more = "; Ctrl-C again stops at once" if asked else ""
-            # Not through the text layer, which the signal may have interrupted.
+            # The signal may have interrupted the text layer, so this writes to the descriptor.
             os.write(2, f"\n{self.why}: no new cells; those under way are finished{more}\n".encode())
 
 
 def say_how_to_go_on(why: str) -> None:
-    """Print the command that resumes."""
-    # Without --force: what it has done so far need not be done once more.
+    """Print the command that resumes the sweep."""
+    # Without --force: cells that are done need not run again.
     again = shlex.join(["mlpiht", *(word for word in sys.argv[1:] if word != "--force")])
     click.echo(f"stopped by {why}; every finished cell is recorded. To go on: {again}", err=True)

@@ -1,4 +1,4 @@
-"""``mlpiht check``: whether a table bears out the claims of its spec, or agrees with a reference."""
+"""``mlpiht check``: check whether a table supports the claims of its spec, or agrees with a reference."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from mlpiht_cli.errors import InputError
 @click.command("check")
 @click.argument("source", metavar="SPEC|CSV")
 @common.profile_option
-@click.option("--reference", type=click.Path(path_type=Path), help="CSV to compare with: ours, or plain values.")
+@click.option(
+    "--reference", type=click.Path(path_type=Path), help="CSV to compare with: an mlpiht table, or plain values."
+)
 @click.option("--mode", type=click.Choice(["claims", "close", "exact", "stat"]), help="[default: claims, or close]")
-@click.option("--tolerance", type=click.FloatRange(0), help="Of close and stat, in units of the metric.")
-@click.option("--only", help="Rows of ours to compare, e.g. 'panel=depth1,m<=100'.")
+@click.option("--tolerance", type=click.FloatRange(0), help="Tolerance of close and stat, in units of the metric.")
+@click.option("--only", help="Rows of the table to compare, e.g. 'panel=depth1,m<=100'.")
 @common.out_option
 @common.json_option
 def command(
@@ -30,17 +32,17 @@ def command(
     out: Path,
     as_json: bool,
 ) -> int:
-    """Judge the claims of a SPEC by its table in DIR, or by a CSV that says what it is a table of.
+    """Judge the claims of a SPEC by its table in the results folder, or by a CSV of one of the specs.
 
-    With --reference, compare values instead: row by row, close to a tolerance (0.5 dB, 0.005 of accuracy, else 0.001
-    of the value) or exact, or stat: the means over the seeds. Exit code 1 when a claim does not hold, a value
-    differs, or a row is missing.
+    With --reference, compare values instead. Modes close and exact compare row by row; close allows 0.5 dB, 0.005 of
+    accuracy, or 0.001 times the value of any other metric. Mode stat compares means over the seeds. The exit code is 1
+    if a claim does not hold, a value differs, or a row is missing.
     """
     mode = mode or ("claims" if reference is None else "close")
     if (mode == "claims") != (reference is None):
-        raise InputError("--mode claims takes no --reference, and the other modes need one")
+        raise InputError("--mode claims takes no --reference; --mode close, exact and stat need one")
     if mode == "claims" and (only is not None or tolerance is not None):
-        raise InputError("--only and --tolerance go with --reference")
+        raise InputError("--only and --tolerance need --reference")
     if tolerance is not None and not math.isfinite(tolerance):
         raise InputError(f"--tolerance {tolerance}: give a finite number")
     from mlpiht_cli.checks import reference as references

@@ -1,4 +1,4 @@
-"""``mlpiht data``: the data sets that tasks read."""
+"""``mlpiht data``: data sets that tasks read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ names_argument = click.argument("names", nargs=-1, callback=_names)
 @command.command("list")
 @common.json_option
 def list_data(as_json: bool) -> None:
-    """Say where each file is looked for and found."""
+    """List the folders that are searched, and where each file is found."""
     from mlpiht_cli.tasks.datasets import FILES, data_dirs, find
 
     found = {f"{name}/{file.name}": find(file) for name, files in FILES.items() for file in files}
@@ -47,7 +47,7 @@ def list_data(as_json: bool) -> None:
 @names_argument
 @common.offline_option
 def fetch(names: tuple[str, ...]) -> None:
-    """Download what is missing of NAMES (default: all) into the user's cache."""
+    """Download the missing files of NAMES (default: all) to the user's cache folder."""
     from mlpiht_cli.tasks.datasets import FILES, download, find, payload, sha256
 
     for name in names:
@@ -61,7 +61,7 @@ def fetch(names: tuple[str, ...]) -> None:
 @command.command("verify")
 @names_argument
 def verify(names: tuple[str, ...]) -> int:
-    """Compare the local files of NAMES (default: all) with the official checksums; exit code 1 if one differs."""
+    """Compare local files of NAMES (default: all) with the official checksums; exit code 1 if one differs."""
     from mlpiht_cli.tasks.datasets import FILES, find, payload, sha256
 
     good = True

@@ -1,4 +1,4 @@
-"""``mlpiht doctor``: what this installation and machine can do."""
+"""``mlpiht doctor``: check this installation and machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlpiht_cli.errors import InputError
 @common.out_option
 @common.json_option
 def command(out: Path, as_json: bool) -> int:
-    """Check versions, processor, GPUs, data sets and folders; exit code 1 if something is not usable."""
+    """Check versions, processor, GPUs, data sets and folders; exit code 1 if there is a problem."""
     import matplotlib
     import numpy
     import psutil
@@ -30,7 +30,7 @@ def command(out: Path, as_json: bool) -> int:
 
     problems = []
     try:
-        # Look without leaving a folder behind.
+        # Check a folder that exists, so that no new one stays.
         check_writable(next(place for place in (out.absolute(), *out.absolute().parents) if place.exists()))
     except InputError as error:
         problems.append(str(error))
@@ -60,7 +60,7 @@ def command(out: Path, as_json: bool) -> int:
 
 
 def _kernels() -> str:
-    """Load or compile the kernels by tiny fits, and say how long that took."""
+    """Load or compile the kernels by tiny fits, and return how long that takes."""
     import numba
 
     from mlpiht_cli.baselines.imp import IMP

@@ -1,4 +1,4 @@
-"""``mlpiht fit``: one network, one result row."""
+"""``mlpiht fit``: fit one network, and print its result row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import CellSkipped, InputError
 
 
-@click.command("fit")
+@click.command(
+    "fit",
+    epilog=common.examples(
+        "mlpiht fit --method iht --task planted --m 10 --s 20 --set task.n=5000",
+        "mlpiht fit --method iht --data my.csv --target y --m 50 --s 100 --save model.npz",
+    ),
+)
 @click.option("--method", required=True, help="Method, e.g. iht or imp.")
 @click.option("--task", help="Task, e.g. planted or mnist_binary.")
 @click.option("--data", type=click.Path(path_type=Path), help="Your own CSV or NPZ file, instead of --task.")
@@ -27,16 +33,11 @@ from mlpiht_cli.errors import CellSkipped, InputError
 def command(
     method: str, task: str | None, data: Path | None, target: str | None, sets: dict[str, Any], **options: Any
 ) -> int:
-    r"""Fit one network and print its result row.
-
-    \b
-    mlpiht fit --method iht --task planted --m 10 --s 20 --set task.n=5000
-    mlpiht fit --method iht --data my.csv --target y --m 50 --s 100 --save model.npz
-    """
+    """Fit one network and print its result row."""
     if (task is None) == (data is None):
         raise InputError("give either --task NAME or --data FILE")
     if target is not None and data is None:
-        raise InputError("--target goes with --data")
+        raise InputError("--target needs --data")
     if data is not None:
         task = "tabular"
         for name in {"task.path", "task.target"} & set(sets):
@@ -57,7 +58,7 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
     cell = single_cell(Point("", task, method, *axes), sets)
     runner = Runner(pick_device(options["device"]))
     recipe: Any = None
-    with contextlib.suppress(CellSkipped):  # the run below says so in its row
+    with contextlib.suppress(CellSkipped):  # the run below puts it in its row
         problem = runner.problem(cell)
         recipe = problem.recipe
         reason = cell.method.supports(problem, cell.shape)
@@ -67,10 +68,7 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
         check_writable(options["save"].absolute().parent, "--save FILE")
     row, fit = next(iter(runner.run(Job((cell,)))))
     fields = row.flat()
-    if options["as_json"]:
-        common.echo_json(fields)
-    else:
-        common.echo_row(fields)
+    (common.echo_json if options["as_json"] else common.echo_row)(fields)
     if options["save"] is not None:
         written = f"no model written: {row.status}"
         if fit is not None and row.status == "ok":

@@ -11,7 +11,7 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import CellSkipped, InputError
 
 
-@click.command("generate")
+@click.command("generate", epilog=common.examples("mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz"))
 @click.argument("task")
 @common.shape_options
 @common.seed_option
@@ -20,14 +20,11 @@ from mlpiht_cli.errors import CellSkipped, InputError
 @common.offline_option
 @common.json_option
 def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options: Any) -> None:
-    r"""Make the data of TASK and write them to an NPZ file.
+    """Make the data of TASK and write them to an NPZ file.
 
     The file holds x, y (x_test, y_test where they differ), the planted weights weights0, weights1, ... as (in, out)
-    matrices, readout (planted output signs, unless all are +1), and a manifest with the sha256 of each array, which
-    also stands beside it as JSON.
-
-    \b
-    mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz
+    matrices, readout (planted output signs, unless all are +1), and a manifest with the sha256 of each array. FILE.json
+    holds the manifest, too.
     """
     from mlpiht_cli.core.task import Axes
     from mlpiht_cli.plan import make_task

@@ -1,4 +1,4 @@
-"""``mlpiht pictures``: what fitted networks look like."""
+"""``mlpiht pictures``: draw fitted networks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mlpiht_cli.commands import _common as common
 @click.command("pictures")
 @click.argument("spec")
 @common.profile_option
-@click.option("--format", "formats", default="png", show_default=True, help="Any of png, pdf, svg.")
+@click.option("--format", "formats", default="png", show_default=True, help="One or more of png, pdf, svg.")
 @common.device_option
 @common.out_option
 @common.offline_option
 @common.json_option
 def command(spec: str, profile: str, formats: str, device: str, out: Path, as_json: bool) -> None:
-    """Fit the networks named under `pictures` of SPEC and draw them into DIR/figures.
+    """Fit the networks named under `pictures` of SPEC, and draw them into the folder figures of the results folder.
 
-    Networks of images are drawn as reconstructions beside the target, networks of planted tasks as weight matrices
-    beside the planted one.
+    A network of an image is drawn as its reconstruction, next to the image. A network of a planted task is drawn as its
+    weight matrix, next to the planted one.
     """
     from mlpiht_cli import plan
     from mlpiht_cli.engine.pictures import picture

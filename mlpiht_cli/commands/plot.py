@@ -1,4 +1,4 @@
-"""``mlpiht plot``: the figure of a spec or table."""
+"""``mlpiht plot``: draw the figure of a spec or table."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlpiht_cli.errors import InputError, did_you_mean
 @click.command("plot")
 @click.argument("source", metavar="SPEC|CSV")
 @common.profile_option
-@click.option("--format", "formats", default="png,pdf", show_default=True, help="Any of png, pdf, svg.")
+@click.option("--format", "formats", default="png,pdf", show_default=True, help="One or more of png, pdf, svg.")
 @click.option("--style", type=click.Choice(["default", "paper"]), default="default", show_default=True)
 @click.option("--annotate", is_flag=True, help="Write the values into the cells.")
-@click.option("--partial", is_flag=True, help="Average over the seeds at hand where some are missing.")
+@click.option("--partial", is_flag=True, help="Average over the seeds that have results, where some are missing.")
 @common.out_option
 @common.json_option
 def command(
@@ -29,9 +29,10 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Draw the figure or views of a SPEC, from its table in the results folder, or a CSV as it stands.
+    """Draw the figure or the views of a SPEC from its table in the results folder, or of a CSV.
 
-    Cells without results are hatched, skipped ones marked. Pictures go to DIR/figures.
+    Cells without results are hatched, and skipped ones are marked. Pictures go to the folder figures of the results
+    folder.
     """
     wanted = common.picture_formats(formats)
     from mlpiht_cli.figures import KINDS, Look, save_kind

@@ -16,16 +16,16 @@ from mlpiht_cli.errors import InputError
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file instead of stdout.")
 @common.json_option
 def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
-    """Predict the rows of DATA (CSV or NPZ) with a MODEL that `mlpiht fit --data ... --save` wrote.
+    """Predict the rows of DATA (CSV or NPZ) with a MODEL from `mlpiht fit --data ... --save`.
 
-    Columns are found by name; a target column in DATA is ignored. Prints CSV, one row per row of DATA.
+    Columns are found by name; a target column in DATA is ignored. The output is CSV with one line for each row of DATA.
     """
     import pandas as pd
     from pydantic import ValidationError
 
     from mlpiht_cli.core.model import SparseMLP
     from mlpiht_cli.system.files import check_writable, write_atomic
-    from mlpiht_cli.tasks._tables import read_table
+    from mlpiht_cli.tasks.columns import read_columns
     from mlpiht_cli.tasks.tabular import Recipe
 
     if out is not None:
@@ -38,7 +38,7 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
         recipe = Recipe.model_validate(saved)
     except ValidationError as error:
         raise InputError(f"{model}: its recipe for reading tables is damaged; fit the model again") from error
-    inputs = recipe.inputs(read_table(data, None, recipe.features))
+    inputs = recipe.inputs(read_columns(data, None, recipe.features))
     if inputs.shape[1] != network.inputs:
         raise InputError(f"{model}: the network and its recipe do not fit together; fit the model again")
     output = network.to("cpu").forward(inputs.to(network.layers[0].values.dtype))

@@ -1,4 +1,4 @@
-"""``mlpiht rerun``: rows of a table made again, and compared with what the table says."""
+"""``mlpiht rerun``: run the cells of a table's rows again, and compare."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from mlpiht_cli.records.rows import Row
 
 
-@click.command("rerun")
+@click.command(
+    "rerun",
+    epilog=common.examples(
+        "mlpiht rerun figure1 --only 'm=10,s=20,method=iht'",
+        "mlpiht rerun results/figure3.csv --only 'method=imp,m<=5' --limit 3 --mode exact",
+    ),
+)
 @click.argument("source", metavar="SPEC|CSV")
 @common.profile_option
-@click.option("--only", help="Which rows, e.g. 'panel=depth1,method=iht,m=10,seed=0'.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows made again.")
+@click.option("--only", help="Rows to run again, e.g. 'panel=depth1,method=iht,m=10,seed=0'.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows to run again.")
 @click.option("--mode", type=click.Choice(["close", "exact"]), default="close", show_default=True)
 @common.out_option
 @common.device_option
@@ -27,13 +33,10 @@ if TYPE_CHECKING:
 def command(
     source: str, profile: str, only: str | None, limit: int, mode: str, out: Path, device: str, as_json: bool
 ) -> int:
-    r"""Make rows of a table again from their own settings, and compare. The table is left as it is.
+    """Run the cells of a table's rows again with the rows' own settings, and compare; the table does not change.
 
-    \b
-    mlpiht rerun figure1 --only 'm=10,s=20,method=iht'
-    mlpiht rerun results/figure3.csv --only 'method=imp,m<=5' --limit 3 --mode exact
-
-    close allows 0.5 dB, 0.005 of accuracy, else 0.001 of the value. Exit code 1 when a value differs.
+    Mode close allows a difference of 0.5 dB, 0.005 of accuracy, or 0.001 times the value of any other metric. The exit
+    code is 1 if a value differs.
     """
     from mlpiht_cli.checks.reference import compare_rows
     from mlpiht_cli.checks.source import chosen_rows, read_rows
@@ -43,7 +46,7 @@ def command(
     from mlpiht_cli.records.rows import DONE
 
     path, rows = read_rows(source, profile, out)
-    # A cell that stands in several panels is one.
+    # A cell of several panels runs once.
     chosen = {row.cell: row for row in chosen_rows(rows, only) if row.status in DONE}
     if not chosen:
         raise InputError(f"{path}: no finished row fits --only {only}" if only else f"{path}: no finished row")
@@ -51,11 +54,11 @@ def command(
     runner = Runner(pick_device(device))
     cells = [cell_of(row) for row in wanted]
     for task in {cell.task for cell in cells}:
-        task.check_data()  # before the first minute is spent
+        task.check_data()  # before the first fit
     made = []
     for row, cell in zip(wanted, cells, strict=True):
         made.append(rerun(row, cell, runner))
-        click.echo(_told(made[-1], row), err=True)
+        click.echo(_comparison_line(made[-1], row), err=True)
     found = compare_rows(made, wanted, mode)  # type: ignore[arg-type]
     if as_json:
         rest = len(chosen) - len(wanted)
@@ -66,8 +69,8 @@ def command(
     return 0 if found.ok else 1
 
 
-def _told(made: Row, row: Row) -> str:
-    """One line: which row, what it is now and what the table has."""
+def _comparison_line(made: Row, row: Row) -> str:
+    """One line: the row, its new value and the value in the table."""
     now, then = (one.status if one.value is None else f"{one.value:.6g}" for one in (made, row))
     other = "" if made.cell == row.cell else "; another version of task or method, or other data files"
     return f"{row.panel} {row.method} m={row.m} s={row.s} seed={row.seed}: {now}, in the table {then}{other}".strip()

@@ -1,4 +1,4 @@
-"""``mlpiht schema``: the JSON Schema of specs, for editors."""
+"""``mlpiht schema``: print the JSON Schema of specs, for editors."""
 
 from __future__ import annotations
 

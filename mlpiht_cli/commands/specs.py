@@ -42,12 +42,12 @@ def show(name: str) -> None:
 @click.argument("name")
 @click.argument("destination", type=click.Path(path_type=Path), default=Path())
 def copy(name: str, destination: Path) -> None:
-    """Copy a spec to DESTINATION (a folder, or a file ending in .yaml; default: here), to be changed there."""
+    """Copy a spec to DESTINATION (a folder, or a file ending in .yaml; default: this folder), where you can edit it."""
     from mlpiht_cli.specs.find import find_spec, shipped
     from mlpiht_cli.system.files import check_writable, write_atomic
 
-    ours = shipped() / f"{name.removesuffix('.yaml')}.yaml"
-    source = ours if ours.is_file() else find_spec(name)
+    own = shipped() / f"{name.removesuffix('.yaml')}.yaml"
+    source = own if own.is_file() else find_spec(name)
     is_file = destination.suffix in (".yaml", ".yml") and not destination.is_dir()
     target = destination if is_file else destination / source.name
     if target.exists():

@@ -1,4 +1,4 @@
-"""``mlpiht status``: what is done of a spec, and what is left."""
+"""``mlpiht status``: count done and remaining cells of a spec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlpiht_cli.system.memory import collector_paused
 Group = tuple[str, str, str]
 """Panel, method and label."""
 Trouble = tuple[str, str, str, str, str]
-"""Those, status and reason."""
+"""Panel, method, label, status and reason."""
 
 
 @click.command("status")
@@ -23,12 +23,12 @@ Trouble = tuple[str, str, str, str, str]
 @common.profile_option
 @common.set_option
 @common.out_option
-@click.option("--left", is_flag=True, help="Only panels and methods that have cells left to run.")
-@click.option("--why", is_flag=True, help="Say which setting or version makes the rows at hand stale.")
+@click.option("--left", is_flag=True, help="Only panels and methods with cells left to run.")
+@click.option("--why", is_flag=True, help="Print which setting or version makes existing rows stale.")
 @common.json_option
 @collector_paused()
 def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool, why: bool, as_json: bool) -> None:
-    """Count the cells of SPEC by panel, label of the method and status, and list what went wrong."""
+    """Count the cells of SPEC by panel, label of the method and status, and list the reasons of failures."""
     from mlpiht_cli import plan
     from mlpiht_cli.engine.stale import stale_rows
     from mlpiht_cli.engine.sweep import known_in_brief
@@ -41,7 +41,7 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool
     cells = plan.cells(loaded, profile, sets)
     rows = known_in_brief(cells, store)
     counts: dict[Group, Counter[str]] = {}
-    troubles: dict[Trouble, list[Path]] = {}  # and the logs that there may be
+    troubles: dict[Trouble, list[Path]] = {}  # with the paths of logs, which may not exist
     for cell in cells:
         point, row = cell.point, rows.get(cell.key)
         status: str = row.status if row else "todo"
@@ -61,8 +61,8 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool
             | {"logs": [str(log) for log in logs if log.exists()]}
             for (p, m, name, status, reason), logs in troubles.items()
         ]
-        told_why = {"why": [one.json for one in stale]} if why else {}
-        common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **told_why})
+        stale_facts = {"why": [one.json for one in stale]} if why else {}
+        common.echo_json({"spec": loaded.name, "profile": profile, "groups": groups, "reasons": reasons, **stale_facts})
         return
     click.echo(f"{loaded.name} ({profile}): {len(cells)} cells{f', {waiting} left' if left else ''}")
     for line in _lines(counts, troubles):
@@ -73,8 +73,8 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool
 
 def _lines(counts: dict[Group, Counter[str]], troubles: dict[Trouble, list[Path]]) -> Iterator[str]:
     for (panel, _, label), count in counts.items():
-        told = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
-        yield f"  {panel:<20} {label:<8} {told}"
+        text = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
+        yield f"  {panel:<20} {label:<8} {text}"
     for (panel, _, label, status, reason), logs in troubles.items():
         more = next((f"; log: {log}" for log in logs if log.exists()), "")
         yield f"  {status} x{len(logs)} ({panel}, {label}): {reason}{more}"

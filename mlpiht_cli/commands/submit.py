@@ -1,4 +1,4 @@
-"""``mlpiht submit``: the script of an array job that runs a sweep."""
+"""``mlpiht submit``: write the script of an array job that runs a sweep."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import InputError
 
 
-@click.command("submit")
+@click.command(
+    "submit",
+    epilog=common.examples("mlpiht submit figure1 --to slurm --array 20 --print > job.sh", "sbatch job.sh"),
+)
 @click.argument("spec")
 @click.option("--to", "scheduler", type=click.Choice(["slurm", "pbs"]), required=True, help="The scheduler.")
-@click.option("--array", "count", type=click.IntRange(1, 100_000), required=True, help="Tasks of the array.")
+@click.option("--array", "count", type=click.IntRange(1, 100_000), required=True, help="Number of tasks in the array.")
 @click.option("--print", "shown", is_flag=True, help="Print the script.")
-@click.option("--time", default="12:00:00", show_default=True, metavar="HH:MM:SS", help="Limit of each task.")
+@click.option("--time", default="12:00:00", show_default=True, metavar="HH:MM:SS", help="Time limit of each task.")
 @common.profile_option
 @click.option("--only", metavar="CONDITIONS", help="Only these cells, as in sweep.")
 @common.set_option
 @common.device_option
 @common.out_option
 def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **options: Any) -> None:
-    r"""Write the script of an array job in which each task runs its share of SPEC (`sweep --shard`).
-
-    \b
-    mlpiht submit figure1 --to slurm --array 20 --print > job.sh
-    sbatch job.sh
-    """
+    """Write the script of an array job in which each task runs its share of SPEC (`sweep --shard`)."""
     if not shown:
-        raise InputError("submit writes the script and sends nothing: add --print, then `sbatch` or `qsub` the script")
+        raise InputError("submit only writes the script: add --print, then send the script with `sbatch` or `qsub`")
     from mlpiht_cli import plan
     from mlpiht_cli.engine import arrays
     from mlpiht_cli.plan.cells import jobs
@@ -42,7 +40,7 @@ def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **opt
     wanted = parse_only(options["only"])
     parts = jobs([cell for cell in plan.cells(loaded, options["profile"], options["sets"]) if wanted(cell.point)])
     if len(parts) < count:
-        raise InputError(f"--array {count}: there are only {len(parts)} jobs to share")
+        raise InputError(f"--array {count}: the sweep has only {len(parts)} jobs; give a smaller number")
     words = [sys.executable, "-m", "mlpiht_cli", "sweep", spec, "--profile", options["profile"]]
     words += ["--only", options["only"]] if options["only"] else []
     for name, value in options["sets"].items():

@@ -1,4 +1,4 @@
-"""``mlpiht sweep``: run what is not done yet of a spec."""
+"""``mlpiht sweep``: run the cells of a spec that are not done."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.commands import _executors as executors
 from mlpiht_cli.errors import InputError
 
-ONLY = """Only these cells, e.g. 'method=iht,m<=100,seed=0|1'. Conditions on n and d choose among cells of panels that
-vary them; no other cell fits."""
+ONLY = """Only these cells, e.g. 'method=iht,m<=100,seed=0|1'. A condition on n or d fits only cells of panels that vary
+it."""
 
 
 @click.command("sweep")
@@ -21,8 +21,8 @@ vary them; no other cell fits."""
 @click.option("--only", metavar="CONDITIONS", help=ONLY)
 @common.set_option
 @common.shard_option
-@click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
-@click.option("--force", is_flag=True, help="Run done cells again; earlier records are kept.")
+@click.option("--dry-run", is_flag=True, help="Run nothing; print what would run.")
+@click.option("--force", is_flag=True, help="Run done cells again; earlier records stay.")
 @common.device_option
 @executors.executor_options
 @common.out_option
@@ -30,11 +30,11 @@ vary them; no other cell fits."""
 @common.json_option
 @click.pass_obj
 def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **options: Any) -> int:
-    """Run all cells of SPEC that are not done, record each at once, and fill the table.
+    """Run all cells of SPEC that are not done, record each at once, and write the table.
 
-    SPEC is a path or a bare name such as figure1. The same command again resumes. Exit code 1 says that some cells
-    failed or diverged, 75 that --max-time, SIGTERM or SIGUSR1 stopped it, 130 that Ctrl-C did. With several workers,
-    a cell that dies, hangs (--cell-timeout) or raises is one failed row, and the others go on.
+    SPEC is a path, or a name such as figure1. The same command resumes a stopped sweep. The exit code is 1 if cells
+    failed or diverged, 75 if --max-time, SIGTERM or SIGUSR1 stopped the sweep, and 130 if Ctrl-C did. With several
+    workers, a cell that dies, hangs (--cell-timeout) or raises gives one failed row, and the others go on.
     """
     from mlpiht_cli import plan
     from mlpiht_cli.commands._progress import Progress
@@ -57,8 +57,8 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     store = Store(out)
     ledger = survey(chosen, store, options["force"], kind)
     if not (settings["quiet"] or options["as_json"]):
-        told = summary(len(chosen), ledger.counts) + outlook(ledger, workers)
-        click.echo(f"{loaded.name} ({profile}): {told}", err=True)
+        text = summary(len(chosen), ledger.counts) + outlook(ledger, workers)
+        click.echo(f"{loaded.name} ({profile}): {text}", err=True)
     counts, table, stop = ledger.counts, store.table(loaded.name, profile), Stop(options["max_time"])
     if not options["dry_run"]:
         ledger.check_data()

@@ -12,7 +12,7 @@ from mlpiht_cli.errors import InputError
 @click.argument("specs", nargs=-1, required=True)
 @common.json_option
 def command(specs: tuple[str, ...], as_json: bool) -> None:
-    """Check SPECS: all that is wrong is listed at once, with file, line and column."""
+    """Check SPECS, and list all faults at once, with file, line and column."""
     from mlpiht_cli import plan
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.specs.schema import PAPER
@@ -32,5 +32,5 @@ def command(specs: tuple[str, ...], as_json: bool) -> None:
         common.echo_json(good)
         return
     for where, counts in good.items():
-        told = ", ".join(f"{count} cells in {profile}" for profile, count in counts.items())
-        click.echo(f"{where}: ok ({told})")
+        text = ", ".join(f"{count} cells in {profile}" for profile, count in counts.items())
+        click.echo(f"{where}: ok ({text})")

@@ -1,1 +1,1 @@
-"""Running cells: runner, sweep, cost, provenance, executors."""
+"""Run cells: the runner of a job, sweeps, costs, provenance and executors."""

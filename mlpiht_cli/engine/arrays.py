@@ -30,31 +30,36 @@ SCHEDULERS = tuple(_HEADERS)
 
 
 def script(scheduler: str, count: int, time: str, name: str, words: Sequence[str]) -> str:
-    """Bash script of an array job in which each task runs its shard.
+    """Return the Bash script of an array job in which each task runs its shard.
 
     Parameters
     ----------
     scheduler
         One of :data:`SCHEDULERS`.
     count
-        Tasks of the array.
+        Number of tasks in the array.
     time
-        Wall-clock limit of a task, ``HH:MM:SS``.
+        Time limit of a task, ``HH:MM:SS``.
     name
-        Of the job.
+        Name of the spec, which becomes the job's name.
     words
         The command without ``--shard``.
+
+    Raises
+    ------
+    InputError
+        The time limit is malformed, or the scheduler takes no array of this size.
     """
     if not re.fullmatch(r"[0-9]{1,3}:[0-5][0-9]:[0-5][0-9]", time):
-        raise InputError(f"--time {time}: give hours, minutes and seconds, as in 12:00:00")
+        raise InputError(f"--time {time}: write hours, minutes and seconds, as in 12:00:00")
     if scheduler == "pbs" and count == 1:
-        raise InputError("--array 1: PBS takes arrays of two tasks and more")
+        raise InputError("--array 1: PBS needs at least two tasks; give --array 2 or more")
     header = [line.format(name=f"mlpiht-{name}"[:60], count=count, time=time) for line in _HEADERS[scheduler]]
     lines = [
         "#!/bin/bash",
         *header,
         "",
-        "# Tasks share one results folder and nothing else; sending the script again resumes.",
+        "# All tasks write to one results folder; to resume, submit this script again.",
         "set -eu",
         f'cd "${{{_FOLDER[scheduler]}:-.}}"',
         "export OMP_NUM_THREADS=1",

@@ -1,4 +1,4 @@
-"""What cells cost: a guess from their size alone, and seconds learned from finished rows."""
+"""Cost of cells: a guess from their size alone, and seconds learned from finished rows."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from mlpiht_cli.plan.cells import Cell, Job
 from mlpiht_cli.records.rows import Row
 
 EVIDENCE = 3
-"""Fewest finished rows that a method's cost is learned from."""
+"""Number of finished rows needed to learn the cost of a method."""
 _EFFORT = ("epochs", "steps")
-# Exponents before any evidence, of effort, n, d, m, depth and s: a step costs as much as its product of data and
-# weights; the budget hardly matters. Evidence moves them; where a size never varied, they stay.
+# Prior exponents of effort, n, d, m, depth and s: the product of data and weights dominates a step, and the budget
+# hardly matters. Rows move them; the exponent of a size that never varies stays.
 _PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
 _RIDGE = 1.0  # weight of the prior, in rows that differ by a factor e in one size
-_FASTEST = 1e-4  # seconds: what the rows can resolve
+_FASTEST = 1e-4  # seconds; rows resolve nothing shorter
 
 Features = NDArray[np.float64]
 
 
 def work(cell: Cell) -> float:
-    """Size of a cell: about proportional to its time among cells of one method; the same wherever it is asked."""
+    """Size of a cell, about proportional to its time among cells of one method; the same on every machine."""
     return float(np.exp(_features_of(cell) @ _PRIOR))
 
 
 def job_total(job: Job, costs: Sequence[float]) -> float:
-    """Cost of a job from those of its cells, of which each is the whole trajectory up to its budget."""
+    """Cost of a job from the costs of its cells; a cell's cost covers the whole trajectory up to its budget."""
     return max(costs) if job.first.method.shares_trajectory else sum(costs)
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Log-linear cost of one kind of cell; ``spread`` makes means of medians."""
+    """Log-linear cost of one kind of cell; the factor ``spread`` turns a median into a mean."""
 
     centre: Features
     level: float
@@ -52,15 +52,15 @@ class _Fitted:
 
 
 class CostModel:
-    """Seconds of a cell by least squares on the logarithms of its sizes, per method.
+    """Predicts the seconds of a cell by least squares on the logarithms of its sizes, for each method.
 
-    Rows of one method with the same settings (but for steps or epochs) stand for such cells; where they are too few,
-    all of the method's.
+    The fit uses rows of the same method and settings (steps and epochs may differ); if they are too few, it uses all
+    rows of the method.
 
     Parameters
     ----------
     rows
-        What is known; rows that did not finish, or were made on another kind of device, are left out.
+        Known rows. Rows that did not finish, or that another kind of device made, are left out.
     device
         ``cpu`` or ``cuda``.
     """
@@ -70,7 +70,7 @@ class CostModel:
 
     @cached_property
     def _fitted(self) -> dict[str, _Fitted]:
-        """Cost by kind of cell, learned when it is first asked for."""
+        """Cost by kind of cell; the fit runs at the first use."""
         grouped: dict[str, list[Row]] = {}
         for row in {row.cell: row for row in self._rows}.values():
             if (
@@ -85,19 +85,19 @@ class CostModel:
         return {kind: _fit(found) for kind, found in grouped.items() if len(found) >= EVIDENCE}
 
     def seconds(self, cell: Cell) -> float | None:
-        """Expected time of a fit, or None without evidence."""
+        """Expected seconds of a fit; None if there are too few rows."""
         for kind in _kinds(cell.point.method, cell.method.told()):
             if kind in self._fitted:
                 return self._fitted[kind].seconds(_features_of(cell))
         return None
 
     def job_seconds(self, job: Job) -> float | None:
-        """Expected time of a job, or None when it is unknown of one of its cells."""
+        """Expected seconds of a job; None if one of its cells is unknown."""
         costs = [seconds for cell in job.cells if (seconds := self.seconds(cell)) is not None]
         return job_total(job, costs) if len(costs) == len(job.cells) else None
 
     def total(self, jobs: Iterable[Job], workers: int = 1) -> float | None:
-        """Expected time of jobs on so many workers, longest first; None when one is unknown."""
+        """Expected seconds of jobs on a number of workers, longest job first; None if a job is unknown."""
         costs = [self.job_seconds(job) for job in jobs]
         known = [cost for cost in costs if cost is not None]
         if len(known) < len(costs):
@@ -108,7 +108,7 @@ class CostModel:
         return max(busy)
 
     def longest_first(self, jobs: Iterable[Job]) -> list[Job]:
-        """Jobs by falling cost; those on the same data stay together, and the unknown come first, as they stand."""
+        """Jobs by falling cost: unknown ones first, in their order, and jobs on the same data together."""
         groups: dict[str, list[tuple[float, Job]]] = {}
         for job in jobs:
             seconds = self.job_seconds(job)
@@ -117,7 +117,7 @@ class CostModel:
         return [job for group in ordered for _, job in sorted(group, key=lambda pair: -pair[0])]
 
     def shares(self, jobs: Iterable[Job]) -> dict[str, float]:
-        """Expected seconds by cell, a job's divided among its cells; empty when one job is unknown."""
+        """Expected seconds by cell, a job's divided among its cells; empty if a job is unknown."""
         out: dict[str, float] = {}
         for job in jobs:
             seconds = self.job_seconds(job)
@@ -127,8 +127,8 @@ class CostModel:
         return out
 
 
-def told(seconds: float | None, workers: int = 1) -> str:
-    """An expected time in words: ``about 1 h 20 min on 2 workers``."""
+def duration_text(seconds: float | None, workers: int = 1) -> str:
+    """An expected time as text: ``about 1 h 20 min on 2 workers``."""
     if seconds is None:
         return "time unknown"
     minutes = round(seconds / 60)
@@ -138,14 +138,14 @@ def told(seconds: float | None, workers: int = 1) -> str:
 
 
 def _kinds(method: str, settings: object) -> tuple[str, str]:
-    """Names of what a cell's cost is learned from: the nearest first."""
+    """Kinds of row from which a cell's cost is learned, the nearest first."""
     kept: Mapping[str, Any] = settings if isinstance(settings, dict) else {}
     variant = {name: value for name, value in kept.items() if name not in (*_EFFORT, "version")}
     return f"{method} {json.dumps(variant, sort_keys=True)}", method
 
 
 def _effort(settings: object) -> float:
-    """Epochs or else steps of a method; 1 where it has neither."""
+    """Epochs or else steps of a method; 1 if it has neither."""
     given = [settings.get(name) for name in _EFFORT] if isinstance(settings, dict) else []
     return next((float(value) for value in given if isinstance(value, int | float) and value >= 1), 1.0)
 
@@ -160,7 +160,7 @@ def _features_of(cell: Cell) -> Features:
 
 
 def _fit(rows: Sequence[Row]) -> _Fitted:
-    """Ridge regression of log seconds towards the prior exponents, without what lies far off: a machine may stall."""
+    """Ridge regression of log seconds towards the prior exponents, without outliers: a machine may stall."""
     x = np.array([_features(_effort(r.params.get("method")), r.n or 1, r.d or 1, r.m, r.depth, r.s) for r in rows])
     y = np.log([max(row.wall_s or 0.0, _FASTEST) for row in rows])
     first = _regressed(x, y)

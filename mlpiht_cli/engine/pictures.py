@@ -1,4 +1,4 @@
-"""Fit the networks that a spec's ``pictures`` name once more, and lay out what is to be seen of them."""
+"""Fit the networks that ``pictures`` of a spec name, and draw their weights or images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mlpiht_cli.specs.schema import Spec
 
 @dataclass(frozen=True)
 class _Run:
-    """A cell, its row, and its network unless it went wrong."""
+    """A cell, its row, and its network; None if the fit failed."""
 
     cell: Cell
     row: Row
@@ -34,7 +34,7 @@ class _Run:
 
 
 def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) -> Figure | None:
-    """Draw one picture of a validated spec; None where the profile holds none of its cells."""
+    """Draw one picture of a validated spec; None if the profile holds none of its cells."""
     chosen = [cell for cell in cells if _shows(wanted, cell)]
     if not chosen:
         return None
@@ -43,17 +43,17 @@ def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) 
     for run in _runs(chosen, runner):
         shot = _layer_shot(run) if task.pictured == "layer" else _shot(problem, run.row, run.model, run.cell)
         rows.setdefault(run.cell.point.label, []).append(shot)
-    told = "the best of all seeds" if wanted.seed == "best" else f"seed {wanted.seed}"
+    seed = "the best of all seeds" if wanted.seed == "best" else f"seed {wanted.seed}"
     if task.pictured == "layer":
-        title = f"{spec.title} ({chosen[0].profile} profile, {told})"
+        title = f"{spec.title} ({chosen[0].profile} profile, {seed})"
         return pictures.layers(title, task.weight_names, list(rows.values()))
-    title = f"{spec.title} ({chosen[0].profile} profile, m = {wanted.m}, {told})"
+    title = f"{spec.title} ({chosen[0].profile} profile, m = {wanted.m}, {seed})"
     draw = pictures.images if _image(problem) else pictures.weights
     return draw(title, Shot("target" if _image(problem) else "planted", _target(problem)), list(rows.values()))
 
 
 def _shows(wanted: Picture, cell: Cell) -> bool:
-    """Whether a picture shows a cell: a method without a budget is shown once."""
+    """Whether a picture shows a cell; it shows a method without a budget once."""
     point = cell.point
     budgets = wanted.s if cell.method.keeps_budget else wanted.s[:1]
     return (
@@ -64,11 +64,11 @@ def _shows(wanted: Picture, cell: Cell) -> bool:
 
 
 def _runs(chosen: Sequence[Cell], runner: Runner) -> list[_Run]:
-    """Runs of the cells by label, small budgets first; of several seeds the one of least training loss."""
+    """Runs of the cells by label, small budgets first; of several seeds the one with the least training loss."""
     by_key = {cell.key: cell for cell in chosen}
     best: dict[tuple[str, int], _Run] = {}
     for job in jobs(list(chosen)):
-        # The data are the same for all: where they depend on s, a picture has one budget.
+        # All cells have the same data: if the data depend on s, a picture has one budget.
         for row, fit in runner.run(job):
             run = _Run(by_key[row.cell], row, None if fit is None or row.status != "ok" else fit.model)
             place = run.cell.point.label, row.s

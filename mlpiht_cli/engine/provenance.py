@@ -1,4 +1,4 @@
-"""How a row was made: versions, device, threads, time and memory."""
+"""Provenance of a row: versions, device, threads, time and memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def git_state() -> tuple[str, bool | None]:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Columns that say on what a row was made."""
+    """Columns for the machine and the versions that make a row."""
     sha, dirty = git_state()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
@@ -56,7 +56,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Name of the processor, as well as the system tells it."""
+    """Name of the processor, as the system gives it."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as info:
             for line in info:
@@ -66,7 +66,7 @@ def processor() -> str:
 
 
 class Meter:
-    """Time and peak memory of a fit: only what happens between :meth:`resume` and :meth:`pause` counts."""
+    """Measures time and peak memory of a fit, between :meth:`resume` and :meth:`pause` only."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -75,7 +75,7 @@ class Meter:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next fit starts anew, from as little memory as can be."""
+        """Set all measures to zero for the next fit, and hand freed memory back to the system."""
         self._wall = self._cpu = 0.0
         self._rss: float | None = None
         self._peak_cuda: float | None = None
@@ -83,7 +83,7 @@ class Meter:
         release()
 
     def resume(self) -> None:
-        """Start or go on counting."""
+        """Start or continue to measure."""
         self._memory.start()
         if self._cuda:
             torch.cuda.synchronize(self._device)  # also initialises CUDA, which the reset does not
@@ -91,7 +91,7 @@ class Meter:
         self._wall_from, self._cpu_from = time.perf_counter(), time.process_time()
 
     def pause(self) -> dict[str, Any]:
-        """Stop counting; return the columns so far. A measure that the system does not give is None."""
+        """Stop, and return the columns so far; None for a measure that the system does not give."""
         if self._cuda:
             torch.cuda.synchronize(self._device)
             used = torch.cuda.max_memory_allocated(self._device) / 2**20

@@ -1,4 +1,4 @@
-"""Run jobs: make the data, let the method fit, score it, and hand out one row per cell."""
+"""Run jobs: make the data, fit, score, and yield one row for each cell."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pick_device(name: str) -> torch.device:
     Raises
     ------
     InputError
-        The device is not there.
+        This machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -51,7 +51,7 @@ SMALL_PRODUCT = 2**25
 
 
 class Runner:
-    """Runs jobs one after the other on one device, keeping the last problem for jobs that share its data.
+    """Runs jobs one after the other on one device; it keeps the last problem for jobs with the same data.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ class Runner:
         self._threads = threads or torch.get_num_threads()
 
     def run(self, job: Job, callback: Callback = ignore) -> Iterator[tuple[Row, Fit | None]]:
-        """Yield each cell's row as soon as it is known, and its fit unless it was skipped or failed.
+        """Yield each cell's row as soon as it is known, with its fit; None if the cell was skipped or failed.
 
-        A cell that raises becomes a ``failed`` row, so that a sweep goes on; only the user's interrupt passes.
+        A cell that raises gives a ``failed`` row, so that a sweep goes on; only the user's interrupt passes.
         """
         todo = {cell.point.s: cell for cell in job.cells}
         try:
@@ -90,7 +90,7 @@ class Runner:
                 yield self._row(cell, {"status": "failed", "reason": reason}), None
 
     def _fits(self, job: Job, problem: Problem, callback: Callback) -> Iterator[tuple[Fit, dict[str, Any]]]:
-        """Fits of a job with what each cost: the trajectory up to it, or (none shared) its own run."""
+        """Fits of a job with the cost of each: the trajectory up to it, or its own run if none is shared."""
         cell = job.first
         small = problem.n * problem.d * cell.shape.m < SMALL_PRODUCT
         torch.set_num_threads(1 if small else self._threads)
@@ -108,9 +108,9 @@ class Runner:
                 meter.reset()
 
     def problem(self, cell: Cell) -> Problem:
-        """Data of a cell on the device, made anew only when they differ from the last ones."""
+        """Data of a cell on the device, made only if they differ from the last ones."""
         if self._problem is None or self._problem[0] != cell.data_key:
-            self._problem = None  # let the old data go before the new ones come
+            self._problem = None  # free the old data before the new ones are made
             dims = cell.task.dims()
             check_room(dims.n * (12 * dims.d + 16 * dims.k), f"data of {dims.n} samples with {dims.d} features")
             problem = cell.task.build(cell.axes, Streams(cell.point.seed))
@@ -118,7 +118,7 @@ class Runner:
         return self._problem[1]
 
     def _scored(self, cell: Cell, problem: Problem, fit: Fit, spent: dict[str, Any]) -> Row:
-        """Row of a fit; a failure to score it is a ``failed`` row of this cell alone."""
+        """Row of a fit; an error while it is scored gives a ``failed`` row of this cell alone."""
         columns = {"n": problem.n, "d": problem.d, "k": problem.k, "metric": problem.metric, **spent}
         columns |= {"iterations": fit.iterations, "settled": fit.settled}
         try:
@@ -128,7 +128,7 @@ class Runner:
         return self._row(cell, columns, problem.notes)
 
     def _failed(self, error: Exception) -> str:
-        """Keep the traceback of an error that is being handled, and put it in one line."""
+        """Keep the traceback of the error that is being handled, and return the error as one line."""
         self.traceback = traceback.format_exc()
         log.debug("cell failed", exc_info=True)
         return f"{type(error).__name__}: {error}"
@@ -163,7 +163,7 @@ class Runner:
 
 
 def row_of(cell: Cell, columns: dict[str, Any], notes: Mapping[str, object] | None = None) -> Row:
-    """Row of a cell: its names and settings, and the columns that say how it went."""
+    """Row of a cell: its names and settings, and the given columns with the outcome."""
     p = cell.point
     place = {"spec": cell.spec, "figure": cell.figure, "panel": p.panel, "profile": cell.profile}
     axes = {"depth": p.depth, "m": p.m, "s": p.s, "seed": p.seed}

@@ -1,4 +1,4 @@
-"""One sweep in many processes that never speak to each other: which jobs are whose, and scripts for array jobs."""
+"""One sweep in many processes that do not communicate: each process computes the same division of the jobs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Shard:
 
 
 def parse_shard(text: str, environment: Mapping[str, str]) -> Shard:
-    """Read ``I/N``, or ``auto/N`` or ``auto`` with the place in the array that the scheduler gives.
+    """Read ``I/N``, or ``auto/N`` or ``auto`` with the array index that the scheduler sets.
 
-    ``auto/N`` takes the scheduler's index as it is, so that single tasks can be sent again; ``auto`` counts from the
-    array's first index, and needs an array without gaps.
+    ``auto/N`` uses the scheduler's index unchanged, so that single tasks can be submitted again. ``auto`` counts from
+    the first index of the array, which must have no gaps.
 
     Raises
     ------
     InputError
-        Not a shard, or not in an array job.
+        The text is no shard, or this is no array job.
     """
     index, slash, count = text.partition("/")
     if index == "auto":
         name = next((one for one in _INDEX if environment.get(one)), None)
         if name is None:
             raise InputError(
-                f"--shard {text}: no array job here ({', '.join(_INDEX)} are not set); give I/N, as in 1/4"
+                f"--shard {text}: this is no array job ({', '.join(_INDEX)} are not set); give I/N, as in 1/4"
             )
         index = environment[name]
         if not slash:
@@ -53,10 +53,10 @@ _INDEX = ("SLURM_ARRAY_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID")
 
 
 def _from_slurm(environment: Mapping[str, str], name: str, index: str) -> tuple[str, str]:
-    """Place from 1 and size of a SLURM array; other schedulers do not tell the size."""
+    """Index from 1 and size of a SLURM array; other schedulers do not give the size."""
     read = {key: environment.get(f"SLURM_ARRAY_TASK_{key}", "") for key in ("COUNT", "MIN", "MAX")}
     if name != _INDEX[0] or not read["COUNT"].isdecimal():
-        raise InputError("--shard auto: the scheduler does not tell the size of the array; give auto/N")
+        raise InputError("--shard auto: the scheduler does not give the size of the array; give auto/N")
     first = int(read["MIN"]) if read["MIN"].isdecimal() else 1
     if read["MAX"].isdecimal() and int(read["MAX"]) - first + 1 != int(read["COUNT"]):
         raise InputError("--shard auto: the array has gaps, so its tasks cannot be counted; give auto/N")
@@ -64,10 +64,11 @@ def _from_slurm(environment: Mapping[str, str], name: str, index: str) -> tuple[
 
 
 def split(parts: Sequence[Job], count: int, cost: Callable[[Cell], float] = work) -> list[list[Job]]:
-    """Deal jobs to shards; the same jobs are dealt alike anywhere and at any time.
+    """Divide jobs among shards; the same jobs give the same division on every machine and at any time.
 
-    Costs of different methods cannot be compared without evidence, and evidence grows while shards run. So each method
-    is balanced by itself, largest job first to whoever has least of it, ties to whoever has least of all.
+    Costs of different methods can be compared only with finished rows, whose number grows while shards run. So each
+    method is divided by itself: the largest job goes to the shard with the least work of this method, and of equal
+    shards to the one with the least work of all methods.
     """
     by_method: dict[str, list[tuple[float, Job]]] = {}
     for job in parts:
@@ -86,7 +87,7 @@ def split(parts: Sequence[Job], count: int, cost: Callable[[Cell], float] = work
 
 
 def cells_of(cells: Sequence[Cell], shard: Shard | None) -> list[Cell]:
-    """Cells of a shard, in their order; of all cells, done or not, so that every process finds the same parts."""
+    """Cells of a shard, in their order. All cells count, done or not, so that every process finds the same parts."""
     if shard is None:
         return list(cells)
     mine = {cell.key for job in split(jobs(list(cells)), shard.count)[shard.index - 1] for cell in job.cells}

@@ -1,4 +1,4 @@
-"""Rows that were made with other settings, versions or data than a cell has now, and what differs."""
+"""Rows made with other settings, versions or data than the cell has now, and their differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ABSENT = "absent"
 
 @dataclass(frozen=True)
 class Reason:
-    """Cells of a panel and method that have no row, and what sets the nearest row apart; nothing if there is none."""
+    """Cells of a panel and method without a row, and how the nearest row differs; no changes if there is none."""
 
     panel: str
     label: str
@@ -39,10 +39,10 @@ class Reason:
 
 
 def reasons(cells: Sequence[Cell], current: Collection[str], rows: Iterable[Row]) -> list[Reason]:
-    """Say of each cell without a row among ``current`` what sets the nearest of ``rows`` apart, most frequent first.
+    """Find how the nearest of ``rows`` differs from each cell whose key is not in ``current``, most frequent first.
 
-    Near is a row of the same panel, task, method and grid point that belongs to no cell; of several the one with the
-    fewest changes.
+    A near row has the same panel, task, method and grid point, and belongs to no cell; of several the one with the
+    fewest changes counts.
     """
     wanted: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells:
@@ -77,13 +77,13 @@ def _changes(row: Row, cell: Cell) -> tuple[str, ...]:
             before, after = made.get(name, _ABSENT), now.get(name, _ABSENT)
             if before != after:
                 out.append(f"{part}.{name} {before} (now {after})")
-    files = f"an unofficial {', '.join(sorted(row.unofficial))} is not at hand" if row.unofficial else ""
+    files = f"an unofficial {', '.join(sorted(row.unofficial))} is not on this machine" if row.unofficial else ""
     changed = files or "the content of its files has changed"
     return tuple(out) or (f"other data: {changed}, or the row was edited",)
 
 
 def stale_rows(cells: Sequence[Cell], current: Collection[str], store: Store) -> list[Reason]:
-    """Reasons why cells whose keys are not ``current`` have no row although the folder has rows of their specs."""
+    """Reasons why cells whose keys are not in ``current`` have no row, although the folder has rows of their specs."""
     specs, mine = tables_of(cells), {cell.key for cell in cells}
     if mine <= set(current):
         return []

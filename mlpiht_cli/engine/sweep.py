@@ -1,4 +1,4 @@
-"""Run the cells of a spec that are not done yet, record each at once, and derive the table."""
+"""Run the cells of a spec that are not done yet, record each at once, and write the table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mlpiht_cli.engine.cost import CostModel, told
-from mlpiht_cli.engine.executors.work import Executor, Work
+from mlpiht_cli.engine.cost import CostModel, duration_text
+from mlpiht_cli.engine.executors.base import Attempt, Executor
 from mlpiht_cli.plan.cells import Cell, Job, jobs
 from mlpiht_cli.records.rows import DONE, Brief, Row
 from mlpiht_cli.records.store import Store
@@ -24,7 +24,7 @@ _R = TypeVar("_R", Row, Brief)
 
 @dataclass(frozen=True)
 class Ledger:
-    """What is known of a list of cells: the rows there are, and the cells still to run."""
+    """What is known of a list of cells: their rows, and the cells still to run."""
 
     cells: Sequence[Cell]
     rows: dict[str, Row]
@@ -33,7 +33,7 @@ class Ledger:
 
     @property
     def parts(self) -> list[Job]:
-        """What is to run, longest first."""
+        """Jobs to run, longest first."""
         return self.costs.longest_first(jobs(self.todo))
 
     @property
@@ -48,7 +48,7 @@ class Ledger:
         return Counter("todo" if cell.key in waiting else self.rows[cell.key].status for cell in self.cells)
 
     def check_data(self) -> None:
-        """Make sure that the data of the cells to run are at hand.
+        """Check that the data of the cells to run are on this machine, or download them.
 
         Raises
         ------
@@ -63,15 +63,15 @@ class Ledger:
         return Counter(rows[cell.key].status if cell.key in rows else "todo" for cell in self.cells)
 
     def left(self, rows: Mapping[str, Row]) -> int:
-        """Number of the cells to run that a run which gave ``rows`` did not come to."""
+        """Number of cells that a run which gave ``rows`` did not reach."""
         return sum(rows.get(cell.key) is self.rows.get(cell.key) for cell in self.todo)
 
 
 def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str = "cpu") -> Ledger:
     """Compare cells with the records and tables; failed cells count as still to run.
 
-    ``force`` runs every cell again, whatever is known of it. Costs are those of a kind of ``device``, learned from all
-    profiles of the spec.
+    ``force`` runs every cell again, done or not. Costs are for one kind of ``device``, learned from all profiles of the
+    spec.
     """
     with collector_paused():
         tabled = store.tabled(tables_of(cells))
@@ -82,13 +82,13 @@ def survey(cells: Sequence[Cell], store: Store, force: bool = False, device: str
 
 
 def known_rows(cells: Sequence[Cell], store: Store, tabled: Sequence[Row]) -> dict[str, Row]:
-    """What is known of cells, without rows that somebody has given another cell's name: those are computed anew."""
+    """Known rows of cells. A row that carries the key of another cell is left out, and its cell runs again."""
     by_key = {cell.key: cell for cell in cells}
     return _own(by_key, store.known(by_key, tabled))
 
 
 def known_in_brief(cells: Sequence[Cell], store: Store) -> dict[str, Brief]:
-    """The same rows in brief."""
+    """The same rows, in brief."""
     by_key = {cell.key: cell for cell in cells}
     return _own(by_key, store.brief(by_key, store.tabled(tables_of(cells))))
 
@@ -116,7 +116,7 @@ def summary(total: int, counts: Counter[str]) -> str:
 
 @dataclass(frozen=True)
 class Policy:
-    """When to stop, asked before each job; and what to do about a cell that fails."""
+    """When a sweep stops, and how often it tries a failed cell again; ``stopped`` is asked before each job."""
 
     stopped: Callable[[], bool] = lambda: False
     fail_fast: bool = False
@@ -124,8 +124,8 @@ class Policy:
 
 
 def outlook(ledger: Ledger, workers: int = 1) -> str:
-    """How long the rest will take, as the end of a :func:`summary`; nothing where nothing is left."""
-    return f", {told(ledger.costs.total(ledger.parts, workers), workers)}" if ledger.todo else ""
+    """Expected time of the rest, to follow a :func:`summary`; empty if no cell is left."""
+    return f", {duration_text(ledger.costs.total(ledger.parts, workers), workers)}" if ledger.todo else ""
 
 
 class Sweep:
@@ -143,17 +143,17 @@ class Sweep:
         self._every, self._ledger, self._store, self._table = every, ledger, store, table
 
     def run(self, executor: Executor, on_row: OnRow, policy: Policy) -> dict[str, Row]:
-        """Run what is to do, and return the rows of the selected cells.
+        """Run the cells that are left, and return the rows of the selected cells.
 
-        The table is written at the end, also when the run is interrupted; the records hold each cell as soon
-        as it is known. A job that is run for some of its budgets spends no time on the others.
+        The table is written at the end, also when the run is interrupted; each cell is recorded as soon as it ends. A
+        job that runs for some of its budgets spends no time on the others.
         """
         rows = dict(self._ledger.rows)
         todo = self._ledger.todo
         try:
             for tries_left in range(policy.retries, -1, -1):
                 again = set()
-                for row in executor.run(self._works(todo, rows), policy.stopped):
+                for row in executor.run(self._attempts(todo, rows), policy.stopped):
                     rows[row.cell] = row
                     if tries_left and row.status in ("failed", "timeout"):
                         again.add(row.cell)
@@ -168,29 +168,29 @@ class Sweep:
         return rows
 
     def write_table(self) -> None:
-        """Derive the table from all that is known of the spec's cells, other sweeps' records included."""
+        """Write the table from all known rows of the spec's cells, those of other sweeps included."""
         written: dict[str, Row] | None = None
         while True:
             known = known_rows(self._every, self._store, self._store.tabled(tables_of(self._every)))
-            if known == written:  # nothing came in between reading and writing
+            if known == written:  # no other sweep added a row between reading and writing
                 return
             rows = [_placed(known[cell.key], cell) for cell in self._every if cell.key in known]
             self._store.write_table(self._table, rows, {cell.key for cell in self._every})
             written = known
 
-    def _works(self, cells: list[Cell], rows: Mapping[str, Row]) -> list[Work]:
-        """The jobs of the cells, longest first; each attempt is counted."""
+    def _attempts(self, cells: list[Cell], rows: Mapping[str, Row]) -> list[Attempt]:
+        """Jobs of the cells, longest first, each with the number of its attempt."""
         return [
-            Work(job, {cell.key: rows[cell.key].attempt + 1 if cell.key in rows else 1 for cell in job.cells})
+            Attempt(job, {cell.key: rows[cell.key].attempt + 1 if cell.key in rows else 1 for cell in job.cells})
             for job in self._ledger.costs.longest_first(jobs(cells))
         ]
 
 
 def _placed(row: Row, cell: Cell) -> Row:
-    """The row under this spec's names: a record may have been made for another figure, profile or panel.
+    """The row with this spec's names: its record may come from another figure, profile or panel.
 
-    Settings that do not change a cell (``clip_budget``) are this spec's, too. A row of a skipped or failed cell knows
-    n and d from the panel that varies them alone.
+    Settings that do not change a cell (``clip_budget``) are this spec's, too. The row of a skipped or failed cell has n
+    and d only if the panel varies them.
     """
     place = {
         "spec": cell.spec,

@@ -51,6 +51,16 @@ class Findings:
     kept: dict[str, int] = field(default_factory=dict)
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Number of records and of their logs."""
+        return {"records": len(self.records), "logs": len(self.logs)}
+
+    @property
+    def text(self) -> str:
+        """The counts in words."""
+        return ", ".join(f"{number} {name}" for name, number in self.counts.items())
+
+    @property
     def paths(self) -> list[Path]:
         """All files to remove."""
         return [*self.records, *self.logs, *self.litter]

@@ -1,1 +1,1 @@
-"""Files, memory and lazy modules: what the operating system gives."""
+"""Access to the operating system: files, memory and lazy modules."""

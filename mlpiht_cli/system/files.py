@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and JSON that is the same whenever its content is."""
+"""Files that are whole or absent, and JSON in one canonical form."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.system.memory import check_room
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would make one each time
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps makes a new one each time
 
 
 def canonical(value: object) -> str:
-    """JSON without blanks, keys sorted: what hashes are taken of."""
+    """JSON with sorted keys and without spaces, to be hashed."""
     return _ENCODER.encode(value)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part."""
+    """Write a file; readers see the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
     try:
@@ -31,19 +31,19 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk is met where no name is at hand
+        error.filename = error.filename or str(path)  # the error of a full disk has no name
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def read_bytes(path: str) -> bytes:
-    """Read a small file, a record: in half the time of an open file object.
+    """Read a small file, such as a record, in half the time of a file object.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     number = os.open(path, os.O_RDONLY)
     try:
@@ -58,7 +58,7 @@ def regular_size(path: Path) -> int:
     Raises
     ------
     InputError
-        It cannot be read, or is no regular file: a device or a pipe may never end.
+        The file cannot be read, or is no regular file: a device or a pipe may never end.
     """
     try:
         facts = path.stat()
@@ -77,7 +77,7 @@ def file_bytes(path: Path) -> bytes:
     Raises
     ------
     InputError
-        It cannot be read, is no regular file or larger than the free memory.
+        The file cannot be read, is no regular file, or is larger than the free memory.
     """
     check_room(2 * regular_size(path), f"{path}: reading it")
     try:
@@ -87,12 +87,12 @@ def file_bytes(path: Path) -> bytes:
 
 
 def check_writable(folder: Path, option: str = "--out DIR") -> None:
-    """Make sure that files can be made in a folder, creating it if need be.
+    """Check that files can be written to a folder, which is created if it is absent.
 
     Raises
     ------
     InputError
-        They cannot.
+        The folder is not writable; the message names the ``option`` to change.
     """
     probe = folder / f".probe.{uuid.uuid4().hex}"
     try:

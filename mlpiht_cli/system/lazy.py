@@ -1,4 +1,4 @@
-"""Modules that are loaded when they are first used: torch takes a second, and many commands compute nothing."""
+"""Modules that load at their first use: torch takes a second to load, and many commands compute nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class _Lazy(ModuleType):
-    """A module of which ``import`` gives an empty shell, filled in place when something of it is asked for.
+    """An empty module that loads when one of its attributes is first used.
 
-    The standard library's ``LazyLoader`` fills it at the second ``import`` statement already.
+    The standard library's ``LazyLoader`` loads the module at the second ``import`` statement.
     """
 
     def __getattr__(self, name: str) -> Any:
-        self.__class__ = ModuleType  # type: ignore[assignment]  # from now on an ordinary one
+        self.__class__ = ModuleType  # type: ignore[assignment]  # an ordinary module from now on
         spec = self.__spec__
         if spec is None or spec.loader is None:
             raise ImportError(f"{self.__name__} cannot be loaded")
@@ -24,7 +24,7 @@ class _Lazy(ModuleType):
 
 
 def import_lazily(name: str) -> None:
-    """Make ``import name``, wherever it stands, cost nothing until the module is used."""
+    """Delay the loading of a module, for every later ``import name``, to its first use."""
     spec = None if name in sys.modules else importlib.util.find_spec(name)
     if spec is not None:
         module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""Whether something fits into memory, asked before it is taken; and Python's collector, out of the way."""
+"""Free memory, checked before it is used, and a pause of Python's garbage collector."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ GIB = 2**30
 
 
 def available() -> int:
-    """Bytes that this process may still take: what the system has free, or less where a container has less."""
+    """Bytes that this process may still use: free memory of the system, or of its container if that is less."""
     import psutil
 
     free = int(psutil.virtual_memory().available)
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
+    with contextlib.suppress(OSError, ValueError):  # "max" means no limit
         limit = int((_CGROUP / "memory.max").read_text())
         free = min(free, max(limit - int((_CGROUP / "memory.current").read_text()), 0))
     return free
 
 
 def check_room(needed: int, what: str) -> None:
-    """Make sure that about ``needed`` bytes can be had.
+    """Check that about ``needed`` bytes of memory are free.
 
     Raises
     ------
     InputError
-        They cannot; the message says what needs them.
+        They are not; the message says what needs them.
     """
     if needed < 2**24:
         return
@@ -41,7 +41,7 @@ def check_room(needed: int, what: str) -> None:
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Where objects are made by the hundred thousand, and none is garbage, Python's collector doubles the time."""
+    """Pause Python's garbage collector, which doubles the time of making a hundred thousand objects that are kept."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""NPZ archives of plain arrays: written without dates, read without pickle."""
+"""NPZ archives of plain arrays, written without dates and read without pickle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlpiht_cli.system.files import regular_size
 from mlpiht_cli.system.memory import check_room
 
 MAX_MEMBERS = 10_000
-# What damaged archives and array headers make zipfile and numpy raise.
+# Errors that zipfile and numpy raise for damaged archives and array headers.
 _DAMAGES = (
     *(ValueError, EOFError, KeyError, TypeError, RuntimeError, SyntaxError, OverflowError, MemoryError),
     *(struct.error, zlib.error, zipfile.BadZipFile, tokenize.TokenError),
@@ -42,14 +42,14 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def unpack(path: Path) -> Arrays:
-    """Read all arrays of an archive; sizes are those of its directory, checked before anything is unpacked.
+    """Read all arrays of an archive; the sizes in its directory are checked before anything is unpacked.
 
     Raises
     ------
     NotAnArchive
-        Missing, unreadable, no archive, or with anything but plain arrays in it.
+        The file is missing, unreadable, no archive, or holds anything but plain arrays.
     InputError
-        Larger than the free memory.
+        The arrays are larger than the free memory.
     """
     try:
         regular_size(path)
@@ -69,11 +69,11 @@ def unpack(path: Path) -> Arrays:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array, whose header must promise what its member holds, so that no memory is taken for a mere promise."""
+    """Read one array, after a check that its header fits its member's size: a false header could ask for any memory."""
     if not member.filename.endswith(".npy") or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise NotAnArchive(f"member '{member.filename[:80]}' is no array")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of headers by old versions
+        warnings.simplefilter("ignore")  # about headers of old versions
         with archive.open(member) as file:
             version = np.lib.format.read_magic(file)
             if version not in ((1, 0), (2, 0)):
@@ -83,6 +83,6 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
             if dtype.hasobject:
                 raise NotAnArchive("it holds pickled objects")
             if dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize + file.tell() != member.file_size:
-                raise NotAnArchive(f"array '{member.filename[:80]}' is not of the size that its header promises")
+                raise NotAnArchive(f"array '{member.filename[:80]}' is not of the size in its header")
         with archive.open(member) as file:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))

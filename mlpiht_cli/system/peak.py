@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of time in this process, not of its whole life."""
+"""Peak memory of this process between two moments."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SECONDS_BETWEEN_SAMPLES = 0.01
 
 
 class Peak(Protocol):
-    """Follows the resident memory between :meth:`start` and :meth:`stop`."""
+    """Measures the peak of the resident memory between :meth:`start` and :meth:`stop`."""
 
     def start(self) -> None:
-        """Begin anew, from what is taken now."""
+        """Start a measurement from the memory in use now."""
 
     def stop(self) -> float | None:
-        """Most memory since the start, in MiB; None where the system does not say."""
+        """Peak since the start, in MiB; None if the system does not give it."""
 
 
 class KernelPeak:
-    """Linux keeps the peak itself and resets it on demand: exact, at no cost."""
+    """The peak that Linux keeps and resets on demand: exact, and free."""
 
     def start(self) -> None:
         """Reset the kernel's peak."""
@@ -39,7 +39,7 @@ class KernelPeak:
 
 
 class SampledPeak:
-    """Elsewhere a thread looks every hundredth of a second; a peak shorter than that may be missed."""
+    """The peak of samples that a thread takes every hundredth of a second; it may miss a shorter peak."""
 
     def __init__(self) -> None:
         import psutil
@@ -50,7 +50,7 @@ class SampledPeak:
         self._most = 0
 
     def start(self) -> None:
-        """Look once, and from now on in a thread."""
+        """Take a sample, and start the thread that takes the others."""
         self._most = self._now()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, args=(self._over,), daemon=True)
@@ -72,7 +72,7 @@ class SampledPeak:
 
 
 def reset_kernel_peak() -> bool:
-    """Make the kernel forget the peak so far; whether it did (``/proc/self/clear_refs``, Linux alone)."""
+    """Reset the kernel's peak through ``/proc/self/clear_refs`` (Linux only), and return whether that worked."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")
         return True
@@ -80,12 +80,12 @@ def reset_kernel_peak() -> bool:
 
 
 def follow() -> Peak:
-    """What follows the memory best on this system."""
+    """Return the best measurement that this system has."""
     return KernelPeak() if reset_kernel_peak() else SampledPeak()
 
 
 def release() -> None:
-    """Hand freed memory back to the system, so that what ran before does not count for what follows."""
+    """Hand freed memory back to the system, so that earlier work does not count in the next peak."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL("libc.so.6").malloc_trim(0)

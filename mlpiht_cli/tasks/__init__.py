@@ -1,1 +1,1 @@
-"""Tasks: what is to be learned. One file each; registered in :mod:`mlpiht_cli.plan.registry`."""
+"""Tasks: the data and the metric of a problem. One file each, registered in :mod:`mlpiht_cli.plan.registry`."""

@@ -1,4 +1,4 @@
-"""Readers of published file formats. They trust nothing in a file and execute nothing."""
+"""Readers of published file formats. They check everything in a file, and execute nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.system.files import file_bytes
 
 CIFAR_SHAPE = (32, 32, 3)  # row, column, channel
-MODES = {1: "L", 3: "RGB"}  # Pillow's names of 8-bit pictures by number of channels
+MODES = {1: "L", 3: "RGB"}  # Pillow's names for 8-bit pictures, by number of channels
 
 
 def read_idx(data: bytes, name: str, dims: int) -> NDArray[np.uint8]:
@@ -34,7 +34,7 @@ def read_idx(data: bytes, name: str, dims: int) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        Wrong magic number, or a length that does not fit the header.
+        The magic number is wrong, or the length does not fit the header.
     """
     header = 4 + 4 * dims
     if len(data) < header or data[:4] != bytes((0, 0, 8, dims)):
@@ -46,7 +46,7 @@ def read_idx(data: bytes, name: str, dims: int) -> NDArray[np.uint8]:
     shape = struct.unpack(f">{dims}I", data[4:header])
     if len(data) - header != math.prod(shape):
         raise InputError(
-            f"{name}: the header promises {' x '.join(map(str, shape))} bytes, the file holds {len(data) - header}; "
+            f"{name}: the header announces {' x '.join(map(str, shape))} bytes, the file holds {len(data) - header}; "
             "delete the file, then `mlpiht data fetch mnist`"
         )
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
@@ -70,7 +70,7 @@ def read_cifar10(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.
     Raises
     ------
     InputError
-        No whole number of records, or a label above 9.
+        The data are no whole number of records, or a label is above 9.
     """
     rows, columns, channels = CIFAR_SHAPE
     record = 1 + rows * columns * channels
@@ -91,7 +91,7 @@ def read_cifar10(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def read_image(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """Read a PNG or JPEG picture of a given size, as it is: nothing is scaled or converted.
+    """Read a PNG or JPEG picture of a given size; it is neither scaled nor converted.
 
     Parameters
     ----------
@@ -110,14 +110,14 @@ def read_image(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.u
     Raises
     ------
     InputError
-        Missing, no such picture, or of another size or kind; the message says how to convert it.
+        The file is missing, no such picture, or of another size or kind; the message says how to convert it.
     """
     from PIL import Image
 
     content = file_bytes(path)
     try:
         with warnings.catch_warnings():
-            # Opening reads the header alone, and a large picture is refused below before its pixels are unpacked.
+            # Opening reads only the header; a large picture is refused below, before its pixels are unpacked.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
             if (picture.height, picture.width) == size and picture.mode == MODES[channels]:
@@ -126,11 +126,11 @@ def read_image(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.u
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
         raise InputError(f"{path}: not a whole PNG or JPEG picture; check the file") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: its header promises more pixels than any picture has; check the file") from error
+        raise InputError(f"{path}: its header announces more pixels than a picture can have; check the file") from error
     wanted, kind = (size[1], size[0]), MODES[channels]
     raise InputError(
         f"{path}: the picture is {picture.width} x {picture.height} in mode {picture.mode}, "
-        f"needed are {wanted[0]} x {wanted[1]} pixels in mode {kind}; convert it with\n"
+        f"but the task needs {wanted[0]} x {wanted[1]} pixels in mode {kind}; convert it with\n"
         f'  python -c "from PIL import Image; '
         f"Image.open({str(path)!r}).convert('{kind}').resize({wanted}).save('converted.png')\""
     )

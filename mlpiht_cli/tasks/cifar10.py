@@ -1,4 +1,4 @@
-"""CIFAR-10 airplanes against automobiles, on the files of the binary distribution."""
+"""CIFAR-10, airplanes against automobiles, from the files of the binary distribution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks._readers import read_cifar10
 
 AIRPLANE, AUTOMOBILE = 0, 1
-# Airplanes and automobiles in each official file, so that the size of the data is known without reading them.
+# Airplanes and automobiles in each official file, so that the size of the data is known before they are read.
 COUNTS = {
     "data_batch_1.bin": 1979,
     "data_batch_2.bin": 1991,
@@ -33,12 +33,12 @@ COUNTS = {
 def airplanes_and_automobiles(
     files: Sequence[datasets.DataFile],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, str]]:
-    """Images ``[N, 32, 32, 3]`` and labels ``[N]`` (0 airplane, 1 automobile) in the files' order, and notes on these.
+    """Images ``[N, 32, 32, 3]`` and labels ``[N]`` (0 airplane, 1 automobile) in the files' order, and notes on files.
 
     Raises
     ------
     InputError
-        A file is missing or damaged, or does not have as many of them as the official one.
+        A file is missing or damaged, or the number of its images differs from the official file.
     """
     images, labels = [], []
     notes: dict[str, str] = {}
@@ -48,7 +48,7 @@ def airplanes_and_automobiles(
         rows = np.flatnonzero((every_label == AIRPLANE) | (every_label == AUTOMOBILE))
         if len(rows) != COUNTS[file.name]:
             raise InputError(
-                f"{file.name}: {len(rows)} airplanes and automobiles, the official file has {COUNTS[file.name]}; "
+                f"{file.name}: {len(rows)} airplanes and automobiles, but the official file has {COUNTS[file.name]}; "
                 "see `mlpiht data verify cifar10`"
             )
         images.append(every_image[rows])
@@ -78,11 +78,11 @@ class CIFAR10Binary(Task):
         return Dims(sum(COUNTS[file.name] for file in self._train()), 32 * 32 * 3, 1)
 
     def check_data(self) -> None:
-        """Read the files once, downloading what is missing."""
+        """Read the files once; missing ones are downloaded."""
         airplanes_and_automobiles([*self._train(), TEST_FILE])
 
     def content(self) -> dict[str, object]:
-        """Checksums of local files, among those read, that are not the official ones: their rows are other cells."""
+        """Checksums of the local files that are not the official ones: such data make other cells."""
         return datasets.unofficial([*self._train(), TEST_FILE])
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
@@ -102,7 +102,7 @@ class CIFAR10Binary(Task):
 
 def _channel_moments(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each channel over all pixels, float64 ``[3]``."""
-    channels = [images[..., c] for c in range(images.shape[-1])]  # one at a time: the float64 copies are large
+    channels = [images[..., c] for c in range(images.shape[-1])]  # one at a time, since float64 copies are large
     mean, std = (np.array([moment(channel) for channel in channels]) for moment in (np.mean, np.std))
     if not std.all():
         raise InputError("CIFAR-10: a colour channel is the same everywhere; see `mlpiht data verify cifar10`")

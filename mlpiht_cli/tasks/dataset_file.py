@@ -1,4 +1,4 @@
-"""Data sets as NPZ files with a manifest of checksums."""
+"""Data sets in NPZ files with a manifest of checksums."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlpiht_cli.tasks.datasets import sha256
 def arrays_of(problem: Problem) -> Arrays:
     """Arrays of a problem: inputs, targets and planted weights or directions as ``(in, out)`` matrices.
 
-    ``readout`` holds the planted output signs ``[m]`` where they are not all +1.
+    ``readout`` holds the planted output signs ``[m]`` unless all are +1.
     """
     arrays = {"x": problem.x.numpy(), "y": problem.y.numpy()}
     if problem.x_test is not problem.x:
@@ -35,9 +35,7 @@ def arrays_of(problem: Problem) -> Arrays:
 def write_dataset(path: Path, facts: dict[str, Any], problem: Problem) -> dict[str, Any]:
     """Write ``path`` (NPZ) and ``path.json`` (manifest), and return the manifest.
 
-    ``facts`` says how the data were made.
-
-    The same call writes the same bytes.
+    The manifest holds ``facts``, the settings of the data. The same call writes the same bytes.
     """
     arrays = arrays_of(problem)
     manifest = {

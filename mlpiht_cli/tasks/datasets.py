@@ -1,4 +1,4 @@
-"""Where data files come from: ``MLPIHT_DATA_DIR``, then the user's cache, then a checked download."""
+"""Data files, from ``MLPIHT_DATA_DIR``, the user's cache folder or a download with checksums."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("mlpiht")
 DATA_DIR = "MLPIHT_DATA_DIR"
 OFFLINE = "MLPIHT_OFFLINE"
 MAX_UNPACKED = 2**29
-"""Bytes read of an archive before a member is given up; the largest published one holds 184 MB."""
+"""Most bytes of an archive that are read to find a member; the largest published archive has 184 MB."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class DataFile:
     Attributes
     ----------
     folder, name
-        Place below a data folder, ``folder/name`` or ``folder/name.gz``.
+        Path in a data folder, ``folder/name`` or ``folder/name.gz``.
     url
-        Where the container is published: the file in gzip, or a tar archive that holds it.
+        Address of the container: the file in gzip, or a tar archive that holds it.
     container_sha256, payload_sha256
-        Checksums of the published container and of what is in it. The payload decides: containers get remade.
+        Checksums of the published container and of the file in it. The file's decides, since containers get remade.
     limit
-        Most bytes the payload may have, so that a forged archive cannot fill the memory.
+        Most bytes of the payload, so that a forged archive cannot fill the memory.
     member
         Exact name of the file in the tar archive; None where the container is the file itself in gzip.
     """
@@ -51,11 +51,11 @@ class DataFile:
 
     def __post_init__(self) -> None:
         if not self.url.startswith("https://") or {len(self.container_sha256), len(self.payload_sha256)} != {64}:
-            raise ValueError(f"{self.name}: data come over https alone, with both checksums")
+            raise ValueError(f"{self.name}: data files need an https address and both checksums")
 
     @property
     def source(self) -> str:
-        """Where it is published, in words."""
+        """Place of publication, for messages."""
         return self.url if self.member is None else f"{self.member} of {self.url}"
 
 
@@ -72,12 +72,12 @@ _CIFAR_FOLDER = "cifar-10-batches-bin"
 
 
 def _cifar(name: str, payload: str) -> DataFile:
-    """One of the six files of the *binary* distribution: the Python one is pickled."""
+    """One of the six files of the *binary* distribution; the Python distribution is pickled."""
     size = 10_000 * (1 + 3 * 32 * 32)
     return DataFile(_CIFAR_FOLDER, name, _CIFAR, _CIFAR_SHA256, payload, size, f"{_CIFAR_FOLDER}/{name}")
 
 
-# Checksums as published by the data set's mirrors; the payloads' were computed from the official files.
+# The mirrors publish the checksums of the containers; those of the payloads are computed from the official files.
 FILES: dict[str, tuple[DataFile, ...]] = {
     "mnist": (
         _mnist(
@@ -118,7 +118,7 @@ FILES: dict[str, tuple[DataFile, ...]] = {
 
 
 def data_dirs() -> list[Path]:
-    """Folders that are searched, best first."""
+    """Folders that are searched, in this order."""
     import platformdirs
 
     own = os.environ.get(DATA_DIR)
@@ -126,35 +126,35 @@ def data_dirs() -> list[Path]:
 
 
 def find(file: DataFile) -> Path | None:
-    """Local copy of a file, packed or not, or None."""
+    """Path of the local copy of a file, packed or not; None if there is none."""
     names = [f"{file.folder}/{file.name}", f"{file.folder}/{file.name}.gz", file.name, f"{file.name}.gz"]
     return next((d / name for d in data_dirs() for name in names if (d / name).is_file()), None)
 
 
 def payload(path: Path, limit: int, member: str | None = None) -> bytes:
-    """Bytes of a file, unpacked if it is gzip, or of one member of a tar archive.
+    """Read a file, unpacked if it is gzip, or one member of a tar archive.
 
     Raises
     ------
     InputError
-        Unreadable, damaged, without the member, or larger than ``limit`` bytes.
+        The file is unreadable or damaged, lacks the member, or is larger than ``limit`` bytes.
     """
     try:
         data = _read(path, member, limit + 1)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{path}: cannot be read ({error}); delete it or put a good copy in its place") from error
     if len(data) > limit:
-        raise InputError(f"{path}: holds more than the {limit} bytes it should; put a good copy in its place")
+        raise InputError(f"{path}: holds more than {limit} bytes; put a good copy in its place")
     return data
 
 
 def _read(path: Path, member: str | None, count: int) -> bytes:
-    """At most ``count`` bytes of what :func:`payload` reads."""
+    """Read at most ``count`` bytes, as :func:`payload` does."""
     if member is None:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             return stream.read(count)
     with _Bounded(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
-        # Stops at the member, where asking by name would unpack the whole archive first; a link is no file.
+        # This stops at the member, while a look-up by name unpacks the whole archive first; a link is no file.
         found = next((entry for entry in archive if entry.name == member and entry.isfile()), None)
         content = None if found is None else archive.extractfile(found)
         if content is None:
@@ -163,7 +163,7 @@ def _read(path: Path, member: str | None, count: int) -> bytes:
 
 
 class _Bounded(gzip.GzipFile):
-    """A gzip file whose reading ends in an error after :data:`MAX_UNPACKED` bytes, wherever in an archive they are."""
+    """A gzip file that raises an error after :data:`MAX_UNPACKED` unpacked bytes."""
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
@@ -178,12 +178,12 @@ def sha256(data: bytes) -> str:
 
 
 def load(file: DataFile) -> tuple[bytes, dict[str, str]]:
-    """Return a file's payload, and a note with its checksum if that is *not* the official one.
+    """Return a file's payload, and a note with its checksum if it is *not* the official one.
 
     Raises
     ------
     InputError
-        The file is missing and cannot be downloaded; the message names it, its place and its checksum.
+        The file is missing and cannot be downloaded; the message gives its name, its path and its checksum.
     """
     path = find(file) or download(file)
     data = payload(path, file.limit)
@@ -195,21 +195,21 @@ def load(file: DataFile) -> tuple[bytes, dict[str, str]]:
 
 
 def unofficial(files: Iterable[DataFile]) -> dict[str, object]:
-    """Checksums, by name, of those of the files whose local content is not the official one."""
+    """Checksums, by name, of the local files whose content is not the official one."""
     local = {file: find(file) for file in files}
     digests = {file: sha256(payload(path, file.limit)) for file, path in local.items() if path is not None}
     return {file.name: digest for file, digest in digests.items() if digest != file.payload_sha256}
 
 
 def download(file: DataFile) -> Path:
-    """Fetch a file into the user's cache, checked against the published checksum.
+    """Download a file to the user's cache folder, and check it against the published checksum.
 
-    Of a tar archive, which stays in the cache for its other members, the wanted one alone is written, to our own name.
+    A tar archive stays in the cache for its other members; only the wanted member is unpacked, to ``file.name``.
 
     Raises
     ------
     InputError
-        Downloads are off, or the download failed.
+        Downloads are off, or the download fails.
     """
     place = data_dirs()[-1] / file.folder
     if os.environ.get(OFFLINE):

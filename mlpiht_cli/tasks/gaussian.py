@@ -18,8 +18,8 @@ from mlpiht_cli.rng import Streams
 class GaussianSparse(Task):
     """Recover a vector of ``s`` ones among ``d`` unknowns from ``n`` Gaussian measurements ``y = A w``.
 
-    The metric is the relative l2 error of the weight vector; it is defined for linear models alone, which are one
-    layer of one neuron.
+    The metric is the relative l2 error of the weight vector. It is defined only for linear models, which are one layer
+    of one neuron.
     """
 
     version: ClassVar[int] = 1
@@ -33,7 +33,7 @@ class GaussianSparse(Task):
         return Dims(self.n, self.d, 1)
 
     def budget_fault(self, axes: Axes) -> str | None:
-        """More ones than unknowns need a word."""
+        """Refuse more ones than unknowns, unless ``clip_budget`` is on."""
         if axes.s <= self.d or self.clip_budget:
             return None
         return (
@@ -48,7 +48,7 @@ class GaussianSparse(Task):
             raise InputError(fault)
         support = np.sort(streams.planted_weights().choice(self.d, min(axes.s, self.d), replace=False))
         a = streams.planted_inputs().normal(size=(self.n, self.d)).astype(np.float32)
-        # The ones pick columns. Summed in float64 and rounded once: the labels do not depend on the order.
+        # The ones select columns. The sum is in float64 and rounded once, so the labels do not depend on the order.
         y = a[:, support].sum(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
         truth = SparseMatrix(torch.from_numpy(support), torch.ones(len(support)), 1, self.d)
         x, target = torch.from_numpy(a), torch.from_numpy(y)

@@ -1,4 +1,4 @@
-"""Single- and multi-index models: Gaussian inputs, a target of one or two sparse directions (protocol, section 6)."""
+"""Single- and multi-index models: Gaussian inputs, targets from one or two sparse directions (protocol, section 6)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 N_TEST = 8192
-"""Test samples, whatever ``n`` is."""
-_ROWS = 4096  # samples labelled at a time: bounds the float64 products
+"""Number of test samples, for every ``n``."""
+_ROWS = 4096  # samples labelled at a time, which limits the float64 products
 
 
 class IndexModel(Task):
     """Learn ``y = link(V x) + noise`` with ``x ~ N(0, I_d)`` and orthonormal sparse directions ``V`` ``[r, d]``.
 
     Each direction has ``s`` entries ``+-1/sqrt(s)``, on coordinates of its own. Every link has mean 0 and variance 1.
-    Data sets of one seed extend each other: that of ``n`` samples is the beginning of all larger ones.
+    The data of one seed extend each other: ``n`` samples are the first samples of every larger ``n``.
     """
 
     version: ClassVar[int] = 1
@@ -58,7 +58,7 @@ class IndexModel(Task):
 
     @property
     def hints(self) -> Mapping[str, object]:
-        """The degree is known, as the theory has it; only a scan of all pairs of coordinates sees a product."""
+        """Degree, which the theory assumes known, and rule; only a scan of all coordinate pairs sees a product."""
         rule = "row_max" if self.link == "product" else {2: "even", 3: "odd"}[self.degree]
         return {"degree": self.degree, "rule": rule}
 
@@ -93,7 +93,7 @@ class IndexModel(Task):
         return Problem(torch.from_numpy(x), y, torch.from_numpy(x_test), y_test, "r2", directions=directions)
 
     def directions(self, s: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw ``V`` ``[r, d]``: random places and signs, unit rows that share no coordinate."""
+        """Draw ``V`` ``[r, d]`` with random coordinates and signs; its rows have norm 1 and share no coordinate."""
         r = self.indices
         places = rng.permutation(self.d)
         rank = np.arange(1, self.d // r + 1)
@@ -112,7 +112,7 @@ class IndexModel(Task):
         return (clean + self.noise * torch.from_numpy(noise)).float()[:, None]
 
     def _link(self, z: Tensor) -> Tensor:
-        """Link of the projections ``[n, r]``, shape ``[n]``."""
+        """Apply the link to the projections ``[n, r]``; the result has shape ``[n]``."""
         if self.link == "product":
             return z.prod(1)
         return hermite(z, self.degree).sum(1) / math.sqrt(self.indices)

@@ -1,4 +1,4 @@
-"""Implicit representations of one image: its pixels as a function of their coordinates (P1, section 4)."""
+"""Implicit representations of one image: pixels as a function of their coordinates (P1, section 4)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ CIFAR_IMAGE = 1000  # index from 0 among the airplanes and automobiles of the te
 
 
 class _INR(Task):
-    """What the two tasks share: integer pixel coordinates, random Fourier features, targets in [0, 1].
+    """Base of the two tasks: integer pixel coordinates, random Fourier features, targets in [0, 1].
 
-    A sample is one value of the image, the last coordinate running fastest. The metric is the PSNR on the training set:
-    it measures fit.
+    A sample is one value of the image; the last coordinate runs fastest. The metric is the PSNR on the training set, so
+    it measures the fit.
     """
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
-    # More features than samples, and small: the reference code's arrays are float64 here, and it costs little.
+    # The reference code uses float64 here, which costs little, since the data are small.
     hints: ClassVar[Mapping[str, object]] = {"dtype": "float64"}
     pictured: ClassVar[Literal["image", "weights"] | None] = "image"
     shape: ClassVar[tuple[int, ...]]
@@ -45,13 +45,13 @@ class _INR(Task):
     spread: ClassVar[Sequence[float]]
     """Standard deviation of the frequencies along each coordinate, in cycles per pixel or channel."""
     files: ClassVar[Sequence[datasets.DataFile]]
-    """What the published image is read from."""
+    """Files of the published image."""
 
     image: str | None = Field(None, description="PNG or JPEG file of the data set's image size, in place of its image")
 
     @abstractmethod
     def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
-        """The paper's image, in :attr:`shape`, and notes on its files."""
+        """Return the paper's image, of shape :attr:`shape`, and notes on its files."""
 
     @cached_property
     def _picture(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
@@ -65,17 +65,17 @@ class _INR(Task):
         return Dims(math.prod(self.shape), 2 * FREQUENCIES, 1)
 
     def check_data(self) -> None:
-        """Read the image, downloading the data set if it is missing and needed."""
+        """Read the image; the data set is downloaded if it is needed and missing."""
         _ = self._picture
 
     def content(self) -> dict[str, object]:
-        """The picture's checksum in place of its path, or those of unofficial files of the data set."""
+        """Checksum of the picture instead of its path, or checksums of unofficial files of the data set."""
         if self.image is not None:
             return {"image": None, "sha256": datasets.sha256(file_bytes(Path(self.image)))}
         return datasets.unofficial(self.files)
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
-        """Map the coordinates with the seed's frequencies; the image is always the same."""
+        """Map the coordinates with the seed's frequencies; all seeds have the same image."""
         pixels, notes = self._picture
         coordinates = np.indices(self.shape).reshape(len(self.shape), -1).T.astype(np.float64)
         frequencies = streams.fourier().normal(size=(FREQUENCIES, len(self.shape))) * np.array(self.spread)

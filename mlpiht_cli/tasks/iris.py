@@ -16,7 +16,7 @@ from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.rng import Streams
 
 FLOWERS = Path(__file__).with_name("iris.csv")
-"""The 150 flowers; the head of the file says where they are from."""
+"""The 150 flowers; the first lines of the file give their origin."""
 FEATURES = ("sepal length", "sepal width", "petal length", "petal width", "bias")
 SPECIES = ("setosa", "versicolor", "virginica")
 LEFT_OUT = (6.4, 3.2, 4.5, 1.5)
@@ -34,9 +34,9 @@ def read_flowers() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 class Iris(Task):
-    """149 flowers, four features standardised by the training rows and a constant column; accuracy on a held-out fifth.
+    """149 flowers, four standardised features and a constant column; accuracy on a held-out fifth of the flowers.
 
-    The split is a field and not the seed, so that the seeds of a sweep are random starts of a method on equal data.
+    The split is a setting and not the seed, so that the seeds of a sweep are random starts on the same data.
     """
 
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""MNIST tasks on the real IDX files, with the split of the paper's reference code."""
+"""MNIST tasks from the official IDX files, with the split of the paper's reference code."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Split:
 def mnist_split(digits: Sequence[int]) -> Split:
     """Read MNIST and split it as the reference code does (protocol, section 3).
 
-    Not the official split: the official training set, stably sorted by label, then the official test set,
-    likewise; per digit the first 5000 images train and the next 1000 test.
+    This is not the official split. The images of a digit are those of the official training set, then those of the
+    official test set; the first 5000 are for training and the next 1000 for the test.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def mnist_split(digits: Sequence[int]) -> Split:
         rows = np.flatnonzero(labels == digit)
         if len(rows) < TRAIN_PER_DIGIT + TEST_PER_DIGIT:
             raise InputError(
-                f"MNIST: {len(rows)} images of digit {digit}, the split needs {TRAIN_PER_DIGIT + TEST_PER_DIGIT}; "
+                f"MNIST: {len(rows)} images of digit {digit}, but the split needs {TRAIN_PER_DIGIT + TEST_PER_DIGIT}; "
                 "see `mlpiht data verify mnist`"
             )
         train.append(rows[:TRAIN_PER_DIGIT])
@@ -76,7 +76,7 @@ def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]
 
 
 class _Digits(Task):
-    """What the tasks on MNIST share: some digits, raw pixels, test accuracy."""
+    """Base of the MNIST tasks: some digits, raw pixels, test accuracy."""
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset()
@@ -89,11 +89,11 @@ class _Digits(Task):
         return Dims(len(self.digits) * TRAIN_PER_DIGIT, 784, self.outputs)
 
     def check_data(self) -> None:
-        """Read the files once, downloading what is missing."""
+        """Read the files once; missing ones are downloaded."""
         mnist_split(self.digits)
 
     def content(self) -> dict[str, object]:
-        """Checksums of local files that are not the official ones: their rows are other cells."""
+        """Checksums of the local files that are not the official ones: such data make other cells."""
         return datasets.unofficial(datasets.FILES["mnist"])
 
     def build(self, axes: Axes, streams: Streams) -> Problem:

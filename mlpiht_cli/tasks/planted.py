@@ -1,4 +1,4 @@
-"""Planted sparse networks: Gaussian inputs, labels from a random sparse ReLU network (P1, section 4)."""
+"""Planted sparse networks: Gaussian inputs, and labels from a random sparse ReLU network (P1, section 4)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 
-_ROWS = 4096  # samples labelled at a time: bounds the float64 activations
+_ROWS = 4096  # samples labelled at a time, which limits the float64 activations
 
 
 class Planted(Task):
     """Recover a sparse network from its own labels; the metric is the PSNR on the training set.
 
-    The network has ``depth`` hidden layers of width ``m`` and about ``s`` nonzeros, spread evenly over the layers. One
-    output is the sum of the last ReLU layer, with signs if they are mixed (ours); several outputs are one more, linear
-    layer.
+    The network has ``depth`` hidden layers of width ``m`` and about ``s`` nonzeros, spread evenly over the layers. A
+    single output is the sum of the last ReLU layer, with signs if they are mixed (an extension of the paper's task).
+    Several outputs are one more layer, which is linear.
     """
 
     version: ClassVar[int] = 1
@@ -45,7 +45,7 @@ class Planted(Task):
 
     @model_validator(mode="after")
     def _one_output(self) -> Planted:
-        """Several outputs have weights, and so signs, of their own."""
+        """Refuse mixed signs for several outputs, whose planted weights have signs already."""
         if self.signs == "mixed" and self.k > 1:
             raise ValueError(f"signs: mixed needs one output (k=1), not k={self.k}, whose output weights are planted")
         return self
@@ -55,11 +55,11 @@ class Planted(Task):
         return Dims(self.n, self.d, self.k)
 
     def _sizes(self, axes: Axes) -> list[int]:
-        """Widths from input to output; one output is the sum of the last hidden layer, and has no weights."""
+        """Widths from input to output; a single output has no weights, since it is the sum of the last hidden layer."""
         return [self.d, *[axes.m] * axes.depth, *([self.k] if self.k > 1 else [])]
 
     def budget_fault(self, axes: Axes) -> str | None:
-        """A budget above the number of weights needs a word."""
+        """Refuse a budget above the number of weights, unless ``clip_budget`` is on."""
         total = sum(a * b for a, b in pairwise(self._sizes(axes)))
         if axes.s <= total or self.clip_budget:
             return None
@@ -85,11 +85,11 @@ class Planted(Task):
         return Problem(inputs, train, inputs, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
 
     def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:
-        """Labels with noise; the score is against the labels without it, so that it measures what was recovered."""
+        """Labels with noise, for training; the score uses the labels without noise, so that it measures recovery."""
         return (y + self.noise * streams.noise().standard_normal(y.shape)).astype(np.float32)
 
     def output_signs(self, axes: Axes, streams: Streams) -> NDArray[np.float32] | None:
-        """Planted output signs ``[m, 1]``, float32; None where all are +1."""
+        """Planted output signs ``[m, 1]``, float32; None if all are +1."""
         if self.signs == "positive":
             return None
         is_positive = streams.planted_signs().random((axes.m, 1)) < 0.5
@@ -101,7 +101,7 @@ class Planted(Task):
         Raises
         ------
         CellSkipped
-            The protocol leaves the cell out.
+            The protocol excludes the cell.
         InputError
             The budget is above the number of weights, and ``clip_budget`` is off.
         """
@@ -129,9 +129,9 @@ class Planted(Task):
 def _labels(
     x: NDArray[np.float32], hidden_weights: list[NDArray[np.float32]], output: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """Labels ``[n, k]``: computed in float64 and rounded once, so that they do not depend on the BLAS.
+    """Labels ``[n, k]``, computed in float64 and rounded once, so that they do not depend on the BLAS.
 
-    ``output`` is the linear layer ``[m, k]``, None for a sum.
+    ``output`` is the linear layer ``[m, k]``; None means a sum.
     """
     hidden = x.astype(np.float64)
     for weight in hidden_weights:

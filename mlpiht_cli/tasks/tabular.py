@@ -1,4 +1,4 @@
-"""A user's own table, from CSV or NPZ: regression or binary classification."""
+"""A user's own data from a CSV or NPZ file: regression or binary classification."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import file_bytes
-from mlpiht_cli.tasks._tables import Table, read_table
+from mlpiht_cli.tasks.columns import DataColumns, read_columns
 from mlpiht_cli.tasks.datasets import sha256
 
 
 class Recipe(BaseModel):
-    """How raw rows become network inputs, and outputs become predictions; learned on the training rows.
+    """Rules that turn raw rows into network inputs, and outputs into predictions; learned on the training rows.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        """A recipe is read from a file, so nothing about it is taken on trust."""
+        """Check everything, since a recipe may come from a file."""
         if not len(self.features) == len(self.mean) == len(self.scale):
             raise ValueError("features, mean and scale do not belong together")
         if not np.isfinite([*self.mean, *self.scale, self.y_mean, self.y_scale]).all() or 0.0 in self.scale:
@@ -57,20 +57,20 @@ class Recipe(BaseModel):
             raise ValueError("a binary recipe has two classes")
         return self
 
-    def inputs(self, table: Table) -> torch.Tensor:
+    def inputs(self, columns: DataColumns) -> torch.Tensor:
         """Network inputs ``[n, d]`` in float32; columns are found by name.
 
         Raises
         ------
         InputError
-            A feature is missing, or a value too large.
+            A feature is missing, or a value is too large.
         """
-        missing = [name for name in self.features if name not in table.features]
+        missing = [name for name in self.features if name not in columns.features]
         if missing:
-            hint = did_you_mean(missing[0], table.features)
+            hint = did_you_mean(missing[0], columns.features)
             raise InputError(f"the data lack the model's feature '{missing[0]}'{hint}")
-        order = [table.features.index(name) for name in self.features]
-        x = (table.x[:, order] - np.array(self.mean)) / np.array(self.scale)
+        order = [columns.features.index(name) for name in self.features]
+        x = (columns.x[:, order] - np.array(self.mean)) / np.array(self.scale)
         if self.intercept:
             x = np.column_stack([x, np.ones(len(x))])
         single = _single(x)
@@ -89,7 +89,7 @@ class Recipe(BaseModel):
         return torch.from_numpy(y)[:, None]
 
     def predictions(self, output: NDArray[np.float64]) -> dict[str, list[Any]]:
-        """Columns of predictions from network outputs ``[n]``: the target, and for classes the score."""
+        """Columns of predictions from network outputs ``[n]``: the target and, for classes, the score."""
         if self.kind == "binary":
             return {
                 self.target: [self.classes[int(score > 0.5)] for score in output],
@@ -99,11 +99,11 @@ class Recipe(BaseModel):
 
 
 class Tabular(Task):
-    """Fit a table: all columns but the target are features; a seeded share of the rows is held out."""
+    """Fit a table: all columns but the target are features, and a seeded share of the rows is held out."""
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
-    # Sums of ReLUs with positive signs are convex and nonnegative; a table's target need not be.
+    # A sum of ReLUs with positive signs is convex and nonnegative; a table's target need not be.
     hints: ClassVar[Mapping[str, object]] = {"signs": "both"}
 
     path: str = Field(description="CSV file with a header, or NPZ with a matrix `x`")
@@ -120,28 +120,28 @@ class Tabular(Task):
         return {"path": None, "sha256": sha256(file_bytes(Path(self.path)))}
 
     @cached_property
-    def _table(self) -> Table:
-        return read_table(Path(self.path), self.target)
+    def _columns(self) -> DataColumns:
+        return read_columns(Path(self.path), self.target)
 
     def check_data(self) -> None:
-        """Read the table and see that its target can be fitted."""
-        table = self._table
-        self._recipe(table, np.arange(self._train_rows(len(table.x))))
+        """Read the table, and check that its target can be fitted."""
+        columns = self._columns
+        self._recipe(columns, np.arange(self._train_rows(len(columns.x))))
 
     def dims(self) -> Dims:
         """Size of the training data."""
-        table = self._table
-        return Dims(self._train_rows(len(table.x)), len(table.features) + self.intercept, 1)
+        columns = self._columns
+        return Dims(self._train_rows(len(columns.x)), len(columns.features) + self.intercept, 1)
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
-        """Read the file, split it by seed, standardise with the training rows."""
-        table = self._table
-        assert table.target is not None
-        order = streams.split().permutation(len(table.x))
-        count = self._train_rows(len(table.x))
+        """Read the file, split it by the seed, and standardise it with the training rows."""
+        columns = self._columns
+        assert columns.target is not None
+        order = streams.split().permutation(len(columns.x))
+        count = self._train_rows(len(columns.x))
         train, test = np.sort(order[:count]), np.sort(order[count:])
-        recipe = self._recipe(table, train)
-        x, y = recipe.inputs(table), recipe.targets(table.target)
+        recipe = self._recipe(columns, train)
+        x, y = recipe.inputs(columns), recipe.targets(columns.target)
         if not bool(torch.isfinite(y).all()):
             raise InputError(f"{self.path}: target '{self.target}' has values too large for float32")
         return Problem(
@@ -156,25 +156,25 @@ class Tabular(Task):
     def _train_rows(self, rows: int) -> int:
         count = rows - round(self.test_share * rows)
         if not 0 < count < rows:
-            raise InputError(f"{self.path}: {rows} rows are too few for a test share of {self.test_share}")
+            raise InputError(f"{self.path}: {rows} rows are too few for a test share of {self.test_share}; add rows")
         return count
 
-    def _recipe(self, table: Table, train: NDArray[np.int64]) -> Recipe:
-        assert table.target is not None
-        x = table.x[train]
+    def _recipe(self, columns: DataColumns, train: NDArray[np.int64]) -> Recipe:
+        assert columns.target is not None
+        x = columns.x[train]
         mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
         if self.standardise:
             mean, std = _moments(x, f"{self.path}: a feature")
             scale = np.where(_varies(mean, std), std, 1.0)
         learned = {
-            "features": table.features,
+            "features": columns.features,
             "target": self.target,
             "mean": mean.tolist(),
             "scale": scale.tolist(),
             "intercept": self.intercept,
         }
-        kinds = sorted(set(table.target.astype(str)))
-        text = table.target.dtype.kind not in "biuf"
+        kinds = sorted(set(columns.target.astype(str)))
+        text = columns.target.dtype.kind not in "biuf"
         if self.kind == "binary" or (self.kind == "auto" and len(kinds) == 2):
             if len(kinds) != 2:
                 raise InputError(f"{self.path}: target '{self.target}' has {len(kinds)} values, binary needs two")
@@ -184,7 +184,7 @@ class Tabular(Task):
                 f"{self.path}: target '{self.target}' is text with {len(kinds)} values; "
                 "numbers (regression) or two classes (binary) can be fitted"
             )
-        y_mean, y_std = _moments(table.target[train].astype(np.float64), f"{self.path}: target '{self.target}'")
+        y_mean, y_std = _moments(columns.target[train].astype(np.float64), f"{self.path}: target '{self.target}'")
         if not _varies(y_mean, y_std):
             raise InputError(f"{self.path}: target '{self.target}' is constant on the training rows")
         return Recipe.model_validate(
@@ -198,7 +198,7 @@ def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64
     Raises
     ------
     InputError
-        They overflow.
+        The mean or the deviation overflows.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = values.mean(axis=0), values.std(axis=0)
@@ -208,11 +208,11 @@ def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64
 
 
 def _varies(mean: NDArray[np.float64] | np.float64, std: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a spread is more than the rounding of a constant."""
+    """Whether a spread is larger than the rounding of a constant."""
     return np.asarray(std > 1e-12 * np.abs(mean))
 
 
 def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round to float32; what is too large becomes inf, which the caller looks for."""
+    """Round to float32; a value that is too large becomes inf, which the caller checks."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)

@@ -65,7 +65,7 @@ BAD_FIT = {
     ("--method", "iht", "--k", "2", "--s", "12"): "iht needs one output, the problem has 2",
     ("--method", "iht", "--device", "tpu"): "--device tpu",
     ("--method", "iht", "--device", "cuda:99"): "--device cuda:99",
-    ("--method", "iht", "--target", "y"): "--target goes with --data",
+    ("--method", "iht", "--target", "y"): "--target needs --data",
     ("--method", "iht", "--data", "x.csv"): "either --task NAME or --data FILE",
     ("--method", "iht", "--save", "a-file/model.npz"): "cannot write to",
 }

@@ -14,7 +14,7 @@ import pytest
 
 from mlpiht_cli import plan
 from mlpiht_cli.commands._progress import Progress
-from mlpiht_cli.engine.cost import CostModel, told
+from mlpiht_cli.engine.cost import CostModel, duration_text
 from mlpiht_cli.plan.cells import Cell, jobs
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv
@@ -66,7 +66,7 @@ def test_without_evidence_nothing_is_said() -> None:
     assert model.total(jobs([cell(), cell("imp")])) is None
     assert model.shares(jobs([cell()])) == {}
     assert CostModel([*few, *unfit], "cuda").seconds(cell()) == pytest.approx(1.0), "three rows of that device"
-    assert told(None) == "time unknown"
+    assert duration_text(None) == "time unknown"
     assert model.total([]) == 0.0
 
 
@@ -108,8 +108,13 @@ def test_workers_share_the_time() -> None:
     parts = jobs([cell(s=s) for s in range(1, 9)])
     assert model.total(parts, 2) == pytest.approx((model.total(parts) or 0.0) / 2, rel=0.02)
     assert model.total(parts, 100) == pytest.approx(60.0, rel=0.02)
-    assert told(4810, 2) == "about 1 h 20 min on 2 workers"
-    assert [told(t) for t in (0.2, 59.0, 80.0, 200.0)] == ["about 1 s", "about 59 s", "about 80 s", "about 3 min"]
+    assert duration_text(4810, 2) == "about 1 h 20 min on 2 workers"
+    assert [duration_text(t) for t in (0.2, 59.0, 80.0, 200.0)] == [
+        "about 1 s",
+        "about 59 s",
+        "about 80 s",
+        "about 3 min",
+    ]
 
 
 def test_real_rows_are_predicted_within_a_factor_of_two() -> None:

@@ -116,7 +116,7 @@ def test_places_are_read(text: str, environment: dict[str, str], expected: tuple
         ("a/b", {}, "I from 1 to N"),
         ("-1/2", {}, "I from 1 to N"),
         ("1/999999999", {}, "I from 1 to N"),
-        ("auto", {}, "no array job here"),
+        ("auto", {}, "this is no array job"),
         ("auto/3", {"PBS_ARRAY_INDEX": "4"}, "task 4 of 3"),
         ("auto", {"PBS_ARRAY_INDEX": "4"}, "give auto/N"),
         ("auto", {**SLURM, "SLURM_ARRAY_TASK_COUNT": "2"}, "gaps"),
@@ -153,7 +153,7 @@ def test_scripts_that_cannot_be_written(mlpiht: Run, tiny_spec: str) -> None:
         (2,): "add --print",
         (99, "--print"): "only 16 jobs",
         (2, "--print", "--time", "soon"): "as in 12:00:00",
-        (1, "--print"): "two tasks and more",
+        (1, "--print"): "at least two tasks",
     }.items():
         result = mlpiht(*base, *words)
         assert (result.code, result.out) == (2, "")

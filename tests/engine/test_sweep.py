@@ -187,7 +187,7 @@ def test_a_cell_that_cannot_be_scored_is_a_failed_row(
     assert all(row["value"] == row["nnz"] == "" for row in rows)
 
 
-def test_times_are_of_the_fit_alone(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_of_the_fit_alone(mlpiht: Run, tiny_spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One IMP run passes all budgets; scoring and recording the earlier ones is not on the later ones' bill."""
     from mlpiht_cli.core.scoring import Scores
     from mlpiht_cli.engine import runner
@@ -198,10 +198,8 @@ def test_times_are_of_the_fit_alone(mlpiht: Run, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(runner, "evaluate", slow)
     Path("t.csv").write_text("a,y\n" + "".join(f"{i},{i % 5}\n" for i in range(30)))
-    text = Path(__file__).parents[1].joinpath("conftest.py").read_text()
-    body = text[text.index("spec_version: 1") : text.rindex('"""')]
     Path("tiny.yaml").write_text(
-        body.replace("{name: planted, n: 60, d: 6}", "{name: tabular, path: t.csv}")
+        tiny_spec.replace("{name: planted, n: 60, d: 6}", "{name: tabular, path: t.csv}")
         .replace("s: [2, 5]", "s: [1, 2, 3, 4]")
         .replace(", set: {task.n: 40}", "")
     )

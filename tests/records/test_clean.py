@@ -82,7 +82,7 @@ def test_other_data_are_named(mlpiht: Run, tiny_spec: str) -> None:
     }
 
 
-def test_unofficial_data_that_are_not_at_hand_are_named(mlpiht: Run, tiny_spec: str) -> None:
+def test_unofficial_data_that_are_not_here_are_named(mlpiht: Run, tiny_spec: str) -> None:
     Path("tiny.yaml").write_text(tiny_spec)
     mlpiht("sweep", "tiny")
     table = Path("results/tiny.csv")
@@ -90,7 +90,7 @@ def test_unofficial_data_that_are_not_at_hand_are_named(mlpiht: Run, tiny_spec: 
     used = {"data": {"unofficial_images.bin": "ab"}}
     table.write_text(to_csv([row.model_copy(update={"params": row.params | used}) for row in rows]))
     shutil.rmtree("results/.records")
-    told = "other data: an unofficial images.bin is not at hand, or the row was edited"
+    told = "other data: an unofficial images.bin is not on this machine, or the row was edited"
     assert {tuple(one["changes"]) for one in why(mlpiht)} == {(told,)}
 
 
@@ -121,6 +121,26 @@ def test_clean_removes_what_failed_and_its_log(swept: Run, monkeypatch: pytest.M
     assert records() == good
     assert [path for path in logs.iterdir() if path.stat().st_size > 5] == [other]
     assert Path("results/tiny.csv").read_bytes() == table, "tables are left alone"
+
+
+def test_a_dry_run_of_a_spec_counts_each_kind_of_record(swept: Run) -> None:
+    swept("sweep", "tiny", "--set", "method.imp.lr=1e30", "--set", "method.iht.steps=9")
+    assert len(records()) == 32
+    told = swept("clean", "tiny", "--dry-run")
+    assert (told.code, told.err) == (0, "")
+    assert told.out == (
+        "results: would remove 0 records, 0 logs, 0 temporary files\n"
+        "  with --failed 0 records, 0 logs of tiny\n"
+        "  with --stale  16 records, 0 logs of tiny\n"
+        "  with --all    32 records, 0 logs of tiny\n"
+    )
+    kinds = swept("clean", "tiny", "--dry-run", "--json").json["kinds"]
+    for kind, counts in kinds.items():
+        found = swept("clean", "tiny", f"--{kind}", "--dry-run", "--json").json
+        assert counts == {name: found[name] for name in ("records", "logs")}
+        assert "kinds" not in found
+    assert "with --" not in swept("clean", "--dry-run").out
+    assert len(records()) == 32
 
 
 def test_clean_removes_what_no_cell_owns(swept: Run, tiny_spec: str) -> None:
@@ -186,7 +206,7 @@ def test_litter_of_gone_writers_goes_and_that_of_others_stays(tmp_path: Path) ->
     ("words", "message"),
     [
         (("--failed", "--all"), "--failed and --all: choose one"),
-        (("tiny",), "what of tiny?"),
+        (("tiny",), "tiny: choose the records to remove with --failed, --stale or --all; --dry-run counts them"),
         (("tinny", "--all"), "no spec 'tinny'"),
     ],
 )

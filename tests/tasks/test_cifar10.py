@@ -118,7 +118,7 @@ def test_a_file_with_other_classes_is_refused(
     small_cifar: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(cifar10.COUNTS, "test_batch.bin", 3)
-    with pytest.raises(InputError, match=r"test_batch\.bin: 2 airplanes and automobiles, the official file has 3"):
+    with pytest.raises(InputError, match=r"test_batch\.bin: 2 airplanes and automobiles, but the official file has 3"):
         CIFAR10Binary(train_files=1).check_data()
 
 

@@ -99,8 +99,8 @@ def test_too_few_images_are_named(small_mnist: tuple[np.ndarray, np.ndarray], mo
         (b"", "it starts with nothing"),
         (b"\x00\x00\x08", "not an IDX file"),
         (b"\x00\x00\x0d\x01\x00\x00\x00\x01\x00", "it starts with 00 00 0d 01"),
-        (b"\x00\x00\x08\x01\x00\x00\x00\x05abcd", "the header promises 5 bytes, the file holds 4"),
-        (b"\x00\x00\x08\x01\xff\xff\xff\xffabcd", "the header promises 4294967295 bytes"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x05abcd", "the header announces 5 bytes, the file holds 4"),
+        (b"\x00\x00\x08\x01\xff\xff\xff\xffabcd", "the header announces 4294967295 bytes"),
     ],
 )
 def test_corrupt_idx_files_are_refused(data: bytes, message: str) -> None:

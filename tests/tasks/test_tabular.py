@@ -11,7 +11,7 @@ from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import file_bytes
-from mlpiht_cli.tasks._tables import read_table
+from mlpiht_cli.tasks.columns import read_columns
 from mlpiht_cli.tasks.tabular import Recipe, Tabular
 
 
@@ -123,12 +123,12 @@ def test_bad_tables_are_refused_by_name(content: str, tmp_path: Path) -> None:
 def test_objects_in_an_npz_are_not_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "bad.npz", x=np.array([{"a": 1}], dtype=object), y=np.ones(1))
     with pytest.raises(InputError, match="not an NPZ file of plain arrays"):
-        read_table(tmp_path / "bad.npz", "y")
+        read_columns(tmp_path / "bad.npz", "y")
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(InputError, match="not an NPZ file"):
-        read_table(tmp_path / "bad.npz", "y")
+        read_columns(tmp_path / "bad.npz", "y")
     with pytest.raises(InputError, match="cannot be read"):
-        read_table(tmp_path / "absent.npz", "y")
+        read_columns(tmp_path / "absent.npz", "y")
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])

@@ -1,1 +1,1 @@
-"""Where jobs are run: in this process, or in worker processes here or on a cluster."""
+"""Executors: they run jobs in this process, or in worker processes on this machine or a cluster."""

@@ -1,4 +1,4 @@
-"""Jobs in worker processes, here or on a cluster, over Dask: a worker that dies costs its job alone."""
+"""Jobs in worker processes, on this machine or a cluster, through Dask: a worker that dies costs only its own job."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mlpiht_cli.engine.executors.seats import Seat, Seats
-from mlpiht_cli.engine.executors.work import Executor, Site, Work, recorded_of
-from mlpiht_cli.engine.executors.worker import CRASHED, HUNG, attend
+from mlpiht_cli.engine.executors.base import Attempt, Executor, WorkerSettings, recorded_rows
+from mlpiht_cli.engine.executors.process import CRASHED, HUNG, run_batch
+from mlpiht_cli.engine.executors.workers import Worker, Workers
 from mlpiht_cli.engine.provenance import environment
 from mlpiht_cli.engine.runner import pick_device, row_of
 from mlpiht_cli.records.rows import Row
@@ -21,139 +21,143 @@ from mlpiht_cli.records.store import Store
 if TYPE_CHECKING:
     from distributed import Future
 
-NEVER_BEGAN = 3
-"""How often a job is handed out again because its worker died before beginning it."""
-SECONDS_BETWEEN_ROUNDS = 2.0
-SECONDS_OF_A_BUNDLE = 0.25
-"""Short jobs are handed out several at a time, this much work at once: the way to a worker and back costs 20 ms."""
+MAX_FALSE_STARTS = 3
+"""How often a job is sent again after its worker died before the job started."""
+SECONDS_BETWEEN_REPAIRS = 2.0
+SECONDS_PER_BATCH = 0.25
+"""Short jobs are sent in batches of this much work: sending to a worker and back costs 20 ms."""
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """Jobs under way in one seat, in their order."""
+class Batch:
+    """Jobs that one worker runs, in their order."""
 
-    works: list[Work]
-    seat: Seat
+    attempts: list[Attempt]
+    worker: Worker
     since: float = field(default_factory=time.monotonic)
 
 
 class Pool(Executor):
-    """Hands jobs to workers, which do one at a time, so that a worker's death blames nobody else's job.
+    """Sends jobs to workers; a worker runs one at a time, so that its death fails only the job that was running.
 
-    Workers record rows themselves. The pool adds what they could not: rows that did not reach the store (a folder
-    that is not shared), and a failed row with its reason for each cell that a dead worker left behind.
+    Workers record rows themselves. The pool records what they could not: rows that did not reach the store (the
+    results folder is not shared), and a failed row with its reason for each cell of a job whose worker died.
     """
 
-    def __init__(self, site: Site, seats: Seats) -> None:
-        self._site, self._seats, self._store = site, seats, Store(site.root)
-        self._flying: dict[Future[Any], Bundle] = {}
-        self._pace = SECONDS_OF_A_BUNDLE  # of a job, as the last bundle had it: the first ones go out one by one
+    def __init__(self, settings: WorkerSettings, workers: Workers) -> None:
+        self._settings, self._workers, self._store = settings, workers, Store(settings.root)
+        self._running: dict[Future[Any], Batch] = {}
+        self._seconds_per_job = SECONDS_PER_BATCH  # measured on the last batch; the first jobs go out one by one
         self._false_starts: Counter[str] = Counter()
 
-    def run(self, works: Iterable[Work], stopped: Callable[[], bool]) -> Iterator[Row]:
-        """See :meth:`Executor.run`; jobs under way are finished."""
-        waiting = deque(works)
-        landed: SimpleQueue[Future[Any]] = SimpleQueue()
+    def run(self, attempts: Iterable[Attempt], stopped: Callable[[], bool]) -> Iterator[Row]:
+        """See :meth:`Executor.run`; running jobs are finished."""
+        waiting = deque(attempts)
+        done: SimpleQueue[Future[Any]] = SimpleQueue()
         while True:
-            self._launch(waiting, landed, stopped)
-            if not self._flying and (stopped() or not waiting):
+            self._submit(waiting, done, stopped)
+            if not self._running and (stopped() or not waiting):
                 return
             try:
-                future = landed.get(timeout=SECONDS_BETWEEN_ROUNDS)
+                future = done.get(timeout=SECONDS_BETWEEN_REPAIRS)
             except Empty:
-                self._seats.mend()
+                self._workers.repair()
                 continue
-            rows, rest = self._outcome(future, self._flying.pop(future))
+            rows, rest = self._outcome(future, self._running.pop(future))
             waiting.extendleft(reversed(rest))
             yield from rows
 
-    def _launch(self, waiting: deque[Work], landed: SimpleQueue[Future[Any]], stopped: Callable[[], bool]) -> None:
-        """Give each free seat a bundle of jobs."""
-        taken = {bundle.seat.name for bundle in self._flying.values()}
-        seats = self._seats.all() if waiting and not stopped() else ()
-        for seat in seats:
-            if seat.name in taken or not waiting:
+    def _submit(self, waiting: deque[Attempt], done: SimpleQueue[Future[Any]], stopped: Callable[[], bool]) -> None:
+        """Send a batch of jobs to each free worker."""
+        busy = {batch.worker.name for batch in self._running.values()}
+        workers = self._workers.all() if waiting and not stopped() else ()
+        for worker in workers:
+            if worker.name in busy or not waiting:
                 continue
-            works = self._bundle(waiting, max(1, len(waiting) // (2 * len(seats))))
-            for work in works:
-                work.log(self._store).unlink(missing_ok=True)  # of a sweep that was killed: it would tell of a death
-            future = self._seats.submit(seat, attend, works, replace(self._site, device=seat.device))
-            self._flying[future] = Bundle(works, seat)
-            future.add_done_callback(landed.put)
+            batch = Batch(self._next_batch(waiting, max(1, len(waiting) // (2 * len(workers)))), worker)
+            for attempt in batch.attempts:
+                attempt.log(self._store).unlink(missing_ok=True)  # one that a killed sweep left would report a death
+            future = self._workers.submit(
+                worker, run_batch, batch.attempts, replace(self._settings, device=worker.device)
+            )
+            self._running[future] = batch
+            future.add_done_callback(done.put)
 
-    def _bundle(self, waiting: deque[Work], fair: int) -> list[Work]:
-        """Take the next jobs: as many as are done in a moment, but a fair share at most; a suspect goes alone."""
-        size = min(fair, max(1, int(SECONDS_OF_A_BUNDLE / self._pace)))
-        works = [waiting.popleft()]
-        while waiting and len(works) < size and not any(self._false_starts[w.name] for w in (works[0], waiting[0])):
-            works.append(waiting.popleft())
-        return works
+    def _next_batch(self, waiting: deque[Attempt], most: int) -> list[Attempt]:
+        """Take the next jobs, as many as fit :data:`SECONDS_PER_BATCH`; a job with a false start goes alone."""
+        size = min(most, max(1, int(SECONDS_PER_BATCH / self._seconds_per_job)))
+        batch = [waiting.popleft()]
+        while waiting and len(batch) < size and not any(self._false_starts[a.name] for a in (batch[0], waiting[0])):
+            batch.append(waiting.popleft())
+        return batch
 
-    def _outcome(self, future: Future[Any], bundle: Bundle) -> tuple[list[Row], list[Work]]:
-        """Rows of a bundle that ended, one way or another, and its jobs that never began."""
+    def _outcome(self, future: Future[Any], batch: Batch) -> tuple[list[Row], list[Attempt]]:
+        """Rows of a batch that ended, well or not, and its jobs that never started."""
         if future.status in ("cancelled", "lost"):
             raise ConnectionError("the connection to the scheduler is lost")
-        done, error, died = [], "", False
+        returned, message, died = [], "", False
         if future.status == "finished":
-            done, error = future.result()
+            returned, message = future.result()
         else:
-            fault = future.exception()
-            error, died = f"{type(fault).__name__}: {fault}", self._seats.died(fault)
-        rows = {row.cell: self._recorded(row) for row in done}
-        rest = [work for work in bundle.works if any(cell.key not in rows for cell in work.job.cells)]
+            error = future.exception()
+            message, died = f"{type(error).__name__}: {error}", self._workers.died(error)
+        rows = {row.cell: self._recorded(row) for row in returned}
+        rest = [attempt for attempt in batch.attempts if any(cell.key not in rows for cell in attempt.job.cells)]
         if died:
-            lost, rest = self._after_death(rest, bundle.seat)
-        elif error and rest:  # the others come after it
-            lost, rest = self._lost(rest[0], bundle.seat, "failed", error), rest[1:]
+            failed, rest = self._after_death(rest, batch.worker)
+        elif message and rest:  # the first one failed; the others have not started
+            failed, rest = self._failed_rows(rest[0], batch.worker, "failed", message), rest[1:]
         else:
-            self._pace = max((time.monotonic() - bundle.since) / len(bundle.works), 1e-4)
+            self._seconds_per_job = max((time.monotonic() - batch.since) / len(batch.attempts), 1e-4)
             return list(rows.values()), []
-        return list((rows | {row.cell: row for row in lost}).values()), rest
+        return list((rows | {row.cell: row for row in failed}).values()), rest
 
-    def _after_death(self, works: list[Work], seat: Seat) -> tuple[list[Row], list[Work]]:
-        """Rows of jobs whose worker died, and those that never began."""
-        found = [self._left_behind(work, seat) for work in works]
+    def _after_death(self, attempts: list[Attempt], worker: Worker) -> tuple[list[Row], list[Attempt]]:
+        """Rows of jobs whose worker died, and the jobs that never started."""
+        found = [self._rows_of_dead(attempt, worker) for attempt in attempts]
         rows = [row for each in found for row in each or ()]
-        rest = [work for work, each in zip(works, found, strict=True) if each is None]
-        if len(rest) < len(works):
+        rest = [attempt for attempt, each in zip(attempts, found, strict=True) if each is None]
+        if len(rest) < len(attempts):
             return rows, rest
-        self._false_starts.update(work.name for work in works)  # one of them may be to blame, unseen
-        given_up = [work for work in works if self._false_starts[work.name] > NEVER_BEGAN]
-        for work in given_up:
-            rows += self._lost(work, seat, "failed", "its worker died before beginning it, several times")
-        return rows, [work for work in works if work not in given_up]
+        self._false_starts.update(attempt.name for attempt in attempts)  # one may be to blame, with its log elsewhere
+        given_up = [attempt for attempt in attempts if self._false_starts[attempt.name] > MAX_FALSE_STARTS]
+        for attempt in given_up:
+            reason = "its worker died before beginning it, several times"
+            rows += self._failed_rows(attempt, worker, "failed", reason)
+        return rows, [attempt for attempt in attempts if attempt not in given_up]
 
-    def _left_behind(self, work: Work, seat: Seat) -> list[Row] | None:
-        """Rows of a job whose worker died; None if it never began."""
-        recorded = recorded_of(work, self._store)
-        if len(recorded) == len(work.job.cells):
+    def _rows_of_dead(self, attempt: Attempt, worker: Worker) -> list[Row] | None:
+        """Rows of a job whose worker died; None if the job never started."""
+        recorded = recorded_rows(attempt, self._store)
+        if len(recorded) == len(attempt.job.cells):
             return list(recorded.values())
         try:
-            told = work.log(self._store).read_text(encoding="utf-8", errors="replace")
+            log = attempt.log(self._store).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return None
-        if told.startswith(HUNG):
-            return self._lost(work, seat, "timeout", f"no result after {self._site.cell_timeout:g} s (--cell-timeout)")
-        crash = told.partition("\n")[0].removeprefix(CRASHED) if told.startswith(CRASHED) else ""
-        why = crash or "killed, perhaps by the system for lack of memory"
-        return self._lost(work, seat, "failed", f"the worker process died: {why}")
+        if log.startswith(HUNG):
+            reason = f"no result after {self._settings.cell_timeout:g} s (--cell-timeout)"
+            return self._failed_rows(attempt, worker, "timeout", reason)
+        crash = log.partition("\n")[0].removeprefix(CRASHED) if log.startswith(CRASHED) else ""
+        reason = f"the worker process died: {crash or 'killed, perhaps by the system for lack of memory'}"
+        return self._failed_rows(attempt, worker, "failed", reason)
 
-    def _lost(self, work: Work, seat: Seat, status: str, reason: str) -> list[Row]:
-        """Rows of a job whose worker did not return: those it recorded, and one with the reason for each other."""
-        rows = recorded_of(work, self._store)
-        made = environment(pick_device(seat.device)) if self._seats.here else {}
-        columns = {**made, "threads": self._site.threads, "status": status, "reason": reason}
-        for cell in work.job.cells:
+    def _failed_rows(self, attempt: Attempt, worker: Worker, status: str, reason: str) -> list[Row]:
+        """Rows of a job that did not end: those its worker recorded, and one with the reason for each other cell."""
+        rows = recorded_rows(attempt, self._store)
+        made = environment(pick_device(worker.device)) if self._workers.here else {}
+        columns = {**made, "threads": self._settings.threads, "status": status, "reason": reason}
+        for cell in attempt.job.cells:
             if cell.key not in rows:
-                rows[cell.key] = row_of(cell, {**columns, "attempt": work.attempts[cell.key]})
+                rows[cell.key] = row_of(cell, {**columns, "attempt": attempt.numbers[cell.key]})
                 self._store.write(rows[cell.key])
-                log = self._store.log(cell.key, work.attempts[cell.key])
+                log = self._store.log(cell.key, attempt.numbers[cell.key])
                 if not log.exists() or not log.stat().st_size:
                     self._store.write_log(rows[cell.key], f"{reason}\n")
         return list(rows.values())
 
     def _recorded(self, row: Row) -> Row:
-        """Make sure that a worker's row is in the store: it is not if the worker has another results folder."""
+        """Record a worker's row unless the store has it: a worker may write to another results folder."""
         known = self._store.records([row.cell]).get(row.cell)
         if known is None or known.attempt < row.attempt:
             self._store.write(row)
@@ -162,9 +166,9 @@ class Pool(Executor):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the workers that are ours."""
-        self._seats.close()
-        for bundle in self._flying.values() if self._seats.here else ():
-            for log in (work.log(self._store) for work in bundle.works):
+        """End the workers that the pool has started."""
+        self._workers.close()
+        for batch in self._running.values() if self._workers.here else ():
+            for log in (attempt.log(self._store) for attempt in batch.attempts):
                 if log.exists() and not log.stat().st_size:
                     log.unlink()

@@ -209,9 +209,9 @@ def test_no_scheduler_is_an_error_and_a_lost_one_too(mlpiht: Run, faulty_spec: P
     [
         (("--jobs", "0"), "neither a number of processes nor auto"),
         (("--jobs", "two"), "neither a number of processes nor auto"),
-        (("--cell-timeout", "soon"), "no duration; write 90, 90s, 5m or 2h"),
-        (("--max-time", "0"), "no duration"),
-        (("--max-time", "1" * 30), "no duration"),
+        (("--cell-timeout", "soon"), "not a duration; write 90, 90s, 5m or 2h"),
+        (("--max-time", "0"), "not a duration"),
+        (("--max-time", "1" * 30), "not a duration"),
         (("--jobs", "2", "--devices", "cpu"), "give one of them"),
         (("--jobs", "2", "--scheduler", "tcp://127.0.0.1:1"), "give one of them"),
         (("--device", "cpu", "--devices", "cpu"), "give one of them"),

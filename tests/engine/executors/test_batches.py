@@ -1,4 +1,4 @@
-"""What a pool makes of its workers' answers and deaths, with seats that work in this process."""
+"""What a pool does with its workers' answers and deaths; the workers are made up and run in this process."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sweeping import records
 
 from mlpiht_cli import plan
 from mlpiht_cli.engine.executors import pool
+from mlpiht_cli.engine.executors.base import Attempt, WorkerSettings
 from mlpiht_cli.engine.executors.pool import Pool
-from mlpiht_cli.engine.executors.seats import Seat, Seats
-from mlpiht_cli.engine.executors.work import Site, Work
-from mlpiht_cli.engine.executors.worker import attend
+from mlpiht_cli.engine.executors.process import run_batch
+from mlpiht_cli.engine.executors.workers import Worker, Workers
 from mlpiht_cli.plan.cells import jobs
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.tasks.planted import Planted
 
-HERE = Site(Path("here"), "cpu", 1)
+HERE = WorkerSettings(Path("here"), "cpu", 1)
 Run = Callable[..., Any]
 
 
@@ -30,8 +30,8 @@ class Death(Exception):
     """What a worker's death looks like here."""
 
 
-class Landed:
-    """A future that is there already."""
+class Done:
+    """A future that is done."""
 
     def __init__(self, result: Any, fault: Exception | None) -> None:
         self._result, self._fault = result, fault
@@ -43,34 +43,34 @@ class Landed:
     def exception(self) -> Exception | None:
         return self._fault
 
-    def add_done_callback(self, call: Callable[[Landed], None]) -> None:
+    def add_done_callback(self, call: Callable[[Done], None]) -> None:
         call(self)
 
 
-class Fake(Seats):
-    """Two seats whose workers write in ``root``; a worker that comes to a deadly width dies."""
+class Fake(Workers):
+    """Two workers that write in ``root``; a worker that comes to a deadly width dies."""
 
     here = True
 
     def __init__(self, root: Path, deadly: int = 0) -> None:
-        self.root, self.deadly, self.bundles = root, deadly, list[list[int]]()
+        self.root, self.deadly, self.batches = root, deadly, list[list[int]]()
 
-    def all(self) -> Sequence[Seat]:
-        return [Seat("a", "cpu"), Seat("b", "cpu")]
+    def all(self) -> Sequence[Worker]:
+        return [Worker("a", "cpu"), Worker("b", "cpu")]
 
-    def submit(self, seat: Seat, function: Callable[..., Any], *args: Any) -> Any:
-        works, site = args
-        widths = [work.job.first.point.m for work in works]
-        self.bundles.append(widths)
-        site = replace(site, root=self.root)
+    def submit(self, worker: Worker, function: Callable[..., Any], *args: Any) -> Any:
+        batch, settings = args
+        widths = [attempt.job.first.point.m for attempt in batch]
+        self.batches.append(widths)
+        settings = replace(settings, root=self.root)
         if self.deadly not in widths:
-            return Landed(function(works, site), None)
+            return Done(function(batch, settings), None)
         at = widths.index(self.deadly)
         if at:
-            function(works[:at], site)
-        return Landed(None, Death())
+            function(batch[:at], settings)
+        return Done(None, Death())
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Nobody is missing."""
 
     def died(self, error: BaseException | None) -> bool:
@@ -81,13 +81,13 @@ class Fake(Seats):
 
 
 @pytest.fixture
-def works(mlpiht: Run, tiny_spec: str) -> list[Work]:
+def attempts(mlpiht: Run, tiny_spec: str) -> list[Attempt]:
     """Forty short jobs of a cell each."""
     text = tiny_spec.replace("  - {name: imp, epochs: 2}\n", "").replace("seeds: [0, 1]", "seeds: [0]")
     widths = ", ".join(map(str, range(2, 42)))
     Path("tiny.yaml").write_text(text.replace("m: [2, 3]", f"m: [{widths}]").replace("s: [2, 5]", "s: [2]"))
     parts = jobs(plan.cells(plan.validate(Path("tiny.yaml"))[0], "paper"))
-    return [Work(job, {cell.key: 1 for cell in job.cells}) for job in parts]
+    return [Attempt(job, {cell.key: 1 for cell in job.cells}) for job in parts]
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +98,9 @@ def level() -> Iterator[None]:
     log.setLevel(before)
 
 
-def run(works: list[Work], seats: Seats) -> list[Row]:
-    with Pool(HERE, seats) as executor:
-        return list(executor.run(works, lambda: False))
+def run(attempts: list[Attempt], workers: Workers) -> list[Row]:
+    with Pool(HERE, workers) as executor:
+        return list(executor.run(attempts, lambda: False))
 
 
 def faults(rows: list[Row]) -> dict[int, str]:
@@ -108,50 +108,52 @@ def faults(rows: list[Row]) -> dict[int, str]:
 
 
 @pytest.mark.parametrize("there", ["here", "there"])
-def test_every_row_is_recorded_once_wherever_the_workers_write(works: list[Work], there: str) -> None:
-    rows = run(works, Fake(Path(there)))
+def test_every_row_is_recorded_once_wherever_the_workers_write(attempts: list[Attempt], there: str) -> None:
+    rows = run(attempts, Fake(Path(there)))
     assert sorted(row.m for row in rows) == list(range(2, 42))
     assert {row.status for row in rows} == {"ok"}
     assert len(records("here")) == len(records(there)) == 40
 
 
-def test_short_jobs_go_out_together_but_each_seat_has_its_share(works: list[Work]) -> None:
-    seats = Fake(Path("here"))
-    run(works, seats)
-    sizes = [len(widths) for widths in seats.bundles]
+def test_short_jobs_go_out_together_but_each_worker_has_its_share(attempts: list[Attempt]) -> None:
+    workers = Fake(Path("here"))
+    run(attempts, workers)
+    sizes = [len(widths) for widths in workers.batches]
     assert sizes[0] == 1, "nothing is known of their time yet"
-    assert 1 < max(sizes) <= 10, "a quarter of what waits, with two seats"
+    assert 1 < max(sizes) <= 10, "a quarter of what waits, with two workers"
     assert len(sizes) < 30
 
 
 @pytest.mark.parametrize("there", ["here", "there"])
-def test_only_the_deadly_job_fails(works: list[Work], there: str) -> None:
-    """With a folder that is not shared nobody sees which job of a bundle it was: they are tried one by one."""
-    seats = Fake(Path(there), deadly=20)
-    rows = run(works, seats)
+def test_only_the_deadly_job_fails(attempts: list[Attempt], there: str) -> None:
+    """With a folder that is not shared nobody sees which job of a batch it was: they are tried one by one."""
+    workers = Fake(Path(there), deadly=20)
+    rows = run(attempts, workers)
     assert len(rows) == 40
     assert faults(rows) == {20: "its worker died before beginning it, several times"}
     assert len(records("here")) == 40
-    assert sum(20 in widths for widths in seats.bundles) in (4, 5), "once unseen in a bundle, perhaps, then alone"
+    assert sum(20 in widths for widths in workers.batches) in (4, 5), "once unseen in a batch, perhaps, then alone"
 
 
 def test_a_job_that_cannot_be_recorded_is_named_and_the_others_go_on(
-    works: list[Work], monkeypatch: pytest.MonkeyPatch
+    attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(bundle: Sequence[Work], site: Site) -> tuple[list[Row], str]:
-        widths = [work.job.first.point.m for work in bundle]
+    def full(batch: Sequence[Attempt], settings: WorkerSettings) -> tuple[list[Row], str]:
+        widths = [attempt.job.first.point.m for attempt in batch]
         if 20 not in widths:
-            return attend(bundle, site)
-        rows, _ = attend(bundle[: widths.index(20)], site)
+            return run_batch(batch, settings)
+        rows, _ = run_batch(batch[: widths.index(20)], settings)
         return rows, "OSError: no space left on device"
 
-    monkeypatch.setattr(pool, "attend", full)
-    rows = run(works, Fake(Path("here")))
+    monkeypatch.setattr(pool, "run_batch", full)
+    rows = run(attempts, Fake(Path("here")))
     assert len(rows) == len(records("here")) == 40
     assert faults(rows) == {20: "OSError: no space left on device"}
 
 
-def test_a_worker_says_what_went_wrong_and_what_it_had_done(works: list[Work], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_says_what_went_wrong_and_what_it_had_done(
+    attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlpiht_cli.records.store import Store
 
     write = Store.write
@@ -162,13 +164,13 @@ def test_a_worker_says_what_went_wrong_and_what_it_had_done(works: list[Work], m
         write(self, row)
 
     monkeypatch.setattr(Store, "write", refuse)
-    rows, error = attend(works[:5], HERE)
+    rows, error = run_batch(attempts[:5], HERE)
     assert [row.m for row in rows] == [2, 3]
     assert error == "OSError: no space left on device"
 
 
 def test_a_worker_elsewhere_has_the_sweeps_variables_while_it_works(
-    works: list[Work], monkeypatch: pytest.MonkeyPatch
+    attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLPIHT_OFFLINE", "")
     monkeypatch.delenv("MLPIHT_DATA_DIR", raising=False)
@@ -178,8 +180,8 @@ def test_a_worker_elsewhere_has_the_sweeps_variables_while_it_works(
         "build",
         lambda *_: seen.append((os.environ.get("MLPIHT_DATA_DIR"), os.environ.get("MLPIHT_OFFLINE"))),
     )
-    site = replace(HERE, variables=(("MLPIHT_DATA_DIR", "data"), ("MLPIHT_OFFLINE", "1")))
-    rows, _ = attend(works[:1], site)
+    settings = replace(HERE, variables=(("MLPIHT_DATA_DIR", "data"), ("MLPIHT_OFFLINE", "1")))
+    rows, _ = run_batch(attempts[:1], settings)
     assert [row.status for row in rows] == ["failed"]
     assert seen == [("data", "")], "what the worker says itself counts"
     assert "MLPIHT_DATA_DIR" not in os.environ

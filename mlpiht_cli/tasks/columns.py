@@ -1,4 +1,4 @@
-"""Tables from CSV and NPZ files: named numeric features and a target, checked value by value."""
+"""Columns of a CSV or NPZ file: named numeric features and a target, checked value by value."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 100_000
 _COPIES = 5
-"""Copies of a table in double precision while it is read, split and standardised."""
+"""Number of copies in double precision that exist while a table is read, split and standardised."""
 
 
-class Table(BaseModel, arbitrary_types_allowed=True):
-    """Named numeric features ``[n, d]`` (float64), and the raw target ``[n]`` if there is one."""
+class DataColumns(BaseModel, arbitrary_types_allowed=True):
+    """Named numeric features ``[n, d]`` (float64), and the raw target ``[n]``; None if none is asked for."""
 
     features: list[str]
     x: NDArray[np.float64]
     target: NDArray[Any] | None
 
 
-def read_table(path: Path, target: str | None, only: Sequence[str] | None = None) -> Table:
+def read_columns(path: Path, target: str | None, only: Sequence[str] | None = None) -> DataColumns:
     """Read features and target from a CSV or NPZ file.
 
     Every column but the target is a feature, or (CSV) those named in ``only``.
@@ -43,8 +43,8 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
     Raises
     ------
     InputError
-        Missing or unreadable file, absent column, no rows, or a feature that is not finite numbers; the message
-        names the column and the first bad row.
+        The file is missing or unreadable, a column is absent, there are no rows, or a feature is not a finite number;
+        the message names the column and the first bad row.
     """
     columns, x, y = _read_npz(path, target) if path.suffix.lower() == ".npz" else _read_csv(path, target, only)
     if not x.size:
@@ -58,12 +58,12 @@ def read_table(path: Path, target: str | None, only: Sequence[str] | None = None
         )
     if y is not None and (y.ndim != 1 or len(y) != len(x) or y.dtype.kind not in "biufU"):
         raise InputError(
-            f"{path}: target '{target}' has shape {y.shape} and type {y.dtype}; {len(x)} numbers or words are due"
+            f"{path}: target '{target}' has shape {y.shape} and type {y.dtype}; it needs {len(x)} numbers or words"
         )
     if y is not None and y.dtype.kind == "f" and not np.isfinite(y).all():
         row = int(np.flatnonzero(~np.isfinite(y))[0])
         raise InputError(f"{path}: target '{target}', data row {row + 1}: missing or not a finite number")
-    return Table(features=columns, x=x, target=y)
+    return DataColumns(features=columns, x=x, target=y)
 
 
 def _read_csv(
@@ -92,14 +92,14 @@ def _read_csv(
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    """A CSV file whose header names each column once."""
+    """Read a CSV file whose header names each column once."""
     import pandas as pd
 
     content = file_bytes(path)
     _check_size(path, content)
     try:
         frame = pd.read_csv(io.BytesIO(content), low_memory=False)
-        # Without a header pandas neither renames a second `y` to `y.1` nor takes surplus fields for row labels.
+        # Without a header pandas neither renames a second `y` to `y.1` nor reads extra fields as row labels.
         header = pd.read_csv(io.BytesIO(content), header=None, nrows=2, dtype=str).iloc[0].tolist()
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: not a CSV table with a header ({error})") from error
@@ -113,10 +113,10 @@ def _read_frame(path: Path) -> pd.DataFrame:
 
 
 def _check_size(path: Path, content: bytes) -> None:
-    """Refuse a table that is too wide, or that will not fit into memory once its text is numbers."""
+    """Refuse a table that is too wide, or too large for the memory once its text is numbers."""
     columns = 1 + content[: content.find(b"\n") % (len(content) + 1)].count(b",")
     if columns > MAX_COLUMNS:
-        raise InputError(f"{path}: its header names {columns} columns; at most {MAX_COLUMNS} can be used")
+        raise InputError(f"{path}: its header names {columns} columns; at most {MAX_COLUMNS} are allowed")
     values = content.count(b",") + content.count(b"\n") + 1
     check_room(values * 8 * _COPIES, f"{path}: a table of {values} values")
 
@@ -133,7 +133,7 @@ def _not_a_number(path: Path, column: pd.Series[Any]) -> str:
 def _is_number(value: Any) -> bool:
     try:
         return math.isfinite(float(value))
-    except (TypeError, ValueError, OverflowError):  # an integer of any length may stand in a table
+    except (TypeError, ValueError, OverflowError):  # a table may hold an integer of any length
         return False
 
 
@@ -153,7 +153,7 @@ def _read_npz(path: Path, target: str | None) -> tuple[list[str], NDArray[np.flo
     if not x.size:
         raise InputError(f"{path}: holds no data (its matrix is {x.shape[0]} x {x.shape[1]})")
     if x.shape[1] > MAX_COLUMNS:
-        raise InputError(f"{path}: `{key}` has {x.shape[1]} columns; at most {MAX_COLUMNS} can be used")
+        raise InputError(f"{path}: `{key}` has {x.shape[1]} columns; at most {MAX_COLUMNS} are allowed")
     check_room(x.size * 8 * _COPIES, f"{path}: a matrix of {x.shape[0]} x {x.shape[1]}")
     if y is not None and y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
