@@ -23,6 +23,9 @@ sys.path.insert(0, str(ROOT))
 BLOCK = re.compile(r"<!-- generated: (?P<kind>\w+)(?: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.DOTALL)
 
 Schema = Mapping[str, Any]
+WORDS = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
+FEW = 6
+"""Values that a type is written out with; the page lists more of them elsewhere."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -73,19 +76,25 @@ def spec_schema() -> Schema:
     return spec_schema()
 
 
+def examples() -> dict[str, dict[str, Any]]:
+    """An example of each field, by part of the schema."""
+    found: dict[str, dict[str, Any]] = json.loads((ROOT / "docs" / "examples.json").read_text(encoding="utf-8"))
+    return found
+
+
 def fields(name: str) -> str:
     """Fields of a part of a spec: type, default, meaning, example."""
     schema = spec_schema()
     part = schema if name == "Spec" else schema["$defs"][name]
-    examples = json.loads((ROOT / "docs" / "examples.json").read_text(encoding="utf-8"))[name]
-    missing = part["properties"].keys() ^ examples.keys()
+    shown = examples()[name]
+    missing = part["properties"].keys() ^ shown.keys()
     if missing:
         raise SystemExit(f"docs/examples.json: {name}: give exactly one example of each field, see {sorted(missing)}")
     rows = []
     for field, one in part["properties"].items():
         required = field in part.get("required", [])
         default = "required" if required else default_of(one)
-        rows.append((f"`{field}`", type_of(one), default, _meaning(one), f"`{field}: {yaml_of(examples[field])}`"))
+        rows.append((f"`{field}`", type_of(one), default, _meaning(one), f"`{field}: {yaml_of(shown[field])}`"))
     return table(["field", "type", "default", "meaning", "example"], rows)
 
 
@@ -121,31 +130,27 @@ def _meaning(one: Schema) -> str:
 def type_of(one: Schema) -> str:
     """A type of the schema in words."""
     if "$ref" in one:
-        return {"Entry": "task or method", "FigureSpec": "figure"}.get(*[one["$ref"].rsplit("/", 1)[-1]] * 2).lower()
+        part = one["$ref"].rsplit("/", 1)[-1]
+        return {"Entry": "name with settings", "FigureSpec": "figure"}.get(part, part.lower())
     if "const" in one:
         return f"`{one['const']}`"
     if "enum" in one:
-        return " or ".join(f"`{value}`" for value in one["enum"]) if len(one["enum"]) <= 6 else "a name, see below"
+        return " or ".join(f"`{value}`" for value in one["enum"]) if len(one["enum"]) <= FEW else "listed name"
     kinds = [inner for inner in one.get("anyOf", []) if inner.get("type") != "null"]
     if kinds:
         return " or ".join(dict.fromkeys(map(type_of, kinds)))
-    kind = one.get("type")
-    if kind == "array":
+    if one.get("type") == "array":
         return "[low, high]" if "prefixItems" in one else f"list of {_plural(type_of(one.get('items', {})))}"
-    if kind == "object":
-        return (
-            f"mapping to {_plural(type_of(one['additionalProperties']))}"
-            if one.get("additionalProperties")
-            else "mapping"
-        )
-    return {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}.get(
-        str(kind), "any"
-    )
+    if one.get("type") == "object":
+        inner = one.get("additionalProperties")
+        return f"mapping to {_plural(type_of(inner))}" if inner else "mapping"
+    return "name" if "pattern" in one else WORDS.get(str(one.get("type")), "any")
 
 
 def _plural(words: str) -> str:
-    known = {"integer": "integers", "number": "numbers", "text": "texts", "task or method": "methods"}
-    return known.get(words, words if words.startswith("`") or " or " in words else f"{words}s")
+    if words == "name with settings":
+        return "names with settings"
+    return words if words.startswith("`") or " or " in words or words == "any" else f"{words}s"
 
 
 def default_of(one: Schema) -> str:
@@ -163,16 +168,15 @@ def yaml_of(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(yaml_of, value)) + "]"
     if isinstance(value, str):
-        return (
-            value if re.fullmatch(r"[A-Za-z_][\w. /-]*", value) and value not in ("true", "no") else json.dumps(value)
-        )
+        return value if re.fullmatch(r"[A-Za-z_][\w. /-]*", value) else json.dumps(value)
     return json.dumps(value)
 
 
 def plain(text: str) -> str:
     """A docstring's paragraph as Markdown: one line, roles and double backticks undone."""
     text = re.sub(r":\w+:`~?([^`]*)`", lambda found: f"`{found[1].rsplit('.', 1)[-1]}`", text)
-    return " ".join(text.replace("``", "`").split())
+    text = " ".join(text.replace("``", "`").split())
+    return re.sub(r"<(?=\w+>)(?=[^`]*(?:`[^`]*`[^`]*)*$)", r"\<", text)
 
 
 def documented(function: Callable[..., Any]) -> str:
@@ -195,11 +199,9 @@ def measures(_: str) -> str:
     from mlpiht_cli.checks.thresholds import THRESHOLDS
 
     needs = {name: "`against`" for name in COMPARISONS} | {name: "`level`" for name in NEED_LEVEL | THRESHOLDS.keys()}
+    said = {name: f" Needs {what}." for name, what in needs.items()}
     found = {**MEASURES, **THRESHOLDS}
-    parts = [
-        f"#### {name}\n\n{documented(one)}" + (f" Needs {needs[name]}." if name in needs else "")
-        for name, one in found.items()
-    ]
+    parts = [f"### {name}\n\n{documented(one)}{said.get(name, '')}" for name, one in found.items()]
     return "\n\n".join(parts)
 
 
@@ -207,12 +209,14 @@ def kinds(_: str) -> str:
     """Kinds of figures."""
     from mlpiht_cli.figures import FIGURES, TEXTS
 
-    drawn = [f"#### {name}\n\n{documented(drawn_by(one))}" for name, one in FIGURES.items()]
-    written = [
-        f"#### {name}\n\n{' '.join(documented(one) for one in dict.fromkeys(by.values()))}"
-        for name, by in TEXTS.items()
-    ]
+    drawn = [f"### {name}\n\n{documented(drawn_by(one))}" for name, one in FIGURES.items()]
+    written = [f"### {name}\n\n{_written_by(formats)}" for name, formats in TEXTS.items()]
     return "\n\n".join([*drawn, *written])
+
+
+def _written_by(formats: Mapping[str, Callable[..., Any]]) -> str:
+    """What a kind of table says in each of its formats."""
+    return " ".join(documented(one) for one in formats.values())
 
 
 def drawn_by(draw: Callable[..., Any]) -> Callable[..., Any]:
@@ -242,6 +246,45 @@ def metrics(_: str) -> str:
     return table(["name", "what", "better", "exact from", "colours", "where"], rows)
 
 
+def packages(_: str) -> str:
+    """The packages in lines, each of which needs those below it, and what each imports."""
+    arrows = imports()
+    heights: dict[str, int] = {}
+    while len(heights) < len(arrows):
+        ready = [room for room in arrows if room not in heights and arrows[room] <= heights.keys()]
+        if not ready:
+            raise SystemExit(f"packages import each other in a circle: {sorted(arrows.keys() - heights.keys())}")
+        heights |= {room: 1 + max((heights[one] for one in arrows[room]), default=-1) for room in ready}
+    levels: dict[int, list[str]] = {}
+    for room in sorted(heights):
+        levels.setdefault(heights[room], []).append(room)
+    wide = max(len("   ".join(rooms)) for rooms in levels.values())
+    picture = f"\n{'|':^{wide}}".rstrip().join(
+        f"\n{'   '.join(levels[i]):^{wide}}".rstrip() for i in sorted(levels)[::-1]
+    )
+    rows = [
+        (f"`{room}`", ", ".join(f"`{one}`" for one in sorted(arrows[room])))
+        for i in sorted(levels)[::-1]
+        for room in levels[i]
+    ]
+    return f"```text{picture}\n```\n\n{table(['package', 'imports'], rows)}"
+
+
+def imports() -> dict[str, set[str]]:
+    """Packages of the house, and which others each imports, for types too."""
+    house = ROOT / "mlpiht_cli"
+    arrows: dict[str, set[str]] = {"cli": {"commands"}}  # which it finds by their names
+    for path in house.rglob("*.py"):
+        room = path.relative_to(house).parts[0].removesuffix(".py")
+        if room in ("__init__", "__main__"):
+            continue
+        found = re.findall(r"^\s*(?:from|import) mlpiht_cli\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        named = re.findall(r"^\s*from mlpiht_cli import (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        rooms = {*found, *(name for name in named if (house / name).exists() or (house / f"{name}.py").exists())}
+        arrows.setdefault(room, set()).update(rooms - {room})
+    return arrows
+
+
 GENERATED: dict[str, Callable[[str], str]] = {
     "options": options,
     "fields": fields,
@@ -249,6 +292,7 @@ GENERATED: dict[str, Callable[[str], str]] = {
     "measures": measures,
     "kinds": kinds,
     "metrics": metrics,
+    "packages": packages,
 }
 
 

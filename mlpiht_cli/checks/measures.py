@@ -93,10 +93,7 @@ class Sample:
 
 
 def share_not_worse(sample: Sample) -> float | None:
-    """Share of the places where the method's mean is at least the other's, less the margin.
-
-    ``#{p: a_p >= b_p - margin} / #{p}``
-    """
+    """Share of the places where the method is not worse: ``#{p: a_p >= b_p - margin} / #{p}``."""
 
     def won(place: Place) -> bool:
         if sample.bad(place):
@@ -109,10 +106,7 @@ def share_not_worse(sample: Sample) -> float | None:
 
 
 def mean_difference(sample: Sample) -> float | None:
-    """Mean over the places of the method's mean less the other's.
-
-    ``sum_p (a_p - b_p) / #{p}``
-    """
+    """Mean over the places of the method's mean less the other's: ``sum_p (a_p - b_p) / #{p}``."""
 
     def difference(place: Place) -> float:
         own = sample.mean(place)
@@ -122,18 +116,12 @@ def mean_difference(sample: Sample) -> float | None:
 
 
 def spread_over_m(sample: Sample) -> float | None:
-    """Largest less smallest mean over the widths at a fixed budget, averaged over the budgets.
-
-    ``mean over s of (max over m of a - min over m of a)``; a budget with one width alone does not count.
-    """
+    """Spread over the widths, averaged over the budgets: ``mean over s of (max over m of a - min over m of a)``."""
     return _mean(_spreads(sample), sample.widest)
 
 
 def worst_spread_over_m(sample: Sample) -> float | None:
-    """Largest spread over the widths at any budget.
-
-    ``max over s of (max over m of a - min over m of a)``; a budget with one width alone does not count.
-    """
+    """Largest spread over the widths at any budget: ``max over s of (max over m of a - min over m of a)``."""
     return max(_spreads(sample), default=None)
 
 
@@ -169,44 +157,29 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mean(sample: Sample) -> float | None:
-    """Mean of all scores.
-
-    ``sum_i x_i / #{i}``, over all seeds of all places.
-    """
+    """Mean of all scores, every seed of every place: ``sum_i x_i / #{i}``."""
     return _mean(list(sample.all_scores()), sample.worst)
 
 
 def median(sample: Sample) -> float | None:
-    """Median of all scores.
-
-    ``median_i x_i``, over all seeds of all places.
-    """
+    """Median of all scores, every seed of every place: ``median_i x_i``."""
     scores = sample.all_scores()
     return float(np.median(scores)) if scores.size else None
 
 
 def share_above(sample: Sample) -> float | None:
-    """Share of all scores at or above the level; level 100 counts exact recoveries in dB.
-
-    ``#{i: x_i >= level} / #{i}``, over all seeds of all places.
-    """
+    """Share of all scores at or above the level (100 for exact recovery in dB): ``#{i: x_i >= level} / #{i}``."""
     level = math.nan if sample.claim.level is None else sample.claim.level
     return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
 
 
 def share_within(sample: Sample) -> float | None:
-    """Share of all scores that are at most the other method's mean at their place, plus the margin.
-
-    ``#{i: x_i <= b_p(i) + margin} / #{i}``: for losses and errors, of which less is better.
-    """
+    """Share of scores (losses, errors) close to the other's mean: ``#{i: x_i <= b_p(i) + margin} / #{i}``."""
     return _mean([value for values in _within(sample).values() for value in values], math.nan)
 
 
 def share_best_within(sample: Sample) -> float | None:
-    """Share of the places where any score is at most the other method's mean there, plus the margin.
-
-    ``#{p: min of x at p <= b_p + margin} / #{p}``
-    """
+    """Share of places whose least score is close to the other's: ``#{p: min x_p <= b_p + margin} / #{p}``."""
     return _mean([max(values) for values in _within(sample).values()], math.nan)
 
 
@@ -250,10 +223,7 @@ def least_rise(sample: Sample) -> float | None:
 
 
 def largest_excess(sample: Sample) -> float | None:
-    """Largest of the method's scores less the other's least one at the same place.
-
-    ``max_p (max of x at p - min of the other's scores at p)``
-    """
+    """Largest of the method's scores less the other's least at the same place: ``max_p (max x_p - min y_p)``."""
 
     def excess(place: Place) -> float:
         if sample.bad(place):
