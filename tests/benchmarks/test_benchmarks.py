@@ -223,6 +223,12 @@ def test_the_page_takes_the_tables_between_its_markers(tmp_path: Path) -> None:
         report.write_page(page, "x")
 
 
+def test_the_page_says_what_the_committed_tables_say() -> None:
+    folder = Path(__file__).resolve().parents[2]
+    page = (folder / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert report.markdown(folder / "results" / "benchmarks") in page
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(12, "12"), (1234567.0, "1,234,567"), (0.012345, "0.0123"), (45.678, "45.7"), (float("nan"), "-"), ("a", "a")],

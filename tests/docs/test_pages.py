@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -86,6 +87,7 @@ def test_targets_of_make_exist(page: Path) -> None:
 # Links
 
 
+@cache
 def headings(text: str) -> set[str]:
     """Anchors of a page's headings, as GitHub and the site name them."""
     tokens = MarkdownIt().enable("table").parse(text)
