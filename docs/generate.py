@@ -24,6 +24,7 @@ BLOCK = re.compile(r"<!-- generated: (?P<kind>\w+)(?: (?P<name>[\w ]+))? -->\n.*
 
 Schema = Mapping[str, Any]
 WORDS = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
+ENTRY = "name with settings"
 FEW = 6
 """Values that a type is written out with; the page lists more of them elsewhere."""
 
@@ -82,10 +83,18 @@ def examples() -> dict[str, dict[str, Any]]:
     return found
 
 
+def part_of(schema: Schema, name: str) -> Schema:
+    """A part of a spec by its name; entries of tasks and of methods have the same fields."""
+    if name == "Spec":
+        return schema
+    found: Schema = schema["$defs"].get(name) or schema["$defs"]["Method"]
+    return found
+
+
 def fields(name: str) -> str:
     """Fields of a part of a spec: type, default, meaning, example."""
     schema = spec_schema()
-    part = schema if name == "Spec" else schema["$defs"][name]
+    part = part_of(schema, name)
     shown = examples()[name]
     missing = part["properties"].keys() ^ shown.keys()
     if missing:
@@ -131,7 +140,7 @@ def type_of(one: Schema) -> str:
     """A type of the schema in words."""
     if "$ref" in one:
         part = one["$ref"].rsplit("/", 1)[-1]
-        return {"Entry": "name with settings", "FigureSpec": "figure"}.get(part, part.lower())
+        return {"Entry": ENTRY, "Task": "task", "Method": "method", "FigureSpec": "figure"}.get(part, part.lower())
     if "const" in one:
         return f"`{one['const']}`"
     if "enum" in one:
@@ -148,7 +157,7 @@ def type_of(one: Schema) -> str:
 
 
 def _plural(words: str) -> str:
-    if words == "name with settings":
+    if words == ENTRY:
         return "names with settings"
     return words if words.startswith("`") or " or " in words or words == "any" else f"{words}s"
 

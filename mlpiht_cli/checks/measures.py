@@ -106,7 +106,7 @@ def share_not_worse(sample: Sample) -> float | None:
 
 
 def mean_difference(sample: Sample) -> float | None:
-    """Mean over the places of the method's mean less the other's: ``sum_p (a_p - b_p) / #{p}``."""
+    """Mean over the places of the method's mean minus the other's: ``sum_p (a_p - b_p) / #{p}``."""
 
     def difference(place: Place) -> float:
         own = sample.mean(place)
@@ -135,7 +135,7 @@ def _spreads(sample: Sample) -> list[float]:
 
 
 def rank_correlation_m(sample: Sample) -> float | None:
-    """Spearman correlation of the mean with the width at a fixed budget, averaged where it is defined.
+    """Spearman correlation of the mean with the width at a fixed budget, averaged over the budgets that have one.
 
     ``mean over s of corr(rank of a over m, rank of m)``, over budgets with three widths or more and means that differ.
     """
@@ -223,7 +223,7 @@ def least_rise(sample: Sample) -> float | None:
 
 
 def largest_excess(sample: Sample) -> float | None:
-    """Largest of the method's scores less the other's least at the same place: ``max_p (max x_p - min y_p)``."""
+    """Largest score of the method minus the other's least at the same place: ``max_p (max x_p - min y_p)``."""
 
     def excess(place: Place) -> float:
         if sample.bad(place):

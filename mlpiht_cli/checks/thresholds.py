@@ -27,7 +27,7 @@ def threshold_n(sample: Sample) -> float | None:
 
 
 def slope_in_d(sample: Sample) -> float | None:
-    """Slope of log n* against log d, over the d whose n* is inside of the grid.
+    """Slope of log n* against log d, over the d whose n* is inside the grid.
 
     The b of the least-squares fit ``log n* = a + b log d``, so that samples grow as ``d^b``; n* as in
     :func:`threshold_n`.

@@ -53,7 +53,7 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
 
 
 def spread(data: FigureTable, look: Look) -> Figure:
-    """Standard deviation over the seeds (top) and mean (bottom), as the paper's Figures 6 to 10.
+    """Standard deviation over the seeds (top) and mean (bottom), as in Figures 6 to 10 of the paper.
 
     ``sqrt(mean((x - mean x)^2))``, of these seeds and not of a population; none where there is one seed.
     """

@@ -17,7 +17,7 @@ AT = " @ "
 def setting(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the setting that the figure names, a band for their range; an axes for each budget.
 
-    Methods without an ``@`` in their label are drawn at their median over the seeds, as a line across.
+    Methods without an ``@`` in their label are drawn at their median, whatever the setting.
     """
     places = [(panel, s) for panel in data.panels for s in panel.s]
     figure = Figure(figsize=(3.2 * len(places) + 0.8, 3.6), layout="constrained")

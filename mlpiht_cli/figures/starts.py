@@ -21,8 +21,8 @@ DASHES = ("--", ":", "-.")
 def starts(data: FigureTable, look: Look) -> Figure:
     """Points and median of all seeds of each method, and the seed that trained best; lines of methods with one seed.
 
-    Axes for each panel, budgets evenly apart. The best start is that of least training loss, also where another metric
-    is shown: nobody may choose by the test data.
+    One panel beside the other, budgets evenly apart. The best start is that of least training loss, whatever the metric
+    shown: nobody may choose by the test data.
     """
     columns = min(COLUMNS, len(data.panels))
     rows = -(-len(data.panels) // columns)
