@@ -24,7 +24,6 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from mlpiht_cli.cli import group, main
 from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.figures import FIGURES
-from mlpiht_cli.plan import validate
 from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs import figure, schema
@@ -143,13 +142,13 @@ def check_yaml(example: Example) -> None:
     if "spec_version" in data:
         path = Path(f"{data['name']}.yaml")
         path.write_text(example.parsed, encoding="utf-8")
-        validate(path)
+        assert main(["validate", str(path)]) == 0, "stderr says why"
         return
     base = comment(example).removeprefix("fragment of ")
     whole = yaml.safe_load(Path(f"{base}.yaml").read_text(encoding="utf-8"))
     path = Path("fragment.yaml")
     path.write_text(yaml.safe_dump({**whole, **data}, sort_keys=False), encoding="utf-8")
-    validate(path)
+    assert main(["validate", str(path)]) == 0, "stderr says why"
 
 
 def commands_of(text: str) -> Iterator[tuple[list[str], str, str]]:
@@ -260,8 +259,9 @@ def test_mistakes_in_code_blocks_are_found(tmp_path: Path, capsys: pytest.Captur
         first("```console\n$ mlpiht sweep figure1 --profil smoke\n```\n").evaluate()
     with pytest.raises(AssertionError, match="specs list gives"):
         first("<!-- run -->\n```console\n$ mlpiht specs list\nnothing\n```\n").evaluate()
-    with pytest.raises(Exception, match="spec_version"):
+    with pytest.raises(AssertionError, match="stderr says why"):
         first("```yaml\nspec_version: 9\nname: a\n```\n").evaluate()
+    assert "spec_version" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError):
         first("```yaml\nmethods: []\n```\n").evaluate()
     with pytest.raises(ZeroDivisionError):
