@@ -12,13 +12,15 @@ MLPIHT := $(BIN)/mlpiht
 FIGURES := figure1 figure2 figure3 figure4 figure5 figure6 figure7 figure8 figure9 figure10
 TABLES := table1 table2 gaussian imp_protocol beyond_zero vector_steps iris index_models recovery recovery_real phase_transition
 
-.PHONY: setup demo test test-all bench lint format pins $(FIGURES) $(TABLES) all-figures tables reproduction clean help
+.PHONY: setup demo test test-all bench lint format pins docs pages $(FIGURES) $(TABLES) all-figures tables reproduction clean help
 
 help:
 	@echo "make demo      a panel of the paper's Figure 1, small: table and heat map in results/"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the long checks at the paper's size (some minutes)"
 	@echo "make bench     speed and memory, against the formulas written out and against IMP (an hour)"
+	@echo "make docs      the site of docs/ in docs/_build; warnings are errors"
+	@echo "make pages     the generated parts of docs/: options, fields of a spec, measures, kinds of figures"
 	@echo "make lint      ruff and mypy"
 	@echo "make pins      after a version was raised, or to say that changed sources give the same results"
 	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper JOBS=N|auto"
@@ -47,7 +49,15 @@ test-all: setup
 
 # Single measurements: .venv/bin/python -m benchmarks speed --only 'iht-*'
 bench: setup
-	$(BIN)/python -m benchmarks all --readme README.md
+	$(BIN)/python -m benchmarks all --page docs/performance.md
+
+# -W: a broken link is an error.
+docs: setup
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+	@echo docs/_build/index.html
+
+pages: setup
+	$(BIN)/python docs/generate.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -85,5 +95,5 @@ tables: setup
 	$(MAKE) --no-print-directory --keep-going $(TABLES)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist docs/_build *.egg-info
 	find . -name '*.nb[ci]' -delete

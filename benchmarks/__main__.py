@@ -18,12 +18,12 @@ PARTS = ("machine", "speed", "growth", "memory", "race", "sweeps", "report")
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Seeds of PSNR and race.")
 @click.option("--yardstick-seeds", type=click.IntRange(0), help="Seeds the yardstick runs to the end [default: own].")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the tables [default: results/benchmarks].")
-@click.option("--readme", type=click.Path(path_type=Path, exists=True), help="Where `report` puts its tables.")
-def main(parts: tuple[str, ...], out: Path | None, readme: Path | None, **size: object) -> None:
+@click.option("--page", type=click.Path(path_type=Path, exists=True), help="Where `report` puts its tables.")
+def main(parts: tuple[str, ...], out: Path | None, page: Path | None, **size: object) -> None:
     """Measure PARTS: machine, speed, growth, memory, race, sweeps, or all.
 
-    Each measurement is written to OUT as soon as it is there. `report` measures nothing: it draws the figures anew from
-    the tables, and prints the Markdown (or puts it between the markers of --readme).
+    Each measurement is written to OUT as soon as it is there. `report` measures nothing: it draws the figures again
+    from the tables, and prints the Markdown (or puts it between the markers of --page).
     """
     if out is None and size["quick"]:
         raise click.UsageError("--quick needs --out DIR: its numbers are not to replace measured ones")
@@ -49,9 +49,9 @@ def main(parts: tuple[str, ...], out: Path | None, readme: Path | None, **size: 
             report.draw(table, out)
         text = report.markdown(out)
         click.echo(text)
-        if readme is not None:
+        if page is not None:
             try:
-                report.write_readme(readme, text)
+                report.write_page(page, text)
             except InputError as error:
                 raise click.ClickException(str(error)) from error
 

@@ -141,7 +141,7 @@ def _curve(axes: Axes, part: pd.DataFrame, axis: str, look: tuple[str, str, str]
 
 
 def _level(axes: Axes, table: pd.DataFrame) -> None:
-    """IMP at the width of the right panel: its peak comes in the first round, whatever the budget."""
+    """IMP at the width of the right panel: its peak comes in the first round, at every budget."""
     ours = measured(table, "s", "iht")
     theirs = measured(table, "m", "imp")
     at: Sequence[float] = theirs[theirs["m"].isin(ours["m"])]["beyond_mib"].tolist()

@@ -25,7 +25,7 @@ from mlpiht_cli.core.method import Method
 from mlpiht_cli.solvers.iht import IHT
 
 PLANTED = (10, 20)
-"""Width and nonzeros of the planted network, whatever the width of the fitted one: the data stay the same."""
+"""Width and nonzeros of the planted network. The width of the fitted one may vary: the data stay the same."""
 TINY = (4, 4)
 """Width and budget of the fit that comes first."""
 

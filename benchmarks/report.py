@@ -1,4 +1,4 @@
-"""Tables and figures of what was measured: CSV, PNG, and Markdown for the README."""
+"""Tables and figures of what was measured: CSV, PNG, and Markdown for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def _memory(table: pd.DataFrame) -> str:
     return "\n\n".join(["**Memory**", grid_of(head, lines), *left, _made_on(table)])
 
 
-def write_readme(readme: Path, text: str) -> None:
+def write_page(page: Path, text: str) -> None:
     """Put the text between the markers of a Markdown file.
 
     Raises
@@ -223,9 +223,9 @@ def write_readme(readme: Path, text: str) -> None:
     InputError
         The markers are not there, once and in order.
     """
-    before = readme.read_text(encoding="utf-8")
+    before = page.read_text(encoding="utf-8")
     head, begin, rest = before.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end or BEGIN in rest or END in tail:
-        raise InputError(f"{readme}: needs one line {BEGIN} and, below it, one line {END}")
-    write_atomic(readme, f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}".encode())
+        raise InputError(f"{page}: needs one line {BEGIN} and, below it, one line {END}")
+    write_atomic(page, f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}".encode())

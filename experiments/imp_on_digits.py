@@ -1,6 +1,6 @@
 """Why does IMP sit at chance on digits 0 and 1? Follow one run through all its rounds; see docs/imp_on_digits.md.
 
-Run as ``python experiments/imp_on_digits.py [--out DIR]``; needs MNIST (see the README).
+Run as ``python experiments/imp_on_digits.py [--out DIR]``; needs MNIST (see docs/data_and_rows.md).
 """
 
 from __future__ import annotations

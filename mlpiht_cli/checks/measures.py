@@ -95,7 +95,7 @@ class Sample:
 
 
 def share_not_worse(sample: Sample) -> float | None:
-    """Share of the places where the mean of the method is at least that of the other method minus the margin."""
+    """Share of the places where the method is not worse: ``#{p: a_p >= b_p - margin} / #{p}``."""
 
     def won(place: Place) -> bool:
         if sample.bad(place):
@@ -108,7 +108,7 @@ def share_not_worse(sample: Sample) -> float | None:
 
 
 def mean_difference(sample: Sample) -> float | None:
-    """Mean over the places of the mean of the method minus that of the other method."""
+    """Mean over the places of the method's mean minus the other's: ``sum_p (a_p - b_p) / #{p}``."""
 
     def difference(place: Place) -> float:
         own = sample.mean(place)
@@ -118,12 +118,12 @@ def mean_difference(sample: Sample) -> float | None:
 
 
 def spread_over_m(sample: Sample) -> float | None:
-    """Largest minus smallest mean over the widths at a fixed budget, averaged over the budgets."""
+    """Spread over the widths, averaged over the budgets: ``mean over s of (max over m of a - min over m of a)``."""
     return _mean(_spreads(sample), sample.widest)
 
 
 def worst_spread_over_m(sample: Sample) -> float | None:
-    """Largest spread over the widths at any budget."""
+    """Largest spread over the widths at any budget: ``max over s of (max over m of a - min over m of a)``."""
     return max(_spreads(sample), default=None)
 
 
@@ -137,7 +137,10 @@ def _spreads(sample: Sample) -> list[float]:
 
 
 def rank_correlation_m(sample: Sample) -> float | None:
-    """Spearman correlation of the mean with the width at a fixed budget, averaged over the budgets that have one."""
+    """Spearman correlation of the mean with the width at a fixed budget, averaged over the budgets that have one.
+
+    ``mean over s of corr(rank of a over m, rank of m)``, over budgets with three widths or more and means that differ.
+    """
     found = []
     for places in sample.over_m():
         means = np.array([sample.mean(place) for place in places])
@@ -156,34 +159,37 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mean(sample: Sample) -> float | None:
-    """Mean of all scores."""
+    """Mean of all scores, every seed of every place: ``sum_i x_i / #{i}``."""
     return _mean(list(sample.all_scores()), sample.worst)
 
 
 def median(sample: Sample) -> float | None:
-    """Median of all scores."""
+    """Median of all scores, every seed of every place: ``median_i x_i``."""
     scores = sample.all_scores()
     return float(np.median(scores)) if scores.size else None
 
 
 def share_above(sample: Sample) -> float | None:
-    """Share of all scores at or above the level; of a PSNR, level 100 counts exact recoveries."""
+    """Share of all scores at or above the level (100 for exact recovery in dB): ``#{i: x_i >= level} / #{i}``."""
     level = math.nan if sample.claim.level is None else sample.claim.level
     return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
 
 
 def share_within(sample: Sample) -> float | None:
-    """Share of all scores that are at most the mean of the other method at their place plus the margin."""
+    """Share of scores (losses, errors) close to the other's mean: ``#{i: x_i <= b_p(i) + margin} / #{i}``."""
     return _mean([value for values in _within(sample).values() for value in values], math.nan)
 
 
 def share_best_within(sample: Sample) -> float | None:
-    """Share of the places where any score is at most the mean of the other method there plus the margin."""
+    """Share of places whose least score is close to the other's: ``#{p: min x_p <= b_p + margin} / #{p}``."""
     return _mean([max(values) for values in _within(sample).values()], math.nan)
 
 
 def least_rise_within(sample: Sample) -> float | None:
-    """Least rise of :func:`share_within` from one budget to the next; negative if it falls anywhere."""
+    """Least rise of :func:`share_within` from one budget to the next; negative if it falls anywhere.
+
+    ``min over s of (share_within at the next budget - share_within at s)``
+    """
     by_budget: dict[int, list[float]] = {}
     for place, values in sorted(_within(sample).items(), key=lambda pair: pair[0].s):
         by_budget.setdefault(place.s, []).extend(values)
@@ -203,7 +209,10 @@ def _within(sample: Sample) -> dict[Place, list[float]]:
 
 
 def least_rise(sample: Sample) -> float | None:
-    """Least rise of the mean from one budget to the next, panel and width fixed; negative if it falls anywhere."""
+    """Least rise of the mean from one budget to the next, panel and width fixed; negative if it falls anywhere.
+
+    ``min over panels, m and s of (a at the next budget - a at s)``
+    """
     rows: dict[tuple[str, int], list[Place]] = {}
     for place in sorted(sample.own, key=lambda place: place.s):
         rows.setdefault((place.panel, place.m), []).append(place)
@@ -216,7 +225,7 @@ def least_rise(sample: Sample) -> float | None:
 
 
 def largest_excess(sample: Sample) -> float | None:
-    """Largest score of the method minus the least score of the other method at the same place."""
+    """Largest score of the method minus the other's least at the same place: ``max_p (max x_p - min y_p)``."""
 
     def excess(place: Place) -> float:
         if sample.bad(place):

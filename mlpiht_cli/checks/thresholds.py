@@ -17,13 +17,21 @@ from mlpiht_cli.records.rows import Row
 
 
 def threshold_n(sample: Sample) -> float | None:
-    """Least n from which on the median stays beyond the level, at one d; inf if above the largest n."""
+    """Least n from which on the median stays beyond the level, at one d; inf if above the largest n.
+
+    ``n* = min {n: median over the seeds of x >= level at this n and all larger ones}`` (``<=`` with ``falling``),
+    interpolated in log n between the last n that misses the level and the next one.
+    """
     law = _law(sample)
     return law.threshold(law.curves[0]) if len(law.curves) == 1 else None
 
 
 def slope_in_d(sample: Sample) -> float | None:
-    """Slope of log n* against log d, over the d whose n* is inside the grid."""
+    """Slope of log n* against log d, over the d whose n* is inside the grid.
+
+    The b of the least-squares fit ``log n* = a + b log d``, so that samples grow as ``d^b``; n* as in
+    :func:`threshold_n`.
+    """
     return _law(sample).slope()
 
 

@@ -63,7 +63,10 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
 
 
 def spread(data: FigureTable, look: Look) -> Figure:
-    """Standard deviation over the seeds (top) and mean (bottom), as in Figures 6 to 10 of the paper."""
+    """Standard deviation over the seeds (top) and mean (bottom), as in Figures 6 to 10 of the paper.
+
+    ``sqrt(mean((x - mean x)^2))``, of these seeds and not of a population; none where there is one seed.
+    """
     columns = [(panel, method) for panel in data.panels for method in panel.methods]
     grids = [panel.grid(method, look.partial) for panel, method in columns]
     tops: dict[str, float] = {}

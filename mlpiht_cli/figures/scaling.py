@@ -21,10 +21,12 @@ OPEN = {"markersize": 8, "fillstyle": "none", "linestyle": "none"}
 
 
 def scaling(data: FigureTable, look: Look) -> Figure:
-    """A line for each method and each value of the other axes; bars are bootstrap intervals over the seeds.
+    """Samples needed, n*, against the features d, both logarithmic, with the fitted slope of each line.
 
-    Panels of one title form one line, with a point at the d of each. An open triangle means that n* is outside the
-    grid of n: above the largest one (up) or not above the least one (down). The slope leaves such points out.
+    n* is the least n from which on the median over the seeds stays beyond the level, interpolated in log n. There is a
+    line for each method and each value of the other axes; bars are bootstrap intervals over the seeds (95 %). Panels of
+    one title form one line, with a point at the d of each. An open triangle means that n* is outside the grid of n:
+    above the largest one (up) or not above the least one (down). The slope leaves such points out.
 
     Raises
     ------

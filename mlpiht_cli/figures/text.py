@@ -69,7 +69,11 @@ def _settled(rows: Sequence[Row]) -> str:
 
 
 def markdown(data: FigureTable) -> str:
-    """The table in Markdown, under its title."""
+    """The table in Markdown, under its title.
+
+    One line for each panel, method, n, d, m and s: seeds with a value; their median, mean, standard deviation, least
+    and largest; how many are exact; the median settling step; seeds without a value.
+    """
     every = [HEAD, *lines(data)]
     used = [j for j in range(len(HEAD)) if any(line[j] for line in every[1:])]
     rows = ["| " + " | ".join(line[j] for j in used) + " |" for line in every]

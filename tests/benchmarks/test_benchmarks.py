@@ -211,16 +211,22 @@ def test_a_quick_run_does_not_replace_measured_numbers() -> None:
     assert "--quick needs --out" in result.stderr
 
 
-def test_the_readme_takes_the_tables_between_its_markers(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"# A\n\n{report.BEGIN}\nold\n{report.END}\n\nrest\n")
-    report.write_readme(readme, "| new |")
-    assert readme.read_text() == f"# A\n\n{report.BEGIN}\n\n| new |\n\n{report.END}\n\nrest\n"
-    report.write_readme(readme, "| new |")
-    assert readme.read_text().count("new") == 1
-    readme.write_text(f"{report.END} {report.BEGIN}")
+def test_the_page_takes_the_tables_between_its_markers(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(f"# A\n\n{report.BEGIN}\nold\n{report.END}\n\nrest\n")
+    report.write_page(page, "| new |")
+    assert page.read_text() == f"# A\n\n{report.BEGIN}\n\n| new |\n\n{report.END}\n\nrest\n"
+    report.write_page(page, "| new |")
+    assert page.read_text().count("new") == 1
+    page.write_text(f"{report.END} {report.BEGIN}")
     with pytest.raises(InputError, match="needs one line"):
-        report.write_readme(readme, "x")
+        report.write_page(page, "x")
+
+
+def test_the_page_says_what_the_committed_tables_say() -> None:
+    folder = Path(__file__).resolve().parents[2]
+    page = (folder / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert report.markdown(folder / "results" / "benchmarks") in page
 
 
 @pytest.mark.parametrize(
