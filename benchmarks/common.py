@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 import torch
-from mlpiht_cli.core.metric import EXACT_DB
 
 from mlpiht_cli.core.method import Callback, Fit, Method, Shape, Status, ignore
+from mlpiht_cli.core.metric import EXACT_DB
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate

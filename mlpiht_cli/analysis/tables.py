@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import PROFILES, read_csv, table_name
-from mlpiht_cli.specs.expand import methods_of, with_profile
+from mlpiht_cli.specs.expand import Expansion
 from mlpiht_cli.specs.schema import Spec
 
 log = logging.getLogger("mlpiht")
@@ -51,18 +51,17 @@ class Told:
         )
 
 
-def settings_told(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], Told]:
-    """Settings by panel and label of the method; a profile's settings go to whatever has a field of that name."""
-    sets = spec.profiles[profile].set if profile in spec.profiles else {}
+def settings_told(expansion: Expansion) -> dict[tuple[str, str], Told]:
+    """Settings by panel and label of the method; a profile's settings go to each task and method that has the field."""
     over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
-    for name, value in sets.items():
+    for name, value in expansion.sets.items():
         head, _, field = name.partition(".")
         over[head][field] = value
     told = {}
-    for panel in shrunk.panels:
-        for method in methods_of(panel, shrunk):
-            task = {**panel.task.settings, **over["task"]}
-            told[panel.name, method.shown] = Told(method.name, task, _overruled(method.settings, over["method"]))
+    for grid in expansion.grids:
+        task = {**grid.panel.task.settings, **over["task"]}
+        for method in grid.methods:
+            told[grid.name, method.shown] = Told(method.name, task, _overruled(method.settings, over["method"]))
     return told
 
 
@@ -101,11 +100,10 @@ def read_table(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]
     return path, read_csv(path)
 
 
-def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[Place, Row]:
+def placed(expansion: Expansion, rows: Iterable[Row]) -> dict[Place, Row]:
     """Rows under the labels whose settings they were made with; others are left out, with a warning."""
-    shrunk = with_profile(spec, profile)
-    told = settings_told(spec, shrunk, profile)
-    varies = {panel.name: (panel.n is not None, panel.d is not None) for panel in spec.panels}
+    told = settings_told(expansion)
+    varies = {grid.name: (grid.panel.n is not None, grid.panel.d is not None) for grid in expansion.grids}
     table: dict[Place, Row] = {}
     stray = twice = 0
     for row in rows:
