@@ -14,7 +14,6 @@ from benchmarks.common import Plan, Row
 from mlpiht_cli import plan as plans
 from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.records.table import read_csv
-from mlpiht_cli.specs.read import load_spec
 
 JOBS = (1, 2)
 CELLS, RECORDS = 1000, 100_000
@@ -84,7 +83,7 @@ def _spec(folder: Path, cells: int) -> Path:
 def _fill(spec: Path, results: Path) -> None:
     """A record for each cell of a spec, as if it had been run; not synced one by one, which takes minutes."""
     scored = {"status": "ok", "n": 5, "d": 100, "k": 1, "metric": "relative_error", "value": 0.5, "wall_s": 0.01}
-    for i, cell in enumerate(plans.cells(load_spec(spec), "paper")):
+    for i, cell in enumerate(plans.load(spec).cells("paper")):
         row = row_of(cell, {**scored, "device": "cpu: none", "threads": 1})
         path = results / ".records" / cell.key[:2] / f"{cell.key}.0001.{i:08x}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

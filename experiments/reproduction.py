@@ -28,6 +28,7 @@ from mlpiht_cli.checks.text import claim_fields, number_text
 from mlpiht_cli.plan.cells import Cell
 from mlpiht_cli.records.rows import DONE, Row
 from mlpiht_cli.records.table import PROFILES, read_csv
+from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.schema import Spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,20 +64,25 @@ class Table:
         return read_csv(self.path)
 
     @cached_property
+    def plan(self) -> plan.Plan:
+        """The spec in this profile."""
+        return plan.Experiment(Draft(self.spec)).plan(self.profile)
+
+    @property
     def cells(self) -> list[Cell]:
         """Cells of the spec in this profile, as today's code has them."""
-        return plan.cells(self.spec, self.profile)
+        return self.plan.cells
 
     @cached_property
     def claims(self) -> list[Judged]:
         """Claims as the rows bear them out."""
-        return check_claims(self.spec, self.profile, self.rows)
+        return check_claims(self.plan.expansion, self.rows)
 
     @cached_property
     def by_label(self) -> dict[str, list[Row]]:
         """Finished rows under the labels whose settings they have, whatever data files are at hand here."""
         found: dict[str, list[Row]] = {cell.point.label: [] for cell in self.cells}
-        for place, row in placed(self.spec, self.profile, self.rows).items():
+        for place, row in placed(self.plan.expansion, self.rows).items():
             if row.status in DONE:
                 found[place.label].append(row)
         return found
@@ -99,7 +105,7 @@ def committed(folder: str) -> list[Path]:
 def specs() -> list[Spec]:
     """Specs of the experiments folder, in the order of the page."""
     paths = (ROOT / "experiments").glob("*.yaml")
-    loaded = [plan.validate(path)[0] for path in paths if path.stem != "smoke"]
+    loaded = [plan.load(path).spec for path in paths if path.stem != "smoke"]
 
     def place(spec: Spec) -> tuple[int, int, str]:
         kind = next(i for i, start in enumerate(ORDER) if spec.name.startswith(start))

@@ -29,7 +29,8 @@ def show(name: str, profile: str) -> int:
     InputError
         There is no such spec, or its table cannot be read.
     """
-    spec, _ = plan.validate(find_spec(name))
+    experiment = plan.load(find_spec(name))
+    spec = experiment.spec
     shown = next((one for one in (profile, FALLBACK) if find_table(spec, one, RESULTS) is not None), None)
     if shown is None:
         print(f"{name}: no {profile} table yet, and no {FALLBACK} table: nothing to show", flush=True)
@@ -37,7 +38,7 @@ def show(name: str, profile: str) -> int:
     if shown != profile:
         print(f"{name}: no {profile} table yet; this is the {shown} profile", flush=True)
     _, rows = read_results(spec, shown, RESULTS)
-    seeds = ["--partial"] if len(rows) < len(plan.cells(spec, shown)) else []
+    seeds = ["--partial"] if len(rows) < len(experiment.cells(shown)) else []
     commands = [
         ["plot", name, "--profile", shown, "--format", "png", *seeds],
         ["check", name, "--profile", shown],

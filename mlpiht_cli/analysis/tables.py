@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import PROFILES, read_csv, table_name
-from mlpiht_cli.specs.expand import methods_of, with_profile
+from mlpiht_cli.specs.expand import Expansion
 from mlpiht_cli.specs.schema import Spec
 
 log = logging.getLogger("mlpiht")
@@ -51,18 +51,17 @@ class GivenSettings:
         )
 
 
-def given_settings(spec: Spec, shrunk: Spec, profile: str) -> dict[tuple[str, str], GivenSettings]:
+def given_settings(expansion: Expansion) -> dict[tuple[str, str], GivenSettings]:
     """Settings by panel and label of the method; those of a profile replace those of the spec."""
-    sets = spec.profiles[profile].set if profile in spec.profiles else {}
     over: dict[str, dict[str, Any]] = {"task": {}, "method": {}}
-    for name, value in sets.items():
+    for name, value in expansion.sets.items():
         head, _, field = name.partition(".")
         over[head][field] = value
     given = {}
-    for panel in shrunk.panels:
-        for method in methods_of(panel, shrunk):
-            task = {**panel.task.settings, **over["task"]}
-            given[panel.name, method.shown] = GivenSettings(method.name, task, _merged(method.settings, over["method"]))
+    for grid in expansion.grids:
+        task = {**grid.panel.task.settings, **over["task"]}
+        for method in grid.methods:
+            given[grid.name, method.shown] = GivenSettings(method.name, task, _merged(method.settings, over["method"]))
     return given
 
 
@@ -101,11 +100,10 @@ def read_results(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Ro
     return path, read_csv(path)
 
 
-def placed(spec: Spec, profile: str, rows: Iterable[Row]) -> dict[RowKey, Row]:
+def placed(expansion: Expansion, rows: Iterable[Row]) -> dict[RowKey, Row]:
     """Rows by their keys: each under the labels with its settings; other rows are left out, with a warning."""
-    shrunk = with_profile(spec, profile)
-    given = given_settings(spec, shrunk, profile)
-    varies = {panel.name: (panel.n is not None, panel.d is not None) for panel in spec.panels}
+    given = given_settings(expansion)
+    varies = {grid.name: (grid.panel.n is not None, grid.panel.d is not None) for grid in expansion.grids}
     table: dict[RowKey, Row] = {}
     stray = twice = 0
     for row in rows:

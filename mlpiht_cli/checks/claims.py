@@ -14,8 +14,9 @@ from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
-from mlpiht_cli.specs.schema import Claim, Spec
+from mlpiht_cli.specs.expand import Expansion
+from mlpiht_cli.specs.filters import parse_only
+from mlpiht_cli.specs.schema import Claim
 
 Verdict = Literal["holds", "fails", "incomplete", "no data", "not judged"]
 
@@ -63,18 +64,10 @@ class Judged:
         return asdict(self)
 
 
-def check_claims(spec: Spec, profile: str, rows: Iterable[Row]) -> list[Judged]:
-    """Judge the claims of a spec whose claims have no faults (see :mod:`mlpiht_cli.checks.rules`).
-
-    Raises
-    ------
-    InputError
-        The spec has no such profile.
-    """
-    shrunk = with_profile(spec, profile)
-    table = tables.placed(spec, profile, rows)
-    every = list(points(shrunk))
-    return [_judge(claim, profile, every, table) for claim in spec.claims]
+def check_claims(expansion: Expansion, rows: Iterable[Row]) -> list[Judged]:
+    """Judge the claims of a spec in a profile; they must be without faults (see :mod:`mlpiht_cli.checks.rules`)."""
+    table = tables.placed(expansion, rows)
+    return [_judge(claim, expansion, table) for claim in expansion.spec.claims]
 
 
 @dataclass
@@ -89,13 +82,13 @@ class _Gathered:
     doctored: Counter[str]
 
 
-def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tables.RowKey, Row]) -> _Gathered:
+def _gather(label: str, claim: Claim, expansion: Expansion, table: Mapping[tables.RowKey, Row]) -> _Gathered:
     """Scores of a method at the places of the claim; a place counts with all its rows or not at all."""
-    chosen = parse_only(claim.where, option="where")
     wanted: dict[Place, list[int]] = {}
-    for point in every:
-        if point.label == label and chosen(point):
-            wanted.setdefault(Place(point.panel, point.m, point.s, point.n, point.d), []).append(point.seed)
+    for part in parse_only(claim.where, option="where").parts(expansion):
+        for point in part.points():
+            if point.label == label:
+                wanted.setdefault(Place(point.panel, point.m, point.s, point.n, point.d), []).append(point.seed)
     out = _Gathered({}, set(wanted), set(), set(), 0, Counter())
     for place, seeds in wanted.items():
         at = tables.RowKey(place.panel, label, place.m, place.s, 0, place.n, place.d)
@@ -115,10 +108,10 @@ def _gather(label: str, claim: Claim, every: Iterable[Point], table: Mapping[tab
     return out
 
 
-def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables.RowKey, Row]) -> Judged:
-    sides = [_gather(claim.method, claim, every, table)]
+def _judge(claim: Claim, expansion: Expansion, table: Mapping[tables.RowKey, Row]) -> Judged:
+    sides = [_gather(claim.method, claim, expansion, table)]
     if claim.measure in COMPARISONS:
-        sides.append(_gather(claim.against or "", claim, every, table))
+        sides.append(_gather(claim.against or "", claim, expansion, table))
     cells = set.intersection(*(side.cells for side in sides))
     used = [place for place in sides[0].scores if all(place in side.scores for side in sides)]
     own, other = ({place: side.scores[place] for place in used} for side in (sides[0], sides[-1]))
@@ -129,7 +122,7 @@ def _judge(claim: Claim, profile: str, every: list[Point], table: Mapping[tables
     verdict, decided = _verdict(claim, found.value), _decided(claim, found.value, len(used), len(missing))
     if doctored:
         verdict = "fails"
-    elif claim.profiles is not None and profile not in claim.profiles:
+    elif claim.profiles is not None and expansion.profile not in claim.profiles:
         verdict = "not judged"
     elif (missing or found.undecided) and found.value is not None and not decided:
         verdict = "incomplete"

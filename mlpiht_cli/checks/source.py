@@ -10,20 +10,20 @@ from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, table_name
-from mlpiht_cli.specs.expand import Point, parse_only
+from mlpiht_cli.specs.draft import Draft
+from mlpiht_cli.specs.expand import Expansion, Point
+from mlpiht_cli.specs.filters import parse_only
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.read import read_spec
-from mlpiht_cli.specs.schema import Spec
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of a table, with their spec and profile."""
+    """Rows of a table, and the spec in the profile that they are of."""
 
     path: Path
     rows: list[Row]
-    spec: Spec
-    profile: str
+    expansion: Expansion
 
 
 def read_source(source: str, profile: str, results: Path) -> Source:
@@ -37,11 +37,13 @@ def read_source(source: str, profile: str, results: Path) -> Source:
     if source.endswith(".csv"):
         path = Path(source)
         rows = read_csv(path)
-        return Source(path, rows, _spec(_single(rows, "spec", path)), _single(rows, "profile", path))
-    spec = _spec(source)
+        draft = _draft(_single(rows, "spec", path))
+        return Source(path, rows, draft.expansion(_single(rows, "profile", path)))
+    draft = _draft(source)
+    expansion, spec = draft.expansion(profile), draft.spec
     if not spec.claims:  # nothing to read a table for
-        return Source(results / table_name(spec.name, profile), [], spec, profile)
-    return Source(*read_results(spec, profile, results), spec, profile)
+        return Source(results / table_name(spec.name, profile), [], expansion)
+    return Source(*read_results(spec, profile, results), expansion)
 
 
 def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
@@ -54,21 +56,24 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
     """
     if source.endswith(".csv"):
         return Path(source), read_csv(Path(source))
-    return read_results(_spec(source), profile, results)
+    return read_results(_draft(source).spec, profile, results)
 
 
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:
     """Rows that fit a filter such as ``panel=depth1,m<=100``; the label of a row is the name of its method."""
     chosen = parse_only(only)
-    return [r for r in rows if chosen(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method, r.n, r.d))]
+    return [
+        r
+        for r in rows
+        if chosen.admits(Point(r.panel, r.task, r.method, r.depth, r.m, r.s, r.seed, r.method, r.n, r.d))
+    ]
 
 
-def _spec(name: str) -> Spec:
-    spec, document, faults = read_spec(find_spec(name))
-    faults = faults + claim_faults(spec)
-    if spec is None or faults:
-        raise document.error(faults)
-    return spec
+def _draft(name: str) -> Draft:
+    draft = read_spec(find_spec(name))
+    draft.add(claim_faults(draft))
+    draft.check()
+    return draft
 
 
 def _single(rows: list[Row], column: str, path: Path) -> str:

@@ -63,11 +63,12 @@ def command(
         ok = found.ok
     else:
         table = read_source(source, profile, out)
-        claims = check_claims(table.spec, table.profile, table.rows)
+        name, profile = table.expansion.spec.name, table.expansion.profile
+        claims = check_claims(table.expansion, table.rows)
         ok = all(one.held for one in claims)
-        document = {"spec": table.spec.name, "profile": table.profile, "table": str(table.path)}
+        document = {"spec": name, "profile": profile, "table": str(table.path)}
         document |= {"claims": [one.json for one in claims], "ok": ok}
-        title = f"{table.spec.name} ({table.profile}), {table.path}"
+        title = f"{name} ({profile}), {table.path}"
         lines = claims_text(claims) if claims else ["the spec makes no claims"]
     if as_json:
         common.echo_json(document)

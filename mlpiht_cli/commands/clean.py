@@ -59,18 +59,17 @@ def _scope(spec: str | None, judged: bool) -> Scope:
     """Cells of the spec, or of all specs that are found if their records are to be ``judged``."""
     from mlpiht_cli import plan
     from mlpiht_cli.records.clean import Scope
-    from mlpiht_cli.specs.find import at_hand, find_spec
-    from mlpiht_cli.specs.schema import PAPER
+    from mlpiht_cli.specs.find import all_specs, find_spec
 
     keys, names = set(), set()
-    for path in [find_spec(spec)] if spec is not None else at_hand() if judged else []:
+    for path in [find_spec(spec)] if spec is not None else all_specs() if judged else []:
         try:
-            loaded, _ = plan.validate(path)
+            experiment = plan.load(path)
         except InputError as error:
             if spec is not None:
                 raise
             click.echo(f"left out: {str(error).splitlines()[0]}", err=True)
             continue
-        names.add(loaded.name)
-        keys |= {cell.key for p in {*loaded.profiles, PAPER} for cell in plan.cells(loaded, p)}
+        names.add(experiment.spec.name)
+        keys |= {cell.key for profile in experiment.spec.profile_names for cell in experiment.cells(profile)}
     return Scope(frozenset(keys), frozenset(names), spec is None)

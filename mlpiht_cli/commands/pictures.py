@@ -32,8 +32,8 @@ def command(spec: str, profile: str, formats: str, device: str, out: Path, as_js
 
     kinds = common.picture_formats(formats)
     runner = Runner(pick_device(device))
-    loaded, _ = plan.validate(find_spec(spec))
-    cells = plan.cells(loaded, profile)
+    experiment = plan.load(find_spec(spec))
+    loaded, cells = experiment.spec, experiment.cells(profile)
     check_writable(out / "figures")
     paths = []
     for wanted in loaded.pictures:

@@ -32,10 +32,15 @@ def list_specs(as_json: bool) -> None:
 @command.command("show")
 @click.argument("name")
 def show(name: str) -> None:
-    """Print a spec."""
+    """Print a spec, with the kinds of figures and the measures of claims in comments."""
+    from mlpiht_cli.checks.rules import EVERY_MEASURE
+    from mlpiht_cli.figures import KINDS
     from mlpiht_cli.specs.find import find_spec
 
-    click.echo(find_spec(name).read_text(encoding="utf-8"), nl=False)
+    text = find_spec(name).read_text(encoding="utf-8")
+    click.echo(f"# kinds of figures: {', '.join(KINDS)}")
+    click.echo(f"# measures of claims: {', '.join(EVERY_MEASURE)}")
+    click.echo(text, nl=False)
 
 
 @command.command("copy")

@@ -36,9 +36,9 @@ def command(spec: str, profile: str, sets: dict[str, Any], out: Path, left: bool
     from mlpiht_cli.records.store import Store
     from mlpiht_cli.specs.find import find_spec
 
-    loaded, _ = plan.validate(find_spec(spec), sets)
+    experiment = plan.load(find_spec(spec), sets)
     store = Store(out)
-    cells = plan.cells(loaded, profile, sets)
+    loaded, cells = experiment.spec, experiment.cells(profile)
     rows = known_in_brief(cells, store)
     counts: dict[Group, Counter[str]] = {}
     troubles: dict[Trouble, list[Path]] = {}  # with the paths of logs, which may not exist

@@ -33,12 +33,12 @@ def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **opt
     from mlpiht_cli import plan
     from mlpiht_cli.engine import arrays
     from mlpiht_cli.plan.cells import jobs
-    from mlpiht_cli.specs.expand import parse_only
+    from mlpiht_cli.specs.filters import parse_only
     from mlpiht_cli.specs.find import find_spec
 
-    loaded, _ = plan.validate(find_spec(spec), options["sets"])
+    experiment = plan.load(find_spec(spec), options["sets"])
     wanted = parse_only(options["only"])
-    parts = jobs([cell for cell in plan.cells(loaded, options["profile"], options["sets"]) if wanted(cell.point)])
+    parts = jobs([cell for cell in experiment.cells(options["profile"]) if wanted.admits(cell.point)])
     if len(parts) < count:
         raise InputError(f"--array {count}: the sweep has only {len(parts)} jobs; give a smaller number")
     words = [sys.executable, "-m", "mlpiht_cli", "sweep", spec, "--profile", options["profile"]]
@@ -47,4 +47,4 @@ def command(spec: str, scheduler: str, count: int, shown: bool, time: str, **opt
         words += ["--set", f"{name}={common.yaml_text(value)}"]
     words += [] if options["device"] == "auto" else ["--device", options["device"]]
     words += ["--out", str(options["out"])] if options["out"] != Path("results") else []
-    click.echo(arrays.script(scheduler, count, time, loaded.name, words), nl=False)
+    click.echo(arrays.script(scheduler, count, time, experiment.spec.name, words), nl=False)

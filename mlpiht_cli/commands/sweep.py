@@ -42,15 +42,15 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     from mlpiht_cli.engine.shards import cells_of
     from mlpiht_cli.engine.sweep import Policy, Sweep, outlook, summary, survey
     from mlpiht_cli.records.store import Store
-    from mlpiht_cli.specs.expand import parse_only
+    from mlpiht_cli.specs.filters import parse_only
     from mlpiht_cli.specs.find import find_spec
     from mlpiht_cli.system.files import check_writable
 
     workers, kind = executors.check(options)
-    loaded, _ = plan.validate(find_spec(spec), options["sets"])
-    every = plan.cells(loaded, profile, options["sets"])
+    experiment = plan.load(find_spec(spec), options["sets"])
+    loaded, every = experiment.spec, experiment.cells(profile)
     wanted = parse_only(options["only"])
-    chosen = [cell for cell in every if wanted(cell.point)]
+    chosen = [cell for cell in every if wanted.admits(cell.point)]
     if not chosen:
         raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `mlpiht status {spec}`")
     chosen = cells_of(chosen, options["shard"])

@@ -15,15 +15,14 @@ def command(specs: tuple[str, ...], as_json: bool) -> None:
     """Check SPECS, and list all faults at once, with file, line and column."""
     from mlpiht_cli import plan
     from mlpiht_cli.specs.find import find_spec
-    from mlpiht_cli.specs.schema import PAPER
 
     good: dict[str, dict[str, int]] = {}
     bad = []
     for name in specs:
         try:
             path = find_spec(name)
-            spec, _ = plan.validate(path)
-            good[str(path)] = {p: len(plan.cells(spec, p)) for p in dict.fromkeys([*spec.profiles, PAPER])}
+            draft = plan.load(path).draft
+            good[str(path)] = {profile: draft.expansion(profile).total for profile in draft.spec.profile_names}
         except InputError as error:
             bad.append(str(error))
     if bad:

@@ -95,7 +95,7 @@ def known_in_brief(cells: Sequence[Cell], store: Store) -> dict[str, Brief]:
 
 def _own(by_key: Mapping[str, Cell], rows: dict[str, _R]) -> dict[str, _R]:
     for key, row in list(rows.items()):
-        if not by_key[key].fits(row.task, row.method, (row.depth, row.m, row.s, row.seed), (row.n, row.d)):
+        if not by_key[key].fits(row):
             axes = row.m, row.s, row.seed
             log.warning("a row of m=%d s=%d seed=%d says it is cell %s, which is another; left out", *axes, key)
             del rows[key]

@@ -16,7 +16,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, table_name
-from mlpiht_cli.specs.expand import Point, points, with_profile
+from mlpiht_cli.specs.expand import Point, expand
 from mlpiht_cli.specs.figure import FigureSpec, View
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.read import load_spec
@@ -38,23 +38,22 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
     if source.endswith(".csv"):
         return [_from_csv(Path(source))]
     spec = load_spec(find_spec(source))
-    shrunk = with_profile(spec, profile)
+    expansion = expand(spec, profile)
     path, every = read_results(spec, profile, results)
-    rows = placed(spec, profile, every)
-    wanted = list(points(shrunk))
+    rows = placed(expansion, every)
     stem = Path(table_name(spec.name, profile)).stem
     views = {view.name: view for view in spec.figure.views}
     tables = []
     for (_, figure, chosen), view in zip(drawn(spec), views.values() or [None], strict=True):
         panels = []
-        for panel in shrunk.panels:
-            if panel.name not in {one.name for one in chosen}:
+        for grid in expansion.grids:
+            if grid.name not in {one.name for one in chosen}:
                 continue
-            here = [point for point in wanted if point.panel == panel.name]
+            panel, here = grid.panel, list(grid.points())
             panels.append(_panel((panel.name, panel.title or panel.name), here, _scale(panel, figure, view), rows))
             _check_metric(panels[-1], path)
         name, title = (f"{stem}-{view.name}", view.title or spec.title) if view else (stem, spec.title)
-        tables.append(FigureTable(name, title, figure, _note(profile, panels), panels))
+        tables.append(FigureTable(name, title, figure, _note(expansion.shown_profile, panels), panels))
     return tables
 
 
@@ -96,7 +95,7 @@ def _from_csv(path: Path) -> FigureTable:
         panels.append(_panel((name, name), here, (shown, metric(shown).limits), rows))
         _check_metric(panels[-1], path)
     profiles = {row.profile for row in table}
-    note = _note(profiles.pop() if len(profiles) == 1 else "mixed profiles", panels)
+    note = _note(f"{profiles.pop() if len(profiles) == 1 else 'mixed profiles'} profile", panels)
     return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
 
 
@@ -171,6 +170,7 @@ def _note(profile: str, panels: Sequence[PanelTable]) -> str:
     """Profile, samples and seeds of a panel, for the reader of the figure."""
     samples = sorted({row.n for panel in panels for row in panel.rows.values() if row.n is not None})
     counts = sorted({len({row.seed for row in panel.rows.values()}) for panel in panels if panel.rows} or {0})
-    told = f", n = {samples[0]}" if len(samples) == 1 else ""
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-    return f"{profile} profile{told}, {f'mean over {seeds} seeds' if counts != [1] else 'one seed'}"
+    told = [profile] if profile else []
+    told += [f"n = {samples[0]}"] if len(samples) == 1 else []
+    return ", ".join([*told, f"mean over {seeds} seeds" if counts != [1] else "one seed"])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from mlpiht_cli.errors import did_you_mean
 from mlpiht_cli.figures import KINDS, MAPS
+from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.load import Fault
 from mlpiht_cli.specs.rules.views import drawn
-from mlpiht_cli.specs.schema import Spec
 
 
-def kind_faults(spec: Spec | None) -> list[Fault]:
-    """Faults: unknown kinds of figures, and kinds that cannot show what their panels vary."""
-    if spec is None:
-        return []
-    faults = []
+def kind_faults(draft: Draft) -> list[Fault]:
+    """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
+    if not draft.whole("figure") and not draft.spec.figure.views:
+        return []  # the figure itself is left out
+    faults, spec = [], draft.spec
     for at, figure, panels in drawn(spec):
         sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
         single = next((panel.name for panel in panels if len(panel.n or []) < 2), None)
@@ -29,7 +29,8 @@ def kind_faults(spec: Spec | None) -> list[Fault]:
             elif kind == "setting" and figure.setting is None:
                 faults.append(Fault((*at, "setting"), "kind setting needs the method's setting that lines run over"))
         labels = {entry.shown for panel in panels for entry in panel.methods or spec.methods}
-        if figure.against is not None and figure.against not in labels:
+        complete = draft.whole("panels", "methods")
+        if figure.against is not None and figure.against not in labels and complete:
             faults.append(
                 Fault((*at, "against"), f"no method '{figure.against}'{did_you_mean(figure.against, labels)}")
             )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.task import Axes, Task
+from mlpiht_cli.records.rows import Brief, Row
 from mlpiht_cli.specs.expand import Point
 from mlpiht_cli.system.files import canonical
 
@@ -49,11 +51,10 @@ class Cell:
         method = f'["{p.method}",{self.method.version},{self.method.fingerprint}]'
         return _digest(f'"{self.data_key}"', method, *map(str, (p.m, p.s, p.depth, p.seed)))
 
-    def fits(self, task: str, method: str, axes: tuple[int, ...], size: tuple[int | None, int | None]) -> bool:
-        """Whether a row that says it is of this cell has its task, method, (depth, m, s, seed) and (n, d) if any."""
-        p = self.point
-        sized = all(None in pair or pair[0] == pair[1] for pair in zip(size, (p.n, p.d), strict=True))
-        return sized and (task, method, axes) == (p.task, p.method, (p.depth, p.m, p.s, p.seed))
+    def fits(self, row: Row | Brief) -> bool:
+        """Whether a row that names this cell has its task, method and axes; n and d count where both know them."""
+        sizes = (row.n, self.point.n), (row.d, self.point.d)
+        return _names(row) == _names(self.point) and all(None in pair or pair[0] == pair[1] for pair in sizes)
 
     @property
     def size(self) -> dict[str, int]:
@@ -67,6 +68,10 @@ class Cell:
             "task": {"version": self.task.version, **self.task.told()},
             "method": {"version": self.method.version, **self.method.told()},
         }
+
+
+_names = attrgetter("task", "method", "depth", "m", "s", "seed")
+"""What a row and a grid point both say of themselves."""
 
 
 def _digest(*texts: str) -> str:

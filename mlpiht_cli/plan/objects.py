@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -11,19 +11,22 @@ from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.plan.registry import METHODS, TASKS
-from mlpiht_cli.specs.expand import methods_of
+from mlpiht_cli.specs.expand import PanelGrid
 from mlpiht_cli.specs.load import Location
-from mlpiht_cli.specs.schema import Panel, Spec
+from mlpiht_cli.specs.schema import Size
 from mlpiht_cli.specs.wording import faults_of
 
 Settings = Mapping[str, Any]
 VARIED = ("n", "d")
 """Settings of a task that a panel may vary."""
-Size = tuple[int | None, int | None]
-"""n and d of a panel that varies them."""
-Made = tuple[Task, dict[str, Method]]
-"""Task of a panel and size, and methods by their labels."""
 _Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+class Objects(NamedTuple):
+    """Task of a panel at one size, and methods by their labels."""
+
+    task: Task
+    methods: dict[str, Method]
 
 
 def from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
@@ -58,19 +61,26 @@ def with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str, 
     return {**hints, **settings}
 
 
-def objects(panel: Panel, spec: Spec, sets: Settings, size: Size) -> Made:
-    """Task and methods of a panel, with overrides where a class has the field and the n and d that the panel varies."""
+def objects(grid: PanelGrid, size: Size, sets: Settings) -> Objects:
+    """Task and methods of a panel, with overrides where a class has the field and the n and d that the panel varies.
+
+    Raises
+    ------
+    PanelError
+        The settings of one of them are wrong.
+    """
+    panel = grid.panel
     task_kind = TASKS[panel.task.name]
     over = {k: v for k, v in settings_for(sets, "task", panel.task.name).items() if k in task_kind.model_fields}
-    varied = {axis: value for axis, value in zip(VARIED, size, strict=True) if value is not None}
+    varied = {axis: value for axis, value in size._asdict().items() if value is not None}
     task = _made(task_kind, {**panel.task.settings, **over, **varied}, ("task",))
     methods = {}
-    for entry in methods_of(panel, spec):
+    for entry in grid.methods:
         kind = METHODS[entry.name]
         over = {k: v for k, v in settings_for(sets, "method", entry.name).items() if k in kind.model_fields}
         settings = kind.merge(with_hints(kind, entry.settings, task), over)
         methods[entry.shown] = _made(kind, settings, ("methods", entry.shown))
-    return task, methods
+    return Objects(task, methods)
 
 
 class PanelError(Exception):
@@ -86,11 +96,6 @@ def _made(kind: type[_Kind], settings: Settings, location: Location) -> _Kind:
         return kind.model_validate(settings)
     except ValidationError as error:
         raise PanelError(error, location, kind) from error
-
-
-def profile_sets(spec: Spec, profile: str) -> dict[str, Any]:
-    """Settings that a profile gives; none where the spec does not name it."""
-    return {str(name): value for name, value in spec.profiles[profile].set.items()} if profile in spec.profiles else {}
 
 
 def check_names(overrides: Settings, used: Mapping[str, set[str]]) -> None:

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ValidationError
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.task import Axes, Task
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.plan.objects import VARIED, Made, PanelError, Settings, check_names, objects, profile_sets, settings_for
+from mlpiht_cli.plan.experiment import Experiment, Plan
+from mlpiht_cli.plan.objects import VARIED, Objects, PanelError, check_names, settings_for
 from mlpiht_cli.plan.registry import METHODS, TASKS
-from mlpiht_cli.specs.expand import methods_of, with_profile
+from mlpiht_cli.specs.draft import Draft
+from mlpiht_cli.specs.expand import PanelGrid
 from mlpiht_cli.specs.load import Fault, Location
 from mlpiht_cli.specs.rules.names import raw_entries
 from mlpiht_cli.specs.schema import Entry, Panel, Spec
@@ -39,10 +41,10 @@ def entry_faults(data: Any) -> list[Fault]:
     return faults
 
 
-def varied_faults(spec: Spec | None) -> list[Fault]:
+def varied_faults(draft: Draft) -> list[Fault]:
     """Panels that vary what their task has no setting for, or what is set elsewhere too."""
     faults = []
-    for i, panel, axis in _varied(spec):
+    for i, panel, axis in _varied(draft.spec):
         kind = TASKS.get(panel.task.name)
         if kind is not None and axis not in kind.model_fields:
             faults.append(Fault(("panels", i, axis), f"task {panel.task.name} has no setting {axis} to vary"))
@@ -53,50 +55,71 @@ def varied_faults(spec: Spec | None) -> list[Fault]:
                 ("profiles", name, "set", f"task.{axis}"),
                 f"panel '{panel.name}' varies {axis}: give the profile a list {axis} of the values to keep",
             )
-            for name, profile in (spec.profiles.items() if spec else ())
+            for name, profile in draft.spec.profiles.items()
             if f"task.{axis}" in profile.set
         ]
     return faults
 
 
-def _varied(spec: Spec | None) -> list[tuple[int, Panel, str]]:
-    panels = list(enumerate(spec.panels)) if spec else []
+def _varied(spec: Spec) -> list[tuple[int, Panel, str]]:
+    panels = enumerate(spec.panels)
     return [(i, panel, axis) for i, panel in panels for axis in VARIED if getattr(panel, axis) is not None]
 
 
-def _check_overrides(spec: Spec, overrides: Settings) -> None:
-    """Overrides must be of use: each names a setting that is there, and none that a panel varies."""
-    check_names(overrides, _used(spec))
-    for _, panel, axis in _varied(spec):
-        if axis in settings_for(overrides, "task", panel.task.name):
+def check_overrides(experiment: Experiment) -> None:
+    """Overrides must be of use: each names a setting that is there, and none that a panel varies.
+
+    Raises
+    ------
+    InputError
+        One is not.
+    """
+    grids = experiment.draft.expansion().grids
+    methods = {entry.name for grid in grids for entry in grid.methods}
+    check_names(experiment.overrides, {"task": {grid.panel.task.name for grid in grids}, "method": methods})
+    for _, panel, axis in _varied(experiment.spec):
+        if axis in settings_for(experiment.overrides, "task", panel.task.name):
             hint = f"choose among its values with --only {axis}=..."
             raise InputError(f"--set task.{axis}: panel '{panel.name}' varies {axis}; {hint}")
 
 
-def profile_faults(spec: Spec, profile: str, overrides: Settings) -> list[Fault]:
-    """Settings of a profile or of ``--set`` that fit nowhere, and budgets above the number of weights."""
-    shrunk = with_profile(spec, profile)
-    sets = {**profile_sets(spec, profile), **overrides}
-    _check_overrides(shrunk, overrides)
+def plan_faults(experiment: Experiment) -> list[Fault]:
+    """Settings of a profile or of ``--set`` that fit nowhere, and budgets above the number of weights.
+
+    Panels and profiles in which faults were found before are left out.
+    """
+    draft, spec = experiment.draft, experiment.spec
+    shared = all(draft.sound("methods", j) for j in range(len(spec.methods)))
+    own = Plan(draft.expansion(), {})
     faults = []
-    for i, panel in enumerate(shrunk.panels):
-        try:
-            made = {size: objects(panel, shrunk, sets, size) for size in panel.sizes}
-        except PanelError as error:
-            found = faults_of(error.cause, error.location, error.kind)
-            faults += [replace(one, location=("panels", i, *_place(one.location, panel))) for one in found]
+    for profile in spec.profile_names:
+        if not draft.sound("profiles", profile):
             continue
-        task, methods = made[panel.sizes[0]]
-        faults += _growth_faults(spec, panel, profile) + _picture_faults(spec, panel, task)
-        twins = [pair for pair in combinations(methods, 2) if _same(*(methods[label] for label in pair))]
-        faults += [
-            Fault(("panels", i, "methods"), f"'{a}' and '{b}' are the same method in profile {profile}; drop one")
-            for a, b in twins
-        ]
-        share = share_fault(min(panel.s), panel.depth)
-        faults += [Fault(("panels", i, "s"), share)] if share else []
-        faults += [Fault(("panels", i, "s"), fault) for fault in _budget_faults(panel, made.values())]
+        plan = experiment.plan(profile)
+        plain = Plan(plan.expansion, plan.expansion.sets) if experiment.overrides else plan
+        for i, grid in enumerate(plan.expansion.grids):
+            if draft.sound("panels", i) and (shared or grid.panel.methods):
+                faults += _panel_faults(plan, grid, i) + _growth_faults(own, plain, grid)
     return faults
+
+
+def _panel_faults(plan: Plan, grid: PanelGrid, i: int) -> list[Fault]:
+    panel, profile = grid.panel, plan.expansion.profile
+    try:
+        made = [plan.made(grid, size) for size in grid.sizes]
+    except PanelError as error:
+        found = faults_of(error.cause, error.location, error.kind)
+        return [replace(one, location=("panels", i, *_place(one.location, panel))) for one in found]
+    task, methods = made[0]
+    faults = _picture_faults(plan.expansion.spec, panel, task)
+    faults += [
+        Fault(("panels", i, "methods"), f"'{a}' and '{b}' are the same method in profile {profile}; drop one")
+        for a, b in combinations(methods, 2)
+        if _same(methods[a], methods[b])
+    ]
+    share = share_fault(min(grid.s), panel.depth)
+    faults += [Fault(("panels", i, "s"), share)] if share else []
+    return [*faults, *(Fault(("panels", i, "s"), fault) for fault in _budget_faults(grid, made))]
 
 
 def _place(location: Location, panel: Panel) -> Location:
@@ -105,12 +128,12 @@ def _place(location: Location, panel: Panel) -> Location:
     return location[1:] if location in varied else location
 
 
-def _budget_faults(panel: Panel, made: Iterable[Made]) -> list[str]:
+def _budget_faults(grid: PanelGrid, made: Iterable[Objects]) -> list[str]:
     """Why the panel's largest budget is too large, once for each method."""
     found: dict[str, str] = {}
     for task, methods in made:
-        for (name, method), m in product(methods.items(), panel.m):
-            fault = budget_fault(task, method, Shape(m, panel.depth), max(panel.s), name)
+        for (name, method), m in product(methods.items(), grid.m):
+            fault = budget_fault(task, method, Shape(m, grid.panel.depth), max(grid.s), name)
             if fault is not None:
                 found.setdefault(name, fault)
     return list(found.values())
@@ -130,31 +153,23 @@ def _picture_faults(spec: Spec, panel: Panel, task: Task) -> list[Fault]:
     return [Fault(("pictures", i), fault) for i, fault in said.items() if fault is not None]
 
 
-def _growth_faults(spec: Spec, panel: Panel, profile: str) -> list[Fault]:
+def _growth_faults(own: Plan, plan: Plan, grid: PanelGrid) -> list[Fault]:
     """Settings of a profile above the spec's own: a profile only shrinks."""
-    sets = profile_sets(spec, profile)
     try:
-        task, methods = objects(panel, spec, {}, panel.sizes[0])
-        small_task, small_methods = objects(panel, spec, sets, panel.sizes[0])
+        before, after = own.made(grid, grid.sizes[0]), plan.made(grid, grid.sizes[0])
     except PanelError:
         return []  # said where the profile's own settings are checked, unless --set mends it
-    pairs = [(task, small_task), *((methods[name], small_methods[name]) for name in methods)]
+    pairs = [(before.task, after.task), *((before.methods[name], after.methods[name]) for name in before.methods)]
     grown = {
-        field: (getattr(before, field), getattr(after, field))
-        for before, after in pairs
+        field: (getattr(one, field), getattr(other, field))
+        for one, other in pairs
         for field in ("n", "steps", "epochs")
-        if (getattr(after, field, None) or 0) > (getattr(before, field, None) or 0)
+        if (getattr(other, field, None) or 0) > (getattr(one, field, None) or 0)
     }
     return [
-        Fault(("profiles", profile, "set"), f"{field} grows from {a} to {b}; a profile only shrinks")
+        Fault(("profiles", plan.expansion.profile, "set"), f"{field} grows from {a} to {b}; a profile only shrinks")
         for field, (a, b) in grown.items()
     ]
-
-
-def _used(spec: Spec) -> dict[str, set[str]]:
-    """Names of the tasks and methods of a spec."""
-    methods = {entry.name for panel in spec.panels for entry in methods_of(panel, spec)}
-    return {"task": {panel.task.name for panel in spec.panels}, "method": methods}
 
 
 def budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) -> str | None:

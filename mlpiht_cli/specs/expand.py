@@ -1,17 +1,21 @@
-"""From a spec to its grid points: profiles and filters. A grid point names a cell; it runs nothing."""
+"""From a spec to its grid points: a profile is expanded once, and rules, cells, claims and figures receive the result.
+
+A grid point names a cell; it runs nothing.
+"""
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.specs.rules.grids import AXES, grid
-from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Profile, Spec
+from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Profile, Size, Spec
+
+PROFILE_AXES = ("m", "s", "seeds", "n", "d")
+"""Lists of a panel that a profile may shrink; a panel need not vary n and d."""
 
 
 @dataclass(frozen=True)
@@ -30,94 +34,113 @@ class Point:
     d: int | None = None
 
 
-def with_profile(spec: Spec, name: str) -> Spec:
-    """Return the spec with its grids shrunk by a profile; the paper profile is the spec itself, named or not.
+@dataclass(frozen=True)
+class PanelGrid:
+    """A panel in a profile: its methods, and the values of each axis; n and d hold None where it does not vary them."""
+
+    panel: Panel
+    methods: tuple[Entry, ...]
+    m: tuple[int, ...]
+    s: tuple[int, ...]
+    seeds: tuple[int, ...]
+    n: tuple[int | None, ...] = (None,)
+    d: tuple[int | None, ...] = (None,)
+
+    @property
+    def name(self) -> str:
+        """Name of the panel."""
+        return self.panel.name
+
+    @property
+    def sizes(self) -> list[Size]:
+        """Every n with every d."""
+        return [Size(n, d) for n, d in product(self.n, self.d)]
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the methods, in the order of the spec."""
+        return [entry.shown for entry in self.methods]
+
+    def seeds_of(self, entry: Entry) -> tuple[int, ...]:
+        """Seeds that a method runs with."""
+        return self.seeds if entry.seeds is None else tuple(seed for seed in self.seeds if seed in entry.seeds)
+
+    def seeds_under(self, label: str) -> set[int]:
+        """Seeds that the method of a label runs with; none where no method has it."""
+        return {seed for entry in self.methods if entry.shown == label for seed in self.seeds_of(entry)}
+
+    @property
+    def total(self) -> int:
+        """Number of grid points."""
+        runs = sum(len(self.seeds_of(entry)) for entry in self.methods)
+        return runs * len(self.n) * len(self.d) * len(self.m) * len(self.s)
+
+    def points(self) -> Iterator[Point]:
+        """Yield the grid points, method by method."""
+        name, task, depth = self.panel.name, self.panel.task.name, self.panel.depth
+        for entry in self.methods:
+            method, label = entry.name, entry.shown
+            for size, m, s, seed in product(self.sizes, self.m, self.s, self.seeds_of(entry)):
+                yield Point(name, task, method, depth, m, s, seed, label, *size)
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A spec in one of its profiles, its grids shrunk."""
+
+    spec: Spec
+    profile: str
+    grids: tuple[PanelGrid, ...]
+    """One for each panel of the spec, in its order."""
+    sets: Mapping[str, Any]
+    """Settings that the profile gives, by names such as ``task.n``."""
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """All grid points, panel by panel; each is one cell."""
+        return [point for grid in self.grids for point in grid.points()]
+
+    @property
+    def total(self) -> int:
+        """Number of grid points, counted without making them."""
+        return sum(grid.total for grid in self.grids)
+
+    @property
+    def shown_profile(self) -> str:
+        """What a figure calls the profile; nothing for a spec that names no profiles."""
+        return f"{self.profile} profile" if self.spec.profiles else ""
+
+
+def expand(spec: Spec, name: str = "") -> Expansion:
+    """Expand a spec in a profile, or as it stands without one; so stands the paper profile that a spec does not name.
 
     Raises
     ------
     InputError
         The spec has no such profile.
     """
-    if name not in spec.profiles and name == PAPER:
-        return spec
-    if name not in spec.profiles:
-        raise InputError(f"spec {spec.name} has no profile '{name}'{did_you_mean(name, spec.profiles)}")
-    profile = spec.profiles[name]
-    panels = [_shrink(panel, spec, profile) for panel in spec.panels]
-    return spec.model_copy(update={"panels": panels})
+    profiles: dict[str, Profile] = {str(own): profile for own, profile in spec.profiles.items()}
+    if name not in profiles and name not in ("", PAPER):
+        if not profiles:
+            raise InputError(f"spec {spec.name} has no profile '{name}': it has no profiles and runs without --profile")
+        raise InputError(f"spec {spec.name} has no profile '{name}'{did_you_mean(name, profiles)}")
+    profile = profiles.get(name, Profile())
+    sets = {str(setting): value for setting, value in profile.set.items()}
+    return Expansion(spec, name, tuple(_grid(panel, spec, profile) for panel in spec.panels), sets)
 
 
-def _shrink(panel: Panel, spec: Spec, profile: Profile) -> Panel:
-    def kept(values: list[int] | None, wanted: list[int] | None) -> list[int] | None:
-        return values if values is None or wanted is None else [value for value in values if value in set(wanted)]
+def _grid(panel: Panel, spec: Spec, profile: Profile) -> PanelGrid:
+    def kept(axis: str) -> Any:
+        values, wanted = axis_values(panel, axis, spec), getattr(profile, axis)
+        if values is None:
+            return (None,)
+        return tuple(values if wanted is None else filter(set(wanted).__contains__, values))
 
-    grids = {axis: kept(grid(panel, axis, spec), getattr(profile, axis)) for axis in AXES}
-    return panel.model_copy(update={**grids, "methods": panel.methods or spec.methods})
-
-
-def methods_of(panel: Panel, spec: Spec) -> list[Entry]:
-    """Methods run on a panel."""
-    return panel.methods or spec.methods
+    grids = {axis: kept(axis) for axis in PROFILE_AXES}
+    return PanelGrid(panel, tuple(panel.methods or spec.methods), **grids)
 
 
-def points(spec: Spec) -> Iterator[Point]:
-    """Yield the grid points of a spec, panel by panel."""
-    for panel in spec.panels:
-        grids = methods_of(panel, spec), panel.sizes, panel.m, panel.s, panel.seeds or spec.seeds
-        for method, size, m, s, seed in product(*grids):
-            if method.seeds is not None and seed not in method.seeds:
-                continue
-            yield Point(panel.name, panel.task.name, method.name, panel.depth, m, s, seed, method.shown, *size)
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "!=": operator.ne,
-    "=": operator.eq,
-    "<": operator.lt,
-    ">": operator.gt,
-}
-_NUMBERS = ("depth", "m", "s", "seed", "n", "d")
-_WORDS = ("panel", "task", "method", "label")
-
-
-def parse_only(text: str | None, option: str = "--only") -> Callable[[Point], bool]:
-    """Parse a filter such as ``method=iht,m<=100,seed=0|1``: all conditions must hold, ``|`` lists values.
-
-    A condition on n or d never holds where the panel does not vary it. No filter (None) lets every point pass.
-
-    Raises
-    ------
-    InputError
-        A condition cannot be understood.
-    """
-    if text is None:
-        return lambda _: True
-    tests = [_condition(part.strip(), option) for part in text.split(",") if part.strip()]
-    if not tests:
-        raise InputError(f"{option} is empty; give conditions such as 'method=iht,m<=100'")
-    return lambda point: all(test(point) for test in tests)
-
-
-def _condition(text: str, option: str) -> Callable[[Point], bool]:
-    match = re.fullmatch(r"(\w+)\s*(<=|>=|!=|=|<|>)\s*(.+)", text)
-    if not match:
-        raise InputError(f"{option}: cannot read '{text}'; write conditions such as 'method=iht,m<=100'")
-    name, sign, value = match.groups()
-    if name not in _NUMBERS + _WORDS:
-        raise InputError(f"{option}: unknown field '{name}'{did_you_mean(name, _NUMBERS + _WORDS)}")
-    values: list[Any] = [part.strip() for part in value.split("|")]
-    if name in _NUMBERS:
-        if not all(re.fullmatch(r"[0-9]{1,18}", part) for part in values):
-            raise InputError(f"{option}: '{value[:40]}' is not a number of at most 18 digits, in '{text[:60]}'")
-        values = [int(part) for part in values]
-    elif sign not in ("=", "!="):
-        raise InputError(f"{option}: '{name}' is a name; use = or !=, in '{text}'")
-    compare, combine = _OPERATORS[sign], all if sign == "!=" else any
-
-    def holds(point: Point) -> bool:
-        here = getattr(point, name)
-        return here is not None and combine(compare(here, one) for one in values)
-
-    return holds
+def axis_values(panel: Panel, axis: str, spec: Spec) -> list[int] | None:
+    """Values of one axis of a panel; None for n or d where it does not vary them."""
+    values: list[int] | None = getattr(panel, axis)
+    return spec.seeds if values is None and axis == "seeds" else values

@@ -14,18 +14,18 @@ Axis = Literal["s", "n", "d", "m"]
 class View(Strict):
     """One of several figures of a spec: some of its panels in some way; what it leaves out is as in the figure."""
 
-    name: Name = Field(description="its file is <table>-<name>")
-    title: str = ""
+    name: Name = Field(description="name of the view; its file is <table>-<name>")
+    title: str = Field("", description="heading, by default the spec's title")
     panels: list[str] | None = Field(None, min_length=1, description="names of the panels it shows, by default all")
-    kind: str | None = None
-    metric: Metric | None = Field(None, description="metric shown, whatever that of figure and panels")
-    limits: Limits | None = None
-    scale: Literal["linear", "log"] | None = None
-    x: Axis | None = None
-    setting: Name | None = None
-    level: Finite | None = None
-    falling: bool | None = None
-    slopes: dict[str, Finite] | None = None
+    kind: str | None = Field(None, description="kind of picture or table, in place of the figure's")
+    metric: Metric | None = Field(None, description="metric shown, in place of the figure's and its panels'")
+    limits: Limits | None = Field(None, description="lowest and highest value of the metric, in place of the figure's")
+    scale: Literal["linear", "log"] | None = Field(None, description="scale of the metric, in place of the figure's")
+    x: Axis | None = Field(None, description="axis that curves run over, in place of the figure's")
+    setting: Name | None = Field(None, description="setting that lines run over, in place of the figure's")
+    level: Finite | None = Field(None, description="level of the metric, in place of the figure's")
+    falling: bool | None = Field(None, description="whether the metric falls with n, in place of the figure's")
+    slopes: dict[str, Finite] | None = Field(None, description="reference exponents, in place of the figure's")
 
     _unique = field_validator("panels")(distinct)
 
@@ -35,9 +35,11 @@ class FigureSpec(Strict):
 
     label: str = Field(description="what it reproduces, e.g. Figure 1")
     kind: str | list[str] = Field("heatmap", min_length=1, description="one or more kinds of picture or table")
-    metric: Metric = "psnr"
-    limits: Limits | None = Field(None, description="of the metric; by default its own, or what the rows span")
-    scale: Literal["linear", "log"] = Field("linear", description="of the metric's axis in curves")
+    metric: Metric = Field("psnr", description="metric shown; a panel or view may show another")
+    limits: Limits | None = Field(
+        None, description="lowest and highest value of the metric; by default its own, or what the rows span"
+    )
+    scale: Literal["linear", "log"] = Field("linear", description="scale of the metric's axis in curves")
     x: Axis = Field("s", description="axis that curves run over")
     setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
     level: Finite | None = Field(
@@ -65,13 +67,15 @@ class FigureSpec(Strict):
 
 
 class Picture(Strict):
-    """What fitted networks of one grid point look like: an image beside its reconstructions, weights found."""
+    """What fitted networks of one grid point look like: an image and its reconstructions, or the weights found."""
 
-    name: Name
-    panel: str
-    m: Width
-    s: list[Budget] = Field(min_length=1)
-    seed: Seed | Literal["best"] = Field(0, description="best: of each method and budget that of least training loss")
+    name: Name = Field(description="name of the picture; its file is <table>-<name>")
+    panel: str = Field(description="name of the panel")
+    m: Width = Field(description="hidden width, one of the panel's")
+    s: list[Budget] = Field(min_length=1, description="budgets, some of the panel's")
+    seed: Seed | Literal["best"] = Field(
+        0, description="a seed; or best: for each method and budget, the seed of least training loss"
+    )
 
     _unique = field_validator("s")(distinct)
 

@@ -38,7 +38,7 @@ def find_spec(name: str) -> Path:
     raise InputError(f"no spec '{name}' in this folder, in experiments/ or among those shipped{hint}")
 
 
-def at_hand() -> list[Path]:
+def all_specs() -> list[Path]:
     """All specs that a bare name finds: of one name, the first in the order of :func:`find_spec`."""
     found: dict[str, Path] = {}
     for folder in (Path(), Path("experiments"), shipped()):

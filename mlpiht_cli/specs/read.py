@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.draft import Draft, draft_of
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.load import Document, Fault, load
 from mlpiht_cli.specs.rules.grids import profile_faults, seed_faults, size_faults
@@ -17,63 +18,19 @@ from mlpiht_cli.specs.rules.views import view_faults
 from mlpiht_cli.specs.schema import Spec
 from mlpiht_cli.specs.wording import faults_of
 
-
-def _borrowed(document: Document) -> Document:
-    """The document with the panels, methods, seeds and profiles of the spec it names in ``cells_of``."""
-    name = document.data.get("cells_of")
-    if not isinstance(name, str):
-        return document
-    own = {"panels", "methods", "seeds", "profiles"} & document.data.keys()
-    if own:
-        raise document.error([Fault((field,), "comes from the spec in cells_of; leave it out") for field in own])
-    base = _base(document, name)
-    taken = {field: base[field] for field in ("panels", "methods", "seeds", "profiles") if field in base}
-    return replace(document, data={**taken, **document.data})
+BORROWED = ("panels", "methods", "seeds", "profiles")
+"""Fields that a spec with ``cells_of`` takes from the spec that it names."""
 
 
-def _base(document: Document, name: str) -> dict[str, Any]:
-    """Fields of the spec that ``cells_of`` names, which must be without faults and have cells of its own."""
-    bare = name.removesuffix(".yaml").removesuffix(".yml")
-    if bare != name:
-        raise document.error([Fault(("cells_of",), f"give the bare name, '{bare}'")])
-    beside = document.path.parent / f"{name}.yaml"
-    try:
-        path = beside if beside.is_file() else find_spec(name)
-    except InputError as error:
-        raise document.error([Fault(("cells_of",), str(error))]) from error
-    base = load(path)
-    if isinstance(base.data, dict) and "cells_of" in base.data:
-        raise document.error([Fault(("cells_of",), f"'{name}' has no cells of its own")])
-    spec, own, faults = _checked(base)
-    if spec is None or faults:
-        raise own.error(faults)
-    return dict(own.data)
-
-
-def read_spec(path: Path) -> tuple[Spec | None, Document, list[Fault]]:
-    """Read a spec and list all that is wrong with it; the spec is None when its schema does not hold.
+def read_spec(path: Path) -> Draft:
+    """Read a spec as far as it holds, with all that its schema alone can tell to be wrong.
 
     Raises
     ------
     InputError
-        The file is not well-formed YAML.
+        The file is not well-formed YAML, or has more of anything than a sweep could ever run.
     """
-    return _checked(load(path))
-
-
-def _checked(document: Document) -> tuple[Spec | None, Document, list[Fault]]:
-    if not isinstance(document.data, dict):
-        raise InputError(f"{document.path}:1:1: a spec is a mapping of fields; see `mlpiht specs show figure1`")
-    document = _borrowed(document)
-    try:
-        spec = Spec.model_validate(document.data)
-    except ValidationError as error:
-        return None, document, [*document.faults, *faults_of(error, (), Spec)]
-    faults = size_faults(spec)
-    if faults:  # all other checks look at pairs and products
-        return None, document, faults
-    faults = [*name_faults(spec), *view_faults(spec), *seed_faults(spec), *profile_faults(spec)]
-    return spec, document, [*document.faults, *faults]
+    return _draft(load(path))
 
 
 def load_spec(path: Path) -> Spec:
@@ -84,7 +41,62 @@ def load_spec(path: Path) -> Spec:
     InputError
         All that is wrong, with positions.
     """
-    spec, document, faults = read_spec(path)
-    if spec is None or faults:
-        raise document.error(faults)
-    return spec
+    draft = read_spec(path)
+    draft.check()
+    return draft.spec
+
+
+def _draft(document: Document) -> Draft:
+    if not isinstance(document.data, dict):
+        raise InputError(f"{document.path}:1:1: a spec is a mapping of fields; see `mlpiht specs show figure1`")
+    document, faults = _borrowed(document)
+    faults = [*document.faults, *faults]
+    try:
+        draft = Draft(Spec.model_validate(document.data), document, faults)
+    except ValidationError as error:
+        absent = {(name,) for name in BORROWED} if "cells_of" in document.data else set()
+        faults += [fault for fault in faults_of(error, (), Spec) if fault.location not in absent]
+        draft = draft_of(document, error, faults)
+    too_large = size_faults(draft)
+    if too_large:  # all other rules look at pairs and products
+        draft.add(too_large)
+        draft.check()
+    for rule in (name_faults, view_faults, seed_faults, profile_faults):
+        draft.add(rule(draft))
+    return draft
+
+
+def _borrowed(document: Document) -> tuple[Document, list[Fault]]:
+    """The document with the panels, methods, seeds and profiles of the spec that ``cells_of`` names, and its faults."""
+    name = document.data.get("cells_of")
+    if not isinstance(name, str):
+        return document, []
+    own = [field for field in BORROWED if field in document.data]
+    faults = [Fault((field,), "comes from the spec in cells_of; leave it out") for field in own]
+    rest = {field: value for field, value in document.data.items() if field not in own}
+    try:
+        taken = _cells_of(name, document.path.parent)
+    except _NoCells as error:
+        return replace(document, data=rest), [*faults, Fault(("cells_of",), str(error))]
+    return replace(document, data={**taken, **rest}), faults
+
+
+class _NoCells(Exception):
+    """Why a spec cannot take its cells from another."""
+
+
+def _cells_of(name: str, folder: Path) -> dict[str, Any]:
+    """Fields that are taken from the spec of a name, which must be without faults and have cells of its own."""
+    bare = name.removesuffix(".yaml").removesuffix(".yml")
+    if bare != name:
+        raise _NoCells(f"give the bare name, '{bare}'")
+    neighbour = folder / f"{name}.yaml"
+    try:
+        path = neighbour if neighbour.is_file() else find_spec(name)
+    except InputError as error:
+        raise _NoCells(str(error)) from error
+    base = load(path)
+    if isinstance(base.data, dict) and "cells_of" in base.data:
+        raise _NoCells(f"'{name}' has no cells of its own")
+    _draft(base).check()
+    return {field: base.data[field] for field in BORROWED if field in base.data}

@@ -17,11 +17,13 @@ from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.records.rows import Row
+from mlpiht_cli.specs.draft import Draft
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.schema import Spec
 
 
 def judge(rows: list[Row], **claim: Any) -> Judged:
-    (judged,) = check_claims(spec_with(**claim), "paper", rows)
+    (judged,) = check_claims(expand(spec_with(**claim), "paper"), rows)
     return judged
 
 
@@ -83,7 +85,7 @@ def test_a_rival_of_one_seed_is_compared_with_all_seeds() -> None:
     methods = [{"name": "iht", "steps": 4}, {"name": "imp", "epochs": 2, "seeds": [0]}]
     spec = Spec.model_validate({**spec_with().model_dump(), "methods": methods})
     claim = spec_with(measure="share_within", against="imp", margin=8.5).claims[0]
-    (judged,) = check_claims(spec.model_copy(update={"claims": [claim]}), "paper", rows)
+    (judged,) = check_claims(expand(spec.model_copy(update={"claims": [claim]}), "paper"), rows)
     assert judged.measured == pytest.approx((2 + 2 + 2) / 9)  # 0 and 10 are at most 2 + 8.5, 20 is not
     assert judged.se == pytest.approx(np.sqrt(2 / 3 * np.sum((np.array([1 / 2, 1 / 2, 1]) - 2 / 3) ** 2)))
     assert judged.verdict == "holds"
@@ -255,14 +257,13 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_faulty_claims_are_placed(name: str) -> None:
     claim, field, message = FAULTS[name]
-    (fault,) = claim_faults(spec_with(**claim))
+    (fault,) = claim_faults(Draft(spec_with(**claim)))
     assert fault.location == ("claims", 0, field)
     assert message in fault.message
 
 
 def test_a_claim_may_be_limited_to_profiles_that_have_its_cells() -> None:
-    assert claim_faults(spec_with(where="seed=2", profiles=["paper"])) == []
-    assert claim_faults(None) == []
+    assert claim_faults(Draft(spec_with(where="seed=2", profiles=["paper"]))) == []
 
 
 def test_faulty_pictures_are_placed() -> None:
@@ -270,6 +271,6 @@ def test_faulty_pictures_are_placed() -> None:
     changes: dict[str, Any] = {"panel": "b", "m": 4, "seed": 7, "s": [10, 11]}
     for field, value in changes.items():
         spec = Spec.model_validate({**spec_with().model_dump(), "pictures": [{**base, field: value}]})
-        (fault,) = claim_faults(spec)
+        (fault,) = claim_faults(Draft(spec))
         assert fault.location[:3] == ("pictures", 0, field)
     assert fault.location == ("pictures", 0, "s", 1)

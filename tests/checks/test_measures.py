@@ -24,7 +24,7 @@ from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, to_csv
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.expand import Point, expand
 from tests.hand import drawn, spec_with
 
 Run = Callable[..., Any]
@@ -74,9 +74,9 @@ def test_a_method_cannot_score_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_claims_and_figures_read_measures(mlpiht: Run, tiny_spec: str) -> None:
     rows = [row.model_copy(update={"measures": {"recall": row.seed / 2}}) for row in drawn()]
-    (judged,) = check_claims(spec_with(metric="recall", at_least=0.4), "paper", rows)
+    (judged,) = check_claims(expand(spec_with(metric="recall", at_least=0.4)), rows)
     assert (judged.measured, judged.verdict) == (pytest.approx(0.5), "holds")
-    (judged,) = check_claims(spec_with(metric="precision", at_least=0.4), "paper", rows)
+    (judged,) = check_claims(expand(spec_with(metric="precision", at_least=0.4)), rows)
     assert (judged.verdict, judged.reason) == ("no data", "6 cells are skipped")
 
     Path("tiny.yaml").write_text(tiny_spec.replace("label: Tiny", "label: Tiny, metric: recall"))

@@ -13,7 +13,7 @@ from mlpiht_cli.analysis.scores import number
 from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.checks.text import claims_text
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.expand import points
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.load import parse
 from mlpiht_cli.specs.schema import Spec
 from tests.hand import VARIED
@@ -36,7 +36,7 @@ def spec_of(**claim: Any) -> Spec:
 def table(spec: Spec, exponent: float = 1.0, factor: float = 2.0) -> list[Row]:
     """Recall passes one half at n = factor d^exponent, a little earlier or later by seed."""
     rows = []
-    for i, p in enumerate(points(spec)):
+    for i, p in enumerate(expand(spec).points):
         n, d = p.n or 0, p.d or 0
         recall = 1 / (1 + factor * d**exponent * (0.9, 1.1)[p.seed] / n)
         base = {
@@ -58,7 +58,7 @@ def table(spec: Spec, exponent: float = 1.0, factor: float = 2.0) -> list[Row]:
 
 def judged(rows: list[Row] | None = None, law: tuple[float, float] = (1.0, 2.0), **claim: Any) -> Judged:
     spec = spec_of(**claim)
-    (one,) = check_claims(spec, "paper", table(spec, *law) if rows is None else rows)
+    (one,) = check_claims(expand(spec), table(spec, *law) if rows is None else rows)
     return one
 
 
@@ -146,7 +146,7 @@ def test_panels_that_fix_d_are_points_of_a_slope() -> None:
     claims = [spec.claims[0].model_copy(update={"where": "panel=d4|d8|d16"})]
     split = spec.model_copy(update={"panels": panels, "claims": claims})
     rows = [row.model_copy(update={"panel": f"d{row.d}"}) for row in table(spec)]
-    (one,) = check_claims(split, "paper", rows)
+    (one,) = check_claims(expand(split), rows)
     whole = judged(**LAW, at_most=2)
     assert one.measured == pytest.approx(whole.measured)
     assert one.interval == pytest.approx(whole.interval)

@@ -14,6 +14,8 @@ import pytest
 
 from mlpiht_cli.cli import COMMANDS
 from mlpiht_cli.records.table import COLUMNS
+from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.load import parse
 
 Run = Callable[..., Any]
 FIT = ("fit", "--task", "planted", "--m", 3, "--s", 5, "--n", 80, "--d", 6)
@@ -321,7 +323,13 @@ def test_sweeps_that_cannot_start(mlpiht: Run, tiny_spec: str, args: tuple[str, 
 
 def test_specs_can_be_listed_shown_and_copied(mlpiht: Run) -> None:
     assert "figure1" in mlpiht("specs", "list").out
-    assert "spec_version: 1" in mlpiht("specs", "show", "figure1").out
+    shown = mlpiht("specs", "show", "figure1").out
+    comments, plain = shown[: shown.index("spec_version: 1")], find_spec("figure1").read_text()
+    assert "heatmap, std" in comments
+    assert "share_above" in comments
+    assert "slope_in_d" in comments
+    assert shown.endswith(plain)
+    assert parse(shown, Path("shown.yaml")).data == parse(plain, Path("figure1.yaml")).data
     assert mlpiht("specs", "copy", "figure1").out == "figure1.yaml\n"
     again = mlpiht("specs", "copy", "figure1")
     assert again.code == 2
@@ -375,8 +383,19 @@ def test_doctor_and_schema(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None
     sick = mlpiht("doctor")
     assert sick.code == 1
     assert "is not a folder" in sick.out
-    schema = mlpiht("schema")
-    assert "method iht" in json.loads(schema.out)["$defs"]
+    schema = json.loads(mlpiht("schema").out)
+    parts = schema["$defs"]
+    assert "method iht" in parts
+    assert "share_above" in parts["Claim"]["properties"]["measure"]["enum"]
+    single, several = parts["FigureSpec"]["properties"]["kind"]["anyOf"]
+    assert "heatmap" in single["enum"] == several["items"]["enum"]
+    assert "heatmap" in parts["View"]["properties"]["kind"]["anyOf"][0]["enum"]
+    assert "planted" in parts["Task"]["properties"]["name"]["enum"]
+    assert "iht" in parts["Method"]["properties"]["name"]["enum"]
+    assert not parts.keys() & {"Entry"}
+    ours = {"Spec": schema, **{name: part for name, part in parts.items() if " " not in name}}
+    fields = [(name, field) for name, part in ours.items() for field in part["properties"].items()]
+    assert [(name, field) for name, (field, about) in fields if "description" not in about] == []
 
 
 def test_colours_are_for_terminals_and_can_be_forced(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +411,7 @@ def test_an_internal_error_is_one_line_without_debug(mlpiht: Run, monkeypatch: p
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(mlpiht_cli.plan, "validate", broken)
+    monkeypatch.setattr(mlpiht_cli.plan, "load", broken)
     result = mlpiht("validate", "smoke")
     assert result.code == 1
     assert result.err.strip() == "error: internal error, RuntimeError: a bug (mlpiht --debug shows where)"

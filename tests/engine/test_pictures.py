@@ -40,9 +40,9 @@ def spec_of(tiny_spec: str, task: str, picture: str, folder: Path | None = None)
 
 def test_planted_weights_stand_beside_those_found(mlpiht: Run, tiny_spec: str, shots: Any) -> None:
     path = spec_of(tiny_spec, "{name: planted, n: 300, d: 6}", "{name: w, panel: a, m: 2, s: [5]}")
-    spec, _ = plan.validate(path)
+    experiment = plan.load(path)
     runner = Runner(pick_device("cpu"))
-    pictures.picture(spec, spec.pictures[0], plan.cells(spec, "paper"), runner)
+    pictures.picture(experiment.spec, experiment.spec.pictures[0], experiment.cells("paper"), runner)
     (_, target, ((iht,), (imp,))) = shots[0]
     assert target.values.shape == iht.values.shape == imp.values.shape == (2, 6)
     assert (target.values != 0).sum() == 5
@@ -55,10 +55,10 @@ def test_an_image_stands_beside_its_reconstructions(mlpiht: Run, tiny_spec: str,
     pixels = np.random.RandomState(0).randint(0, 255, size=(28, 28)).astype(np.uint8)
     Image.fromarray(pixels).save("digit.png")
     path = spec_of(tiny_spec, "{name: inr_mnist, image: digit.png}", "{name: i, panel: a, m: 2, s: [5, 2]}")
-    spec, _ = plan.validate(path)
+    experiment = plan.load(path)
     runner = Runner(pick_device("cpu"))
-    cells = [cell for cell in plan.cells(spec, "paper") if cell.point.method == "iht"]
-    pictures.picture(spec, spec.pictures[0], cells, runner)
+    cells = [cell for cell in experiment.cells("paper") if cell.point.method == "iht"]
+    pictures.picture(experiment.spec, experiment.spec.pictures[0], cells, runner)
     (_, target, ((small, large),)) = shots[0]
     np.testing.assert_allclose(target.values, pixels / 255.0, atol=1e-6)
     assert [shot.title.split(":")[0] for shot in (small, large)] == ["iht, s = 2", "iht, s = 5"]
@@ -72,9 +72,9 @@ def test_a_linear_layer_is_shown_by_the_best_of_its_seeds(mlpiht: Run, tiny_spec
     methods = "  - {name: iht_smooth, steps: 30}\n  - {name: gradient_descent, label: dense, steps: 30, seeds: [0]}\n"
     old = "  - {name: iht, steps: 4}\n  - {name: imp, epochs: 2}\n"
     path.write_text(path.read_text().replace(old, methods))
-    spec, _ = plan.validate(path)
-    cells = plan.cells(spec, "paper")
-    pictures.picture(spec, spec.pictures[0], cells, Runner(pick_device("cpu")))
+    experiment = plan.load(path)
+    cells = experiment.cells("paper")
+    pictures.picture(experiment.spec, experiment.spec.pictures[0], cells, Runner(pick_device("cpu")))
     (_, (species, features), ((small, large), (dense,))) = shots[0]
     assert (len(species), len(features)) == (3, 5)
     assert [(shot.values != 0).sum() for shot in (small, large, dense)] == [2, 5, 15]
@@ -89,8 +89,10 @@ def test_a_linear_layer_is_shown_by_the_best_of_its_seeds(mlpiht: Run, tiny_spec
 def test_a_network_with_hidden_neurons_is_no_layer(mlpiht: Run, tiny_spec: str, shots: Any) -> None:
     path = spec_of(tiny_spec, "{name: iris}", "{name: l, panel: a, m: 2, s: [5]}")
     path.write_text(path.read_text().replace("{name: iht, steps: 4}", "{name: best_subset, seeds: [1]}"))
-    spec, _ = plan.validate(path)
-    pictures.picture(spec, spec.pictures[0], plan.cells(spec, "paper"), Runner(pick_device("cpu")))
+    experiment = plan.load(path)
+    pictures.picture(
+        experiment.spec, experiment.spec.pictures[0], experiment.cells("paper"), Runner(pick_device("cpu"))
+    )
     (_, _, ((imp,),)) = shots[0]
     assert imp.title == "imp, s = 5: has hidden neurons"
 
@@ -111,7 +113,7 @@ def test_pictures_that_cannot_be_drawn_are_placed(tiny_spec: str, tmp_path: Path
     task, what = case
     path = spec_of(tiny_spec, task, f"{{name: p, panel: a, m: 2, {what}}}", tmp_path)
     with pytest.raises(InputError) as caught:
-        plan.validate(path)
+        plan.load(path)
     assert PICTURE_FAULTS[case] in str(caught.value)
 
 

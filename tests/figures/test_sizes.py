@@ -16,7 +16,7 @@ from mlpiht_cli.figures.read import figure_tables
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import to_csv
-from mlpiht_cli.specs.expand import points
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.specs.schema import Spec
 from tests.hand import VARIED
@@ -36,7 +36,7 @@ def error(n: int, d: int, seed: int) -> float:
 
 def rows(spec: Spec) -> list[Row]:
     made = []
-    for i, p in enumerate(points(spec)):
+    for i, p in enumerate(expand(spec).points):
         n, d = p.n or 20, p.d or 16
         value = error(n, d, p.seed)
         params = {"method": {"steps": 3}, "task": {"n": n, "d": d}}
@@ -81,6 +81,10 @@ def test_the_note_tells_how_many_seeds_the_panels_have(tmp_path: Path) -> None:
     assert notes["varied-words"] == "paper profile, mean over 1 to 2 seeds"
     assert notes["varied-map"] == "paper profile, n = 20, one seed"
     assert figure_tables(str(tmp_path / "varied.csv"), "paper", tmp_path)[0].note.endswith("mean over 1 to 2 seeds")
+    path.write_text(with_sizes(SIZES)[: with_sizes(SIZES).index("\nprofiles:") + 1])
+    notes = {one.name: one.note for one in figure_tables(str(path), "paper", tmp_path)}
+    assert notes["varied-curves"] == "mean over 2 seeds", "a spec without profiles has no paper profile"
+    assert notes["varied-map"] == "n = 20, one seed"
 
 
 def test_a_curve_over_n_is_a_line_for_each_d(tables: dict[str, FigureTable]) -> None:

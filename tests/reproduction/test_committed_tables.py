@@ -76,8 +76,7 @@ def test_every_row_is_of_a_cell_that_todays_code_would_make(
             cell = cells.get((row.panel, row.cell))
             where = f"{table.path.name}: {row.panel} {row.method} m={row.m} s={row.s} seed={row.seed}"
             assert cell is not None, f"{where} is of no cell; see `mlpiht status {table.spec.name} --why`"
-            axes = row.depth, row.m, row.s, row.seed
-            assert cell.fits(row.task, row.method, axes, (row.n, row.d)), where
+            assert cell.fits(row), where
             assert {part: row.params[part] for part in ("task", "method")} == cell.params, where
         places = [(row.panel, row.cell) for row in table.rows]
         assert len(places) == len(set(places)), f"{table.path} has a cell twice"

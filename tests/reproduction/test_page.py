@@ -87,12 +87,12 @@ def unfair(label: str, seed: int) -> float:
 @pytest.fixture
 def rivals() -> Table:
     """The table of ``imp_protocol`` in its smoke profile, its values made up."""
-    spec, _ = plan.validate(find_spec("imp_protocol"))
-    cells = plan.cells(spec, "smoke")
+    experiment = plan.load(find_spec("imp_protocol"))
+    cells = experiment.cells("smoke")
     columns = {"status": "ok", "metric": "psnr"}
     values = [unfair(cell.point.label, cell.point.seed) for cell in cells]
     rows: list[Row] = [row_of(c, {**columns, "value": v, "psnr": v}) for c, v in zip(cells, values, strict=True)]
-    table = Table(spec, "smoke", Path("imp_protocol-smoke.csv"))
+    table = Table(experiment.spec, "smoke", Path("imp_protocol-smoke.csv"))
     vars(table)["rows"] = rows[:-1]  # one is missing: dense, on the image
     return table
 

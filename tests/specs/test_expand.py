@@ -12,7 +12,8 @@ from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.cells import jobs
 from mlpiht_cli.records.table import PROFILES
-from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
+from mlpiht_cli.specs.expand import Point, expand
+from mlpiht_cli.specs.filters import parse_only
 from mlpiht_cli.specs.find import find_spec, names, shipped
 from mlpiht_cli.specs.read import load_spec
 
@@ -32,13 +33,13 @@ PAPER_CELLS |= {"recovery_real": 2 * 3 * 3 * 4 * 3}
 
 @pytest.mark.parametrize("name", names())
 def test_shipped_specs_are_valid_and_shrink(name: str) -> None:
-    spec, _ = plan.validate(find_spec(name))
-    counts = {profile: len(plan.cells(spec, profile)) for profile in ("smoke", "laptop", "paper")}
-    assert spec.name == name
-    assert set(spec.profiles) == {"smoke", "laptop", "paper"}
+    experiment = plan.load(find_spec(name))
+    counts = {profile: len(experiment.cells(profile)) for profile in ("smoke", "laptop", "paper")}
+    assert experiment.spec.name == name
+    assert set(experiment.spec.profiles) == {"smoke", "laptop", "paper"}
     assert counts["smoke"] <= counts["laptop"] <= counts["paper"]
     assert counts["paper"] == PAPER_CELLS[name]
-    panels = {profile: {cell.point.panel for cell in plan.cells(spec, profile)} for profile in counts}
+    panels = {profile: {cell.point.panel for cell in experiment.cells(profile)} for profile in counts}
     assert panels["smoke"] == panels["laptop"] == panels["paper"], "every profile shows every panel"
 
 
@@ -48,8 +49,8 @@ def test_shipped_specs_are_those_of_the_repository() -> None:
 
 def test_keys_are_distinct_and_pinned() -> None:
     """A key is a hash of all resolved fields; if this changes, every user's records are orphaned."""
-    spec, _ = plan.validate(find_spec("figure1"))
-    cells = plan.cells(spec, "paper")
+    experiment = plan.load(find_spec("figure1"))
+    cells = experiment.cells("paper")
     assert len({cell.key for cell in cells}) == len(cells) == 978
     chosen = {
         c.point.method: c.key for c in cells if (c.point.m, c.point.s, c.point.seed, c.point.depth) == (10, 20, 0, 1)
@@ -68,21 +69,42 @@ def test_defaults_written_out_do_not_change_the_key() -> None:
 
 def test_profiles_shrink_grids_and_settings(tmp_path: Path, tiny_spec: str) -> None:
     (tmp_path / "tiny.yaml").write_text(tiny_spec)
-    spec = load_spec(tmp_path / "tiny.yaml")
-    assert [p.m for p in points(with_profile(spec, "smoke"))] == [2] * 8
-    assert {cell.task.n for cell in plan.cells(spec, "smoke")} == {40}
+    experiment = plan.load(tmp_path / "tiny.yaml")
+    assert [p.m for p in expand(experiment.spec, "smoke").points] == [2] * 8
+    assert {cell.task.n for cell in experiment.cells("smoke")} == {40}
     with pytest.raises(InputError, match="no profile 'laptop'"):
-        with_profile(spec, "laptop")
+        expand(experiment.spec, "laptop")
+
+
+def test_a_profile_is_expanded_once_and_its_objects_are_made_once(tmp_path: Path, tiny_spec: str) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_spec)
+    experiment = plan.load(tmp_path / "tiny.yaml")
+    assert experiment.cells("smoke") is experiment.cells("smoke")
+    assert experiment.plan("smoke").expansion is experiment.draft.expansion("smoke")
+    made = {id(cell.method) for cell in experiment.cells("paper")} | {
+        id(cell.task) for cell in experiment.cells("paper")
+    }
+    assert len(made) == 3, "one task and two methods"
+    assert experiment.draft.expansion("paper").total == len(experiment.cells("paper")) == 16
+
+
+def test_a_spec_without_profiles_runs_without_one(tmp_path: Path, tiny_spec: str) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny_spec[: tiny_spec.index("profiles:")])
+    experiment = plan.load(tmp_path / "tiny.yaml")
+    assert len(experiment.cells("paper")) == 16
+    with pytest.raises(InputError, match="no profile 'smoke': it has no profiles and runs without --profile"):
+        experiment.cells("smoke")
 
 
 def test_a_method_may_be_run_with_some_seeds_alone(tmp_path: Path, tiny_spec: str) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(tiny_spec.replace("name: imp, ", "name: imp, seeds: [1], "))
-    spec, _ = plan.validate(path)
-    seeds = {method: {p.seed for p in points(spec) if p.method == method} for method in ("iht", "imp")}
+    experiment = plan.load(path)
+    points = expand(experiment.spec).points
+    seeds = {method: {p.seed for p in points if p.method == method} for method in ("iht", "imp")}
     assert seeds == {"iht": {0, 1}, "imp": {1}}
-    assert len(plan.cells(spec, "paper")) == 8 + 4
-    assert "seeds" not in plan.cells(spec, "paper")[-1].params["method"]
+    assert len(experiment.cells("paper")) == 8 + 4
+    assert "seeds" not in experiment.cells("paper")[-1].params["method"]
 
 
 def test_seeds_of_a_method_that_are_not_run_are_refused(tmp_path: Path, tiny_spec: str) -> None:
@@ -92,7 +114,7 @@ def test_seeds_of_a_method_that_are_not_run_are_refused(tmp_path: Path, tiny_spe
     )
     path.write_text(text.replace("name: planted, ", "name: planted, seeds: [1], "))
     with pytest.raises(InputError) as error:
-        plan.validate(path)
+        plan.load(path)
     assert "tiny.yaml:8:17: methods[1].seeds: 7 is not among the seeds of panel 'a'" in str(error.value)
     assert "profiles.smoke.seeds: leaves 'imp' of panel 'a' without any seed" in str(error.value)
     assert "task.seeds: a task has no seeds" in str(error.value)
@@ -113,8 +135,9 @@ def test_seeds_of_a_method_that_are_not_run_are_refused(tmp_path: Path, tiny_spe
 )
 def test_filters(tmp_path: Path, tiny_spec: str, text: str, count: int) -> None:
     (tmp_path / "tiny.yaml").write_text(tiny_spec)
-    wanted = parse_only(text)
-    assert sum(wanted(point) for point in points(load_spec(tmp_path / "tiny.yaml"))) == count
+    wanted, expansion = parse_only(text), expand(load_spec(tmp_path / "tiny.yaml"))
+    assert sum(wanted.admits(point) for point in expansion.points) == count
+    assert sum(part.total for part in wanted.parts(expansion)) == count
 
 
 @pytest.mark.parametrize(
@@ -136,10 +159,10 @@ def test_bad_filters_are_explained(text: str, message: str) -> None:
 
 
 def test_jobs_share_a_trajectory_where_the_data_allow_it() -> None:
-    planted, _ = plan.validate(find_spec("figure1"))
-    assert all(len(job.cells) == 1 for job in jobs(plan.cells(planted, "smoke"))), "planted data depend on s"
-    mnist, _ = plan.validate(find_spec("figure3"))
-    every = jobs(plan.cells(mnist, "paper"))
+    planted = plan.load(find_spec("figure1"))
+    assert all(len(job.cells) == 1 for job in jobs(planted.cells("smoke"))), "planted data depend on s"
+    mnist = plan.load(find_spec("figure3"))
+    every = jobs(mnist.cells("paper"))
     sizes = {(job.first.point.panel, job.first.point.method): len(job.cells) for job in every}
     assert sizes == {("binary", "iht"): 1, ("binary", "imp"): 8, ("ten", "iht_vector"): 1, ("ten", "imp"): 5}
     assert len(every) == 10 * 3 * (8 + 1) + 7 * 3 * (5 + 1)
@@ -148,16 +171,16 @@ def test_jobs_share_a_trajectory_where_the_data_allow_it() -> None:
 @pytest.mark.parametrize("number", range(1, 6))
 def test_the_spread_figures_are_the_same_cells(number: int) -> None:
     """Figures 6 to 10 run nothing of their own: their keys are those of Figures 1 to 5."""
-    pair = [plan.validate(find_spec(f"figure{i}"))[0] for i in (number, number + 5)]
+    pair = [plan.load(find_spec(f"figure{i}")) for i in (number, number + 5)]
     for profile in ("smoke", "laptop", "paper"):
-        mean, spread = (plan.cells(spec, profile) for spec in pair)
+        mean, spread = (experiment.cells(profile) for experiment in pair)
         assert [cell.key for cell in mean] == [cell.key for cell in spread]
         assert {(cell.spec, cell.base) for cell in spread} == {(f"figure{number + 5}", f"figure{number}")}
 
 
 def test_jobs_with_the_same_data_are_neighbours() -> None:
-    spec, _ = plan.validate(find_spec("figure1"))
-    keys = [job.first.data_key for job in jobs(plan.cells(spec, "smoke"))]
+    experiment = plan.load(find_spec("figure1"))
+    keys = [job.first.data_key for job in jobs(experiment.cells("smoke"))]
     changes = sum(a != b for a, b in pairwise(keys))
     assert changes == len(set(keys)) - 1
 
@@ -173,10 +196,10 @@ def test_labels_that_a_profile_makes_the_same_method_are_refused(tmp_path: Path,
     path = tmp_path / "tiny.yaml"
     text = tiny_spec.replace("name: imp, epochs: 2", "name: iht, label: short, steps: 3")
     path.write_text(text)
-    plan.validate(path)
+    plan.load(path)
     path.write_text(text.replace("task.n: 40", "method.steps: 2"))
     with pytest.raises(InputError, match=r"panels\[0\].*'iht' and 'short' are the same method in profile smoke"):
-        plan.validate(path)
+        plan.load(path)
 
 
 BORROWED = {
@@ -193,24 +216,23 @@ def test_cells_that_cannot_be_borrowed_are_placed(tmp_path: Path, tiny_spec: str
     (tmp_path / "faulty.yaml").write_text(tiny_spec.replace("m: [2, 3]", "m: []"))
     text = "spec_version: 1\nname: b\ntitle: B\nsource: test\ncells_of: {}\nfigure: {{label: B}}\n"
     (tmp_path / "b.yaml").write_text(text.format("tiny"))
-    plan.validate(tmp_path / "b.yaml")
+    plan.load(tmp_path / "b.yaml")
     (tmp_path / "b.yaml").write_text(text.format(name))
     with pytest.raises(InputError, match=BORROWED[name]):
-        plan.validate(tmp_path / "b.yaml")
+        plan.load(tmp_path / "b.yaml")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", names())
 def test_every_cell_of_a_shipped_spec_is_under_its_label(name: str, profile: str) -> None:
     """What `sweep` records, `plot` and `check` find again, whatever a profile sets."""
-    spec, _ = plan.validate(find_spec(name))
-    told = given_settings(spec, with_profile(spec, profile), profile)
-    for cell in plan.cells(spec, profile):
+    experiment = plan.load(find_spec(name))
+    told = given_settings(experiment.draft.expansion(profile))
+    for cell in experiment.cells(profile):
         assert told[cell.point.panel, cell.point.label].fit(row_of(cell, {"status": "skipped"})), cell.point
 
 
 def test_a_profiles_epochs_are_the_steps_of_a_full_batch() -> None:
-    spec = load_spec(find_spec("figure5"))
-    told = given_settings(spec, with_profile(spec, "laptop"), "laptop")
+    told = given_settings(expand(load_spec(find_spec("figure5")), "laptop"))
     assert told["depth1", "iht"].method == {"steps": 50}
     assert told["depth1", "imp"].method == {"epochs": 50}

@@ -23,8 +23,8 @@ KINDS = {**TASKS, **METHODS}
 
 @pytest.mark.parametrize("name", ["recovery", "table1"])
 def test_keys_are_those_of_the_rows_that_were_published(name: str) -> None:
-    spec, _ = plan.validate(find_spec(name))
-    cells = {cell.key: cell for cell in plan.cells(spec, "paper")}
+    experiment = plan.load(find_spec(name))
+    cells = {cell.key: cell for cell in experiment.cells("paper")}
     rows = read_csv(RESULTS / f"{name}.csv")
     assert rows
     for row in rows:

@@ -15,7 +15,8 @@ from mlpiht_cli.checks.claims import check_claims
 from mlpiht_cli.plan.registry import TASKS
 from mlpiht_cli.records.store import Store
 from mlpiht_cli.records.table import read_csv
-from mlpiht_cli.specs.expand import Point, parse_only, points, with_profile
+from mlpiht_cli.specs.expand import Point, expand
+from mlpiht_cli.specs.filters import parse_only
 from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.tasks.gaussian import GaussianSparse
 from tests.hand import VARIED as SPEC
@@ -30,19 +31,19 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_task_is_run_at_each_size(path: Path) -> None:
-    spec, _ = plan.validate(path)
-    cells = plan.cells(spec, "paper")
+    experiment = plan.load(path)
+    cells = experiment.cells("paper")
     assert len(cells) == 3 * 2 * 2 * 2 + 2
     for cell in cells:
         dims = cell.task.dims()
         assert (cell.point.n, cell.point.d) == ((dims.n, dims.d) if cell.point.panel == "a" else (None, None))
-    small = [cell for cell in plan.cells(spec, "smoke") if cell.point.panel == "a"]
+    small = [cell for cell in experiment.cells("smoke") if cell.point.panel == "a"]
     assert {(cell.point.n, cell.point.d) for cell in small} == {(20, 16)}
-    assert sum(cell.point.panel == "b" for cell in plan.cells(spec, "smoke")) == 2, "b varies nothing to keep"
+    assert sum(cell.point.panel == "b" for cell in experiment.cells("smoke")) == 2, "b varies nothing to keep"
 
 
 def test_a_varied_setting_is_the_same_cell_as_a_given_one(path: Path) -> None:
-    cells = plan.cells(plan.validate(path)[0], "paper")
+    cells = plan.load(path).cells("paper")
     keys = {name: {cell.key for cell in cells if cell.point.panel == name} for name in "ab"}
     assert len(keys["a"]) == 24
     assert keys["b"] < keys["a"], "n = 20, d = 16, s = 2 stands in both"
@@ -56,8 +57,9 @@ def test_a_varied_setting_is_the_same_cell_as_a_given_one(path: Path) -> None:
     [("n=10", 8), ("n>=20,d=8", 8), ("n!=10", 16), ("d=16", 12), ("panel=b,n=20", 0), ("panel=b,n!=7", 0)],
 )
 def test_filters_choose_among_sizes(path: Path, only: str, count: int) -> None:
-    wanted = parse_only(only)
-    assert sum(wanted(point) for point in points(load_spec(path))) == count
+    wanted, expansion = parse_only(only), expand(load_spec(path))
+    assert sum(wanted.admits(point) for point in expansion.points) == count
+    assert sum(part.total for part in wanted.parts(expansion)) == count
 
 
 FAULTS = {
@@ -166,14 +168,14 @@ def test_a_sweep_over_sizes_resumes_and_is_placed(mlpiht: Run) -> None:
     assert mlpiht("sweep", "varied").code == 0
     assert "26 cells: 26 done" in mlpiht("sweep", "varied", "--dry-run").err
     rows = read_csv(Path("results/varied.csv"))
-    spec = load_spec(Path("varied.yaml"))
-    table = placed(spec, "paper", rows)
+    expansion = expand(load_spec(Path("varied.yaml")))
+    table = placed(expansion, rows)
     assert len(table) == 26
     for place, row in table.items():
         assert (place.n, place.d) == ((row.n, row.d) if place.panel == "a" else (None, None))
-    assert set(table) == {RowKey(p.panel, p.label, p.m, p.s, p.seed, p.n, p.d) for p in points(spec)}
+    assert set(table) == {RowKey(p.panel, p.label, p.m, p.s, p.seed, p.n, p.d) for p in expansion.points}
     chosen = [row.value for row in rows if row.panel == "a" and (row.n or 0) >= 20 and row.d == 16]
-    judged = check_claims(spec, "paper", rows)[0]
+    judged = check_claims(expansion, rows)[0]
     assert judged.measured == pytest.approx(sum(v or 0 for v in chosen) / len(chosen))
     assert judged.cells == judged.cells_used == 4
 
@@ -191,7 +193,7 @@ def test_rows_that_were_not_scored_are_placed_too(mlpiht: Run) -> None:
     assert {row.status for row in rows} == {"skipped"}
     records = [row for _, row in Store(Path("results")).every() if row is not None]
     assert {(row.n is None, row.d is None) for row in records if row.panel == "a"} == {(False, False)}
-    assert len(placed(load_spec(Path("varied.yaml")), "paper", rows)) == 26
+    assert len(placed(expand(load_spec(Path("varied.yaml"))), rows)) == 26
 
 
 def test_a_row_of_another_size_is_not_taken(mlpiht: Run) -> None:
@@ -205,4 +207,4 @@ def test_a_row_of_another_size_is_not_taken(mlpiht: Run) -> None:
 
 
 def test_profiles_of_one_size_leave_a_map(path: Path) -> None:
-    assert all(len(panel.sizes) == 1 for panel in with_profile(load_spec(path), "smoke").panels)
+    assert all(len(grid.sizes) == 1 for grid in expand(load_spec(path), "smoke").grids)

@@ -1,14 +1,13 @@
-"""Names in a spec: where its tasks and methods stand, and names that do not tell apart what they name."""
+"""Names in a spec: where its tasks and methods stand, and names that two things share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.load import Fault, Location
-
-if TYPE_CHECKING:
-    from mlpiht_cli.specs.schema import Entry, Spec
+from mlpiht_cli.specs.schema import Entry
 
 
 def raw_entries(data: Any) -> Iterator[tuple[Location, Any, str]]:
@@ -26,9 +25,9 @@ def _listed(entries: Any, location: Location) -> Iterator[tuple[Location, Any, s
         yield (*location, j), entry, "method"
 
 
-def name_faults(spec: Spec) -> list[Fault]:
-    """Panels, claims, pictures or methods of one name or label, and variants of a method that are not told apart."""
-    faults = []
+def name_faults(draft: Draft) -> list[Fault]:
+    """Panels, claims, pictures or methods that share a name or label, and variants of a method with equal settings."""
+    faults, spec = [], draft.spec
     for field in ("panels", "claims", "pictures"):
         names = [one.name for one in getattr(spec, field)]
         faults += [

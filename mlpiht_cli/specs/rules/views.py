@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from mlpiht_cli.errors import did_you_mean
+from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.figure import FigureSpec
 from mlpiht_cli.specs.load import Fault, Location
-
-if TYPE_CHECKING:
-    from mlpiht_cli.specs.schema import Panel, Spec
+from mlpiht_cli.specs.schema import Panel, Spec
 
 
 def drawn(spec: Spec) -> Iterator[tuple[Location, FigureSpec, list[Panel]]]:
-    """Each figure of a spec: where it stands, what it is drawn by, and its panels."""
+    """Each figure of a spec: its place in the spec, its settings, and its panels."""
     figure = spec.figure
     if not figure.views:
         yield ("figure",), figure, spec.panels
@@ -23,10 +21,11 @@ def drawn(spec: Spec) -> Iterator[tuple[Location, FigureSpec, list[Panel]]]:
         yield ("figure", "views", i), figure.of(view), panels
 
 
-def view_faults(spec: Spec) -> list[Fault]:
-    """Views of one name or of panels that are not there, and curves over what a panel does not vary."""
-    names = [view.name for view in spec.figure.views]
-    known = [panel.name for panel in spec.panels]
+def view_faults(draft: Draft) -> list[Fault]:
+    """Views that share a name or name an unknown panel, and curves over what a panel does not vary."""
+    spec, views = draft.spec, draft.spec.figure.views
+    names = [view.name for view in views]
+    known, complete = [panel.name for panel in spec.panels], draft.whole("panels")
     faults = [
         Fault(("figure", "views", i, "name"), f"two views have the same name, '{name}'")
         for i, name in enumerate(names)
@@ -34,9 +33,9 @@ def view_faults(spec: Spec) -> list[Fault]:
     ]
     faults += [
         Fault(("figure", "views", i, "panels", j), f"unknown panel '{panel}'{did_you_mean(panel, known)}")
-        for i, view in enumerate(spec.figure.views)
+        for i, view in enumerate(views)
         for j, panel in enumerate(view.panels or [])
-        if panel not in known
+        if complete and panel not in known
     ]
     for at, figure, panels in drawn(spec):
         faults += [

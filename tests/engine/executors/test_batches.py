@@ -86,7 +86,7 @@ def attempts(mlpiht: Run, tiny_spec: str) -> list[Attempt]:
     text = tiny_spec.replace("  - {name: imp, epochs: 2}\n", "").replace("seeds: [0, 1]", "seeds: [0]")
     widths = ", ".join(map(str, range(2, 42)))
     Path("tiny.yaml").write_text(text.replace("m: [2, 3]", f"m: [{widths}]").replace("s: [2, 5]", "s: [2]"))
-    parts = jobs(plan.cells(plan.validate(Path("tiny.yaml"))[0], "paper"))
+    parts = jobs(plan.load(Path("tiny.yaml")).cells("paper"))
     return [Attempt(job, {cell.key: 1 for cell in job.cells}) for job in parts]
 
 
