@@ -57,10 +57,8 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
     axes = (options[name] for name in ("depth", "m", "s", "seed"))
     cell = single_cell(Point("", task, method, *axes), sets)
     runner = Runner(pick_device(options["device"]))
-    recipe: Any = None
     with contextlib.suppress(CellSkipped):  # the run below puts it in its row
         problem = runner.problem(cell)
-        recipe = problem.recipe
         reason = cell.method.supports(problem, cell.shape)
         if reason is not None:
             raise InputError(reason)
@@ -72,7 +70,7 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
     if options["save"] is not None:
         written = f"no model written: {row.status}"
         if fit is not None and row.status == "ok":
-            fit.model.save(options["save"], {"row": fields, "recipe": recipe})
+            fit.model.save(options["save"], {"row": fields, "recipe": runner.problem(cell).recipe})
             written = f"model written to {options['save']}"
         click.echo(written, err=True)
     return 0 if row.status in ("ok", "skipped") else 1

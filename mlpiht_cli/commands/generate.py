@@ -44,7 +44,7 @@ def command(task: str, sets: dict[str, Any], out: Path, as_json: bool, **options
     except CellSkipped as skip:
         raise InputError(str(skip)) from skip
     check_writable(out.absolute().parent, "--out FILE")
-    facts = {"task": task, "version": made.version, "params": made.told()}
+    facts = {"task": task, "version": made.version, "params": made.recorded()}
     facts |= {"m": axes.m, "s": axes.s, "depth": axes.depth, "seed": options["seed"]}
     manifest = write_dataset(out, facts, problem)
     if as_json:

@@ -147,7 +147,7 @@ class Method(Settings, ABC):
     @cached_property
     def fingerprint(self) -> str:
         """The settings as JSON, for the cell's key."""
-        return canonical(self.told())
+        return canonical(self.recorded())
 
     @property
     def in_kernels(self) -> bool:

@@ -41,8 +41,10 @@ class Problem:
     notes
         Facts about the data that belong in the row's params (an unofficial checksum, for instance).
     recipe
-        How raw rows become inputs and predictions become targets (JSON values); saved with a model. Of a model of one
-        image, ``{"image": shape}``: predictions in order, times 255, are the picture of that shape.
+        How rows of a table become inputs, and predictions become targets (JSON values); saved with a model.
+    image
+        Shape of the image whose pixels are the targets, in order: predictions times 255 are the picture. None where the
+        problem is not one image.
     """
 
     x: Tensor
@@ -57,6 +59,7 @@ class Problem:
     directions: SparseMatrix | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
     recipe: Mapping[str, object] | None = None
+    image: tuple[int, ...] | None = None
 
     @property
     def n(self) -> int:

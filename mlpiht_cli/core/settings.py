@@ -19,7 +19,7 @@ class Settings(BaseModel):
     :data:`mlpiht_cli.specs.expand.LATER`.
     """
 
-    def told(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Any]:
         """Return the settings as JSON values, without those that came later and are at their default."""
         fields = type(self).model_fields
         return {

@@ -91,8 +91,8 @@ class Task(Settings, ABC):
     @cached_property
     def identity(self) -> dict[str, object]:
         """What the data are, for the cell's key: the fields that change them, and checksums of files read."""
-        told = {name: value for name, value in self.told().items() if name != "clip_budget"}
-        return {**told, **self.content()}
+        kept = {name: value for name, value in self.recorded().items() if name != "clip_budget"}
+        return {**kept, **self.content()}
 
     @cached_property
     def fingerprint(self) -> str:

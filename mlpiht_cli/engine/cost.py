@@ -86,7 +86,7 @@ class CostModel:
 
     def seconds(self, cell: Cell) -> float | None:
         """Expected seconds of a fit; None if there are too few rows."""
-        for kind in _kinds(cell.point.method, cell.method.told()):
+        for kind in _kinds(cell.point.method, cell.method.recorded()):
             if kind in self._fitted:
                 return self._fitted[kind].seconds(_features_of(cell))
         return None
@@ -156,7 +156,7 @@ def _features(effort: float, *sizes: int) -> Features:
 
 def _features_of(cell: Cell) -> Features:
     dims, p = cell.task.dims(), cell.point
-    return _features(_effort(cell.method.told()), dims.n, dims.d, p.m, p.depth, p.s)
+    return _features(_effort(cell.method.recorded()), dims.n, dims.d, p.m, p.depth, p.s)
 
 
 def _fit(rows: Sequence[Row]) -> _Fitted:

@@ -49,8 +49,8 @@ def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) 
         title = f"{spec.title} ({profile}{seed})"
         return pictures.layers(title, task.weight_names, list(rows.values()))
     title = f"{spec.title} ({profile}m = {wanted.m}, {seed})"
-    draw = pictures.images if _image(problem) else pictures.weights
-    return draw(title, Shot("target" if _image(problem) else "planted", _target(problem)), list(rows.values()))
+    draw = pictures.images if problem.image else pictures.weights
+    return draw(title, Shot("target" if problem.image else "planted", _target(problem)), list(rows.values()))
 
 
 def _shows(wanted: Picture, cell: Cell) -> bool:
@@ -96,15 +96,9 @@ def _layer_shot(run: _Run) -> Shot:
     return Shot(f"{head}: loss {run.row.final_loss:.2g}", layer.dense().double().cpu().numpy())
 
 
-def _image(problem: Problem) -> list[int] | None:
-    shape = (problem.recipe or {}).get("image")
-    return shape if isinstance(shape, list) else None
-
-
 def _target(problem: Problem) -> NDArray[np.float64]:
-    shape = _image(problem)
-    if shape:
-        return np.asarray(problem.y.double().cpu().numpy().reshape(shape))
+    if problem.image is not None:
+        return np.asarray(problem.y.double().cpu().numpy().reshape(problem.image))
     assert problem.truth is not None, "a validated spec has no pictures of other tasks"
     return _fused(SparseMLP(problem.truth, problem.truth_readout))
 
@@ -115,7 +109,7 @@ def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Sh
     if model is None or row.value is None:
         return Shot(f"{head}: {row.status}", np.zeros_like(target))
     unit = metric(row.metric).unit or f" {row.metric}"
-    if _image(problem):
+    if problem.image:
         values = model.forward(problem.x.to(model.layers[0].values.dtype)).double().cpu().numpy().reshape(target.shape)
     else:
         values = np.zeros_like(target)

@@ -63,10 +63,10 @@ class Cell:
 
     @property
     def params(self) -> dict[str, Any]:
-        """Resolved settings, for the row; see :meth:`~mlpiht_cli.core.settings.Settings.told`."""
+        """Resolved settings, for the row; see :meth:`~mlpiht_cli.core.settings.Settings.recorded`."""
         return {
-            "task": {"version": self.task.version, **self.task.told()},
-            "method": {"version": self.method.version, **self.method.told()},
+            "task": {"version": self.task.version, **self.task.recorded()},
+            "method": {"version": self.method.version, **self.method.recorded()},
         }
 
 

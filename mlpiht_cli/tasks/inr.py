@@ -81,7 +81,7 @@ class _INR(Task):
         frequencies = streams.fourier().normal(size=(FREQUENCIES, len(self.shape))) * np.array(self.spread)
         x = torch.from_numpy(fourier_features(coordinates, frequencies))
         y = torch.from_numpy((pixels / 255.0).astype(np.float32).reshape(-1, 1))
-        return Problem(x, y, x, y, "psnr", peak=1.0, notes=notes, recipe={"image": list(self.shape)})
+        return Problem(x, y, x, y, "psnr", peak=1.0, notes=notes, image=self.shape)
 
 
 class INRMNIST(_INR):

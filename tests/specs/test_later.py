@@ -40,7 +40,7 @@ def test_what_rows_lack_is_the_default(name: str) -> None:
     assert {field: kind.model_fields[field].default for field in kind.later} == {
         field: LATER[field] for field in kind.later
     }
-    assert not kind.later & kind().told().keys()
+    assert not kind.later & kind().recorded().keys()
 
 
 def test_every_other_value_counts() -> None:

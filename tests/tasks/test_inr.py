@@ -87,9 +87,9 @@ def test_the_score_measures_fit_and_the_picture_can_be_drawn_again(
     assert problem.y_test is problem.y
     assert (problem.metric, problem.loss, problem.peak) == ("psnr", "squared", 1.0)
     assert problem.x.dtype == problem.y.dtype == torch.float32
-    assert problem.recipe is not None
-    shape: Any = problem.recipe["image"]
-    np.testing.assert_array_equal((problem.y.numpy() * 255).round().reshape(shape), KINDS[kind])
+    assert problem.recipe is None
+    assert problem.image is not None
+    np.testing.assert_array_equal((problem.y.numpy() * 255).round().reshape(problem.image), KINDS[kind])
 
 
 def test_a_picture_is_known_by_its_content_not_its_path(folder: Path) -> None:
