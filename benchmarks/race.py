@@ -21,6 +21,7 @@ from benchmarks import common
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.style import OTHER, OURS, grid
 from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.solvers.iht import IHT
 
@@ -120,7 +121,7 @@ def draw(table: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, len(table), sharey=True, squeeze=False)[0]
     for axes, (_, row) in zip(panels, table.iterrows(), strict=True):
         _panel(axes, row)
-    panels[0].set_ylabel("PSNR (dB)")
+    panels[0].set_ylabel(metric("psnr").label)
     panels[0].legend(fontsize=8, frameon=False)
     figure.suptitle("PSNR against time at equal budget: one thread, one seed", fontsize=10)
     return figure

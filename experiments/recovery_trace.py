@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from mlpiht_cli.core.fit import Move
 from mlpiht_cli.core.method import Method, Shape
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
@@ -71,7 +72,7 @@ def draw(traces: dict[tuple[int, int], dict[str, Trace]]) -> Figure:
         strip.set(xlabel="seconds, one thread", ylim=(len(MOVES) - 0.5, -0.5))
         strip.grid(axis="y", color="0.9", linewidth=0.8)
     top[0].annotate("exact", (0.02, 100.0), xycoords=("axes fraction", "data"), va="bottom", fontsize=8, color="0.4")
-    top[0].set_ylabel("PSNR (dB)")
+    top[0].set_ylabel(metric("psnr").label)
     bottom[0].set_yticks(range(len(MOVES)), MOVES)
     handles, words = top[0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside upper center", ncols=len(words), fontsize=9, frameon=False)
