@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-SHOWN = 40
+MAX_NAMES = 40
 """Names that a message lists at most."""
-COMPARED = 1000
+MAX_COMPARED = 1000
 """Names that a word is compared with at most."""
 
 
@@ -22,8 +22,8 @@ class CellSkipped(Exception):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"``, or the list of what is known when nothing is close."""
     options = sorted(known)
-    close = difflib.get_close_matches(word[:80], options[:COMPARED], n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:80], options[:MAX_COMPARED], n=1, cutoff=0.6)
     if close:
         return f", did you mean '{close[0]}'?"
-    more = f" and {len(options) - SHOWN} more" if len(options) > SHOWN else ""
-    return f" (known: {', '.join(option[:80] for option in options[:SHOWN])}{more})" if options else ""
+    more = f" and {len(options) - MAX_NAMES} more" if len(options) > MAX_NAMES else ""
+    return f" (known: {', '.join(option[:80] for option in options[:MAX_NAMES])}{more})" if options else ""
