@@ -64,25 +64,25 @@ class Table:
         return read_csv(self.path)
 
     @cached_property
-    def plan(self) -> plan.Plan:
+    def planned(self) -> plan.Plan:
         """The spec in this profile."""
         return plan.Experiment(Draft(self.spec)).plan(self.profile)
 
     @property
     def cells(self) -> list[Cell]:
         """Cells of the spec in this profile, as today's code has them."""
-        return self.plan.cells
+        return self.planned.cells
 
     @cached_property
     def claims(self) -> list[Judged]:
         """Claims as the rows bear them out."""
-        return check_claims(self.plan.expansion, self.rows)
+        return check_claims(self.planned.expansion, self.rows)
 
     @cached_property
     def by_label(self) -> dict[str, list[Row]]:
         """Finished rows under the labels whose settings they have, whatever data files are at hand here."""
         found: dict[str, list[Row]] = {cell.point.label: [] for cell in self.cells}
-        for place, row in placed(self.plan.expansion, self.rows).items():
+        for place, row in placed(self.planned.expansion, self.rows).items():
             if row.status in DONE:
                 found[place.label].append(row)
         return found

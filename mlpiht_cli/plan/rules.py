@@ -24,7 +24,7 @@ from mlpiht_cli.specs.wording import faults_of
 
 
 def entry_faults(data: Any) -> list[Fault]:
-    """Unknown names, fields and values of tasks and methods, wherever they stand in the document."""
+    """Unknown names, fields and values of tasks and methods, at their places in the file."""
     faults = []
     for location, entry, kind in raw_entries(data):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -86,7 +86,7 @@ def check_overrides(experiment: Experiment) -> None:
 def plan_faults(experiment: Experiment) -> list[Fault]:
     """Settings of a profile or of ``--set`` that fit nowhere, and budgets above the number of weights.
 
-    Panels and profiles in which faults were found before are left out.
+    Only panels and profiles without faults so far are checked.
     """
     draft, spec = experiment.draft, experiment.spec
     shared = all(draft.sound("methods", j) for j in range(len(spec.methods)))

@@ -32,7 +32,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
 
 Metric = Name
-"""What a figure or claim can speak of: a task's metric, another score in a column of its rows, or a measure of theirs.
+"""Name of what a figure shows or a claim is about: a task's metric, or another score or measure in its rows.
 
 Methods and tasks have measures of their own, so that only a table can tell whether there is one of a name.
 """

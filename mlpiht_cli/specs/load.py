@@ -115,7 +115,7 @@ def parse_scalar(text: str) -> Any:
     return document.data
 
 
-def load(path: Path) -> Document:
+def read_document(path: Path) -> Document:
     """Read a YAML file.
 
     Raises

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.draft import Draft, draft_of
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.load import Document, Fault, load
+from mlpiht_cli.specs.load import Document, Fault, read_document
 from mlpiht_cli.specs.rules.grids import profile_faults, seed_faults, size_faults
 from mlpiht_cli.specs.rules.names import name_faults
 from mlpiht_cli.specs.rules.views import view_faults
@@ -30,7 +30,7 @@ def read_spec(path: Path) -> Draft:
     InputError
         The file is not well-formed YAML, or has more of anything than a sweep could ever run.
     """
-    return _draft(load(path))
+    return _draft(read_document(path))
 
 
 def load_spec(path: Path) -> Spec:
@@ -95,7 +95,7 @@ def _cells_of(name: str, folder: Path) -> dict[str, Any]:
         path = neighbour if neighbour.is_file() else find_spec(name)
     except InputError as error:
         raise _NoCells(str(error)) from error
-    base = load(path)
+    base = read_document(path)
     if isinstance(base.data, dict) and "cells_of" in base.data:
         raise _NoCells(f"'{name}' has no cells of its own")
     _draft(base).check()

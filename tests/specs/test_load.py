@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.specs.load import load, parse, parse_scalar
+from mlpiht_cli.specs.load import parse, parse_scalar, read_document
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
         ".": "cannot be read",
     }.items():
         with pytest.raises(InputError, match=message):
-            load(tmp_path / name)
+            read_document(tmp_path / name)
 
 
 @given(st.text(max_size=60))

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.load import Fault, Location
 from mlpiht_cli.specs.schema import Entry
 
 
-def raw_entries(data: Any) -> Iterator[tuple[Location, Any, str]]:
-    """Raw task and method entries of a document, whether or not the rest of it holds."""
+class RawEntry(NamedTuple):
+    """What stands where a task or method should: its place, its value, and ``task`` or ``method``."""
+
+    location: Location
+    value: Any
+    kind: str
+
+
+def raw_entries(data: Any) -> Iterator[RawEntry]:
+    """Task and method entries of a document, whether or not the rest of it holds."""
     panels = data.get("panels")
     for i, panel in enumerate(panels if isinstance(panels, list) else []):
         if isinstance(panel, dict):
-            yield ("panels", i, "task"), panel.get("task"), "task"
+            yield RawEntry(("panels", i, "task"), panel.get("task"), "task")
             yield from _listed(panel.get("methods"), ("panels", i, "methods"))
     yield from _listed(data.get("methods"), ("methods",))
 
 
-def _listed(entries: Any, location: Location) -> Iterator[tuple[Location, Any, str]]:
+def _listed(entries: Any, location: Location) -> Iterator[RawEntry]:
     for j, entry in enumerate(entries if isinstance(entries, list) else []):
-        yield (*location, j), entry, "method"
+        yield RawEntry((*location, j), entry, "method")
 
 
 def name_faults(draft: Draft) -> list[Fault]:
@@ -53,8 +61,8 @@ def _method_faults(methods: list[Entry], what: str, at: Location) -> list[Fault]
     for i, one in enumerate(methods):
         same = next((other for other in methods[:i] if _alike(one, other)), None)
         if same is not None and i not in repeated:
-            told = f"'{same.shown}' and '{one.shown}' are variants of {one.name}"
-            faults.append(Fault((*at, i), f"{told}: give each a setting in which they differ"))
+            pair = f"'{same.shown}' and '{one.shown}' are variants of {one.name}"
+            faults.append(Fault((*at, i), f"{pair}: give each a setting in which they differ"))
     return faults
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from mlpiht_cli.errors import did_you_mean
 from mlpiht_cli.specs.draft import Draft
@@ -11,14 +12,22 @@ from mlpiht_cli.specs.load import Fault, Location
 from mlpiht_cli.specs.schema import Panel, Spec
 
 
-def drawn(spec: Spec) -> Iterator[tuple[Location, FigureSpec, list[Panel]]]:
-    """Each figure of a spec: its place in the spec, its settings, and its panels."""
+class Drawn(NamedTuple):
+    """One figure of a spec: its place in the spec, its settings, and its panels."""
+
+    location: Location
+    figure: FigureSpec
+    panels: list[Panel]
+
+
+def drawn(spec: Spec) -> Iterator[Drawn]:
+    """The figures of a spec: its views, or else the one figure."""
     figure = spec.figure
     if not figure.views:
-        yield ("figure",), figure, spec.panels
+        yield Drawn(("figure",), figure, spec.panels)
     for i, view in enumerate(figure.views):
         panels = spec.panels if view.panels is None else [panel for panel in spec.panels if panel.name in view.panels]
-        yield ("figure", "views", i), figure.of(view), panels
+        yield Drawn(("figure", "views", i), figure.of(view), panels)
 
 
 def view_faults(draft: Draft) -> list[Fault]:
