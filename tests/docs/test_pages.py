@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import shlex
@@ -41,12 +41,9 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     """The script that writes the generated parts."""
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        return importlib.import_module("generate")
 
 
 @every_page
@@ -58,7 +55,7 @@ def test_generated_parts_are_fresh(page: Path, generator: ModuleType) -> None:
 def test_every_example_of_a_field_is_one(generator: ModuleType) -> None:
     """Each example has the type that the schema says."""
     parts = {**vars(figure), **vars(schema)}
-    for part, examples in generator.examples().items():
+    for part, examples in generator.schema_tables.examples().items():
         for field, value in examples.items():
             TypeAdapter(parts[part].model_fields[field].rebuild_annotation()).validate_python(value)
 
