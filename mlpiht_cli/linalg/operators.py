@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 import torch
 
 from mlpiht_cli.linalg.gates import GateRule
-from mlpiht_cli.linalg.sparse import SparseMatrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,24 +45,14 @@ class SensingOperator(Protocol):
     """A linear map from weights ``[rows, cols]`` to predictions ``[n]``, known by its action."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, rows, cols)``: samples, neurons and inputs; there are ``rows * cols`` coordinates."""
-
-    @property
     def static(self) -> bool:
         """Whether shapes may not depend on values; coordinates from ``rows * cols`` on then stand for none."""
 
     def columns(self, index: Tensor) -> SupportOperator:
         """Restrict to the coordinates ``index`` (int64 ascending, ``row * cols + col``)."""
 
-    def matvec(self, weights: SparseMatrix) -> Tensor:
-        """Return ``A w``, shape ``[n]``."""
-
     def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
         """Yield ``A^T residual`` in tiles of ascending neurons; neurons that are left out have zeros."""
-
-    def dense(self) -> Tensor:
-        """Return A, shape ``[n, rows * cols]``. For tests only."""
 
 
 class GatedOperator(ABC):
@@ -88,22 +77,6 @@ class GatedOperator(ABC):
 
     def __init__(self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None, tile: int) -> None:
         self._features, self._gates, self._m, self._signs, self._tile = features, gates, m, signs, tile
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, m, d)``."""
-        return self._features.shape[1], self._m, self._features.shape[0]
-
-    def matvec(self, weights: SparseMatrix) -> Tensor:
-        """Return ``A w``, shape ``[n]``."""
-        return self.columns(weights.index).matvec(weights.values)
-
-    def dense(self) -> Tensor:
-        """Return A, shape ``[n, m * d]``. For tests only."""
-        x = self._features.T
-        mask = self.masks(torch.arange(self._m, device=x.device))
-        signed = mask.to(x.dtype) if self._signs is None else mask * self._signs[:, None]
-        return torch.einsum("jn,nd->njd", signed, x).reshape(x.shape[0], -1)
 
     @abstractmethod
     def columns(self, index: Tensor) -> SupportOperator:
@@ -153,23 +126,10 @@ class DenseOperator:
     def __init__(self, matrix: Tensor) -> None:
         self._matrix = matrix
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, 1, N)``."""
-        return self._matrix.shape[0], 1, self._matrix.shape[1]
-
     def columns(self, index: Tensor) -> MatrixColumns:
         """Restrict to the coordinates ``index``."""
         return MatrixColumns(self._matrix.T[index])
 
-    def matvec(self, weights: SparseMatrix) -> Tensor:
-        """Return ``A w``, shape ``[n]``."""
-        return self.columns(weights.index).matvec(weights.values)
-
     def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
         """Yield ``A^T residual`` in one tile."""
         yield Tile(torch.zeros(1, dtype=torch.int64, device=residual.device), (residual @ self._matrix)[None, :])
-
-    def dense(self) -> Tensor:
-        """Return A, shape ``[n, N]``. For tests only."""
-        return self._matrix

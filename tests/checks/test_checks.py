@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from hand import WIDTHS, array, broken, drawn, row, spec_with, table
-from mlpiht_cli.core.metric import PERFECT_DB
 from scipy import stats
 
 from mlpiht_cli.checks.claims import KEEP_NO_BUDGET, Judged, check_claims, intact
 from mlpiht_cli.checks.measures import MEASURES, Place, Sample, standard_error
 from mlpiht_cli.checks.rules import claim_faults
+from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.schema import Spec
