@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 FORMAT = "mlpiht-model-1"
 MAX_SIDE = 2**31  # rows or columns of a layer in a file
-_CHUNK = 2**24  # activations computed at a time, in numbers; bounds the working memory of `forward`
+_CHUNK = 2**24  # number of activations that `forward` computes at a time; bounds its working memory
 
 
 @dataclass(frozen=True)
 class SparseMLP:
-    """A ReLU network that stores its nonzero weights only, with biases in its first layer if at all.
+    """A ReLU network that stores only its nonzero weights; only its first layer may have biases.
 
     Attributes
     ----------
     layers
-        Weight matrices, input side first, each ``[out, in]``. ReLU follows every layer but the last; with a
-        ``readout`` it follows the last one too.
+        Weight matrices, input side first, each ``[out, in]``. ReLU follows every layer except the last; with a
+        ``readout`` it follows the last layer too.
     readout
-        Fixed output signs ``[m]`` of a fused network, ``yhat = sum_j readout_j relu(w_j . x)``; None when the
-        last layer is the (trained) output. Fixed signs are not counted as weights.
+        Fixed output signs ``[m]`` of a fused network, ``yhat = sum_j readout_j relu(w_j . x)``; None if the
+        last layer is the (trained) output. Fixed signs do not count as weights.
     gates
         Gate vectors ``[m, d]`` of a gated network, ``yhat = sum_j readout_j 1[h_j . x > 0] (w_j . x)``, for
         the live neurons; None for a ReLU network.
     bias
-        Biases ``[m]`` of the first layer, added before its ReLU; None where there are none. They are not counted as
-        weights. Not for gated networks.
+        Biases ``[m]`` of the first layer, added before its ReLU; None if it has none. They do not count as weights.
+        Gated networks have none.
     """
 
     layers: tuple[SparseMatrix, ...]
@@ -54,7 +54,7 @@ class SparseMLP:
 
     @classmethod
     def silent(cls, widths: Sequence[int], like: Tensor) -> SparseMLP:
-        """Return the network without weights, which answers 0, for widths from input to output."""
+        """Return the network without weights, which predicts 0. ``widths`` go from the inputs to the outputs."""
         return cls(tuple(SparseMatrix.zeros(out, into, like) for into, out in pairwise(widths)))
 
     @property
@@ -88,13 +88,13 @@ class SparseMLP:
         return out
 
     def _live(self, i: int) -> Tensor:
-        """Rows of a layer that may differ from zero: those with weights, and all of a layer with biases."""
+        """Return the rows of a layer that may be nonzero: those with weights, or all if the layer has biases."""
         layer = self.layers[i]
         has_bias = i == 0 and self.bias is not None
         return torch.arange(layer.rows, device=layer.index.device) if has_bias else layer.live_rows()
 
     def _biased(self, products: Tensor, ids: Tensor) -> Tensor:
-        """Products ``[n, len(ids)]`` with the rows ``ids`` of the first layer, with their biases."""
+        """Add the biases to ``products`` ``[n, len(ids)]`` of the rows ``ids`` of the first layer."""
         return products if self.bias is None else products + self.bias[ids]
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class SparseMLP:
         return hidden if self.readout is None else (hidden @ self.readout[known].to(hidden.dtype))[:, None]
 
     def first_layer_support(self) -> SparseMatrix:
-        """Weights of the first layer whose neuron reaches the output, for comparison with planted ones."""
+        """Return the first-layer weights whose neuron reaches the output, to compare them with planted weights."""
         first = self.layers[0]
         if len(self.layers) == 1:
             return first
@@ -149,12 +149,12 @@ class SparseMLP:
 
     @classmethod
     def load(cls, path: Path) -> tuple[SparseMLP, dict[str, object]]:
-        """Read a model and its ``meta`` from a file of :meth:`save`.
+        """Read a model and its ``meta`` from a file that :meth:`save` wrote.
 
         Raises
         ------
         InputError
-            The file cannot be read, or is no model of ours.
+            The file cannot be read, or is not a model of mlpiht.
         """
         try:
             data = unpack(path)
@@ -202,7 +202,7 @@ def _check_shapes(model: SparseMLP) -> None:
         raise ValueError("no layers")
     if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
         raise ValueError("biases do not fit the first layer")
-    # What `forward` makes dense: the rows of live neurons, and all of an output layer.
+    # `forward` makes these rows dense: those of live neurons, and all rows of an output layer.
     last = model.layers[-1] if model.readout is None else None
     live = [layer.rows if layer is last else len(model._live(i)) for i, layer in enumerate(model.layers)]
     dense = sum(rows * layer.cols for rows, layer in zip(live, model.layers, strict=True))
