@@ -22,12 +22,12 @@ PARTS = ("machine", "speed", "growth", "memory", "race", "sweeps", "report")
 def main(parts: tuple[str, ...], out: Path | None, readme: Path | None, **size: object) -> None:
     """Measure PARTS: machine, speed, growth, memory, race, sweeps, or all.
 
-    Each measurement is written to OUT as soon as it is there. `report` measures nothing: it draws the figures anew from
-    the tables, and prints the Markdown (or puts it between the markers of --readme).
+    Each measurement is written to OUT as soon as it is made. `report` measures nothing: it draws the figures again from
+    the tables, and prints the Markdown (or writes it between the markers of --readme).
     """
     if out is None and size["quick"]:
         raise click.UsageError("--quick needs --out DIR: its numbers are not to replace measured ones")
-    # The yardstick is NumPy's, whose threads are told by the environment before it is loaded. Torch has its own.
+    # The yardstick uses NumPy, which reads its thread count from the environment at import. Torch has its own setting.
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
 
     from benchmarks import report
