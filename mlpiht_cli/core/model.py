@@ -167,7 +167,7 @@ class SparseMLP:
             bias = _read_bias(data["bias"]) if "bias" in data else None
             meta = json.loads(str(data["meta"]))
             if not isinstance(meta, dict):
-                raise TypeError("its meta data are no mapping")
+                raise TypeError("the meta data are not a mapping")
             model = cls(layers, readout, gates, bias)
             _check_shapes(model)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -181,13 +181,13 @@ def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
     index, values = data[f"{name}_index"], data[f"{name}_values"]
     rows, cols = (int(side) for side in data[f"{name}_shape"])
     if not (0 < rows <= MAX_SIDE and 0 < cols <= MAX_SIDE):
-        raise ValueError(f"{name}: {rows} x {cols} is no shape of a layer")
+        raise ValueError(f"{name}: {rows} x {cols} is not a valid layer shape")
     if index.dtype != np.int64 or index.ndim != 1 or index.shape != values.shape:
-        raise ValueError(f"{name}: index and values do not belong together")
+        raise ValueError(f"{name}: index and values do not match")
     if values.dtype not in (np.float32, np.float64) or not np.isfinite(values).all():
         raise ValueError(f"{name}: the values are not finite floats")
     if len(index) and (index[0] < 0 or index[-1] >= rows * cols or (np.diff(index) <= 0).any()):
-        raise ValueError(f"{name}: indices out of order or range")
+        raise ValueError(f"{name}: the indices are out of order or out of range")
     return SparseMatrix(torch.from_numpy(index), torch.from_numpy(values), rows, cols)
 
 
@@ -199,9 +199,9 @@ def _read_bias(bias: NDArray[Any]) -> Tensor:
 
 def _check_shapes(model: SparseMLP) -> None:
     if not model.layers:
-        raise ValueError("no layers")
+        raise ValueError("it has no layers")
     if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
-        raise ValueError("biases do not fit the first layer")
+        raise ValueError("the biases do not fit the first layer")
     # `forward` makes these rows dense: those of live neurons, and all rows of an output layer.
     last = model.layers[-1] if model.readout is None else None
     live = [layer.rows if layer is last else len(model._live(i)) for i, layer in enumerate(model.layers)]
@@ -209,11 +209,11 @@ def _check_shapes(model: SparseMLP) -> None:
     check_room(16 * dense, "its layers")
     for a, b in pairwise(model.layers):
         if a.rows != b.cols:
-            raise ValueError("layers do not fit together")
+            raise ValueError("the layers do not fit together")
     if model.readout is not None and model.readout.shape != (model.layers[-1].rows,):
-        raise ValueError("readout does not fit the last layer")
+        raise ValueError("the readout does not fit the last layer")
     if model.gates is not None and (model.gates.rows, model.gates.cols) != (
         model.layers[0].rows,
         model.layers[0].cols,
     ):
-        raise ValueError("gates do not fit the first layer")
+        raise ValueError("the gates do not fit the first layer")

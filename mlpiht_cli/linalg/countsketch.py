@@ -45,7 +45,7 @@ class CountSketch:
 
     def __init__(self, size: int, width: int, words: NDArray[np.int64], device: torch.device) -> None:
         if not 0 < size < 2**32 or not 0 < width < 2**31:
-            raise ValueError(f"a Count Sketch takes fewer than 2^32 entries and 2^31 buckets, got {size} and {width}")
+            raise ValueError(f"a Count Sketch needs fewer than 2^32 entries and 2^31 buckets, got {size} and {width}")
         keys = torch.arange(size, device=device)
         rows = [(keys * a + b >> 32) & 0xFFFFFFFF for a, b in words.tolist()]  # int64 products wrap around, as intended
         self._buckets = [((row >> 1) * width >> 31).to(torch.int32) for row in rows]

@@ -85,5 +85,5 @@ def compiled(device: torch.device) -> bool:
     """Whether compiled kernels run on this device and :data:`BACKEND` allows them."""
     backend = os.environ.get(BACKEND, "compiled")
     if backend not in ("compiled", "torch"):
-        raise InputError(f"{BACKEND}={backend}: use compiled (what processors run) or torch (what GPUs run)")
+        raise InputError(f"{BACKEND}={backend}: use compiled (the default on CPUs) or torch (used on GPUs)")
     return device.type == "cpu" and backend == "compiled"
