@@ -1,5 +1,6 @@
-"""Speed and memory of mlpiht, measured: ``python -m benchmarks --help`` from the root of the repository.
+"""Measurements of the speed and memory of mlpiht: run ``python -m benchmarks --help`` in the root of the repository.
 
-``yardstick*`` are slow programs that follow the protocol's formulas to the letter; the other modules measure one thing
-each, and ``report`` makes tables and figures of what they found. Nothing of the product imports from here.
+The modules ``yardstick*`` are slow programs that follow the formulas of the protocol literally. Each of the other
+modules measures one thing, and ``report`` makes tables and figures of the results. The package ``mlpiht_cli`` imports
+nothing from here.
 """

@@ -27,7 +27,7 @@ def main(parts: tuple[str, ...], out: Path | None, page: Path | None, **size: ob
     """
     if out is None and size["quick"]:
         raise click.UsageError("--quick needs --out DIR: its numbers are not to replace measured ones")
-    # The yardstick is NumPy's, whose threads are told by the environment before it is loaded. Torch has its own.
+    # The yardstick uses NumPy, which reads its thread count from the environment at import. Torch has its own setting.
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
 
     from benchmarks import report

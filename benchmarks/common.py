@@ -1,4 +1,4 @@
-"""What the measurements share: how much to measure, data, fits, scores, clocks, and what a row says of the machine."""
+"""Shared parts of the measurements: their extent, data, fits, scores, clocks, and the columns about the machine."""
 
 from __future__ import annotations
 
@@ -29,29 +29,30 @@ from mlpiht_cli.tasks.planted import Planted
 
 T = TypeVar("T")
 Row = dict[str, Any]
-"""One measurement: a line of a CSV. ``name`` is its own within the table."""
+"""One measurement: a line of a CSV file. ``name`` is unique within the table."""
 
 CPU = torch.device("cpu")
 STEPS = 15
-"""Full-batch steps of IHT, and epochs of a round of IMP, in the paper's Figure 1."""
+"""Full-batch steps of IHT, and epochs of a round of IMP, as in Figure 1 of the paper."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure.
+    """Extent of the measurements.
 
     Attributes
     ----------
     quick
-        Tiny sizes: shows that everything runs, and says nothing about speed.
+        Whether sizes are tiny: this shows that everything runs, and says nothing about speed.
     repeats
-        Timed runs of our methods, after one that warms up; the median counts.
+        Number of timed runs of mlpiht's methods, after one run that warms up; the median counts.
     seeds
-        Seeds 0, 1, ... over which PSNR is averaged, and over which the race is run.
+        Number of seeds 0, 1, ... for the mean PSNR and for the race.
     only
-        Patterns of names of measurements (``iht-10x20``, ``imp-*``); empty takes all.
+        Patterns of names of measurements (``iht-10x20``, ``imp-*``); empty means all.
     yardstick_seeds
-        Seeds for which the yardstick runs to its end, for its PSNR; None takes each measurement's own number.
+        Number of seeds for which the yardstick runs to its end, for its PSNR; None means the number that the
+        measurement sets.
     """
 
     quick: bool = False
@@ -61,13 +62,13 @@ class Plan:
     yardstick_seeds: int | None = None
 
     def wants(self, name: str) -> bool:
-        """Whether a measurement was asked for."""
+        """Whether a measurement is selected."""
         return not self.only or any(fnmatch(name, pattern) for pattern in self.only)
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch, and what follows its setting, use ``count`` threads."""
+    """Let torch, and code that follows its setting, use ``count`` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -77,12 +78,12 @@ def threads(count: int) -> Iterator[None]:
 
 
 def seconds(action: Callable[[], object], repeats: int) -> list[float]:
-    """Wall seconds of ``repeats`` runs, after one more that warms up caches and compiles kernels."""
+    """Return the wall seconds of ``repeats`` runs, after one more run that warms up caches and compiles kernels."""
     return timed(action, repeats)[0]
 
 
 def timed(action: Callable[[], T], repeats: int, warm_up: Callable[[], object] | None = None) -> tuple[list[float], T]:
-    """Like :func:`seconds`, with what the last run returned; ``warm_up`` replaces the run that is not timed."""
+    """Return :func:`seconds` and the result of the last run; ``warm_up`` replaces the run that is not timed."""
     (warm_up or action)()
     taken = []
     for _ in range(max(1, repeats)):
@@ -93,12 +94,12 @@ def timed(action: Callable[[], T], repeats: int, warm_up: Callable[[], object] |
 
 
 def median(values: Sequence[float]) -> float:
-    """Median, nan of nothing."""
+    """Return the median; nan for no values."""
     return float(np.median(values)) if len(values) else math.nan
 
 
 def planted(n: int, d: int, shape: tuple[int, int], seed: int = 0, k: int = 1) -> Problem:
-    """Data of a planted network of width and nonzeros ``shape = (m, s)``."""
+    """Make the data of a planted network with width and nonzeros ``shape = (m, s)``."""
     return Planted(n=n, d=d, k=k).build(Axes(*shape), Streams(seed))
 
 
@@ -109,20 +110,20 @@ def fit(method: Method, problem: Problem, shape: tuple[int, int], seed: int = 0,
 
 
 def psnr(model: SparseMLP, problem: Problem) -> float:
-    """PSNR in dB in the precision of the model, as the product scores it; nan if predictions are not finite."""
+    """Return the PSNR in dB in the precision of the model, scored as in mlpiht; nan for non-finite predictions."""
     scores = evaluate(model, problem.to(CPU, model.layers[0].values.dtype))
     return math.nan if scores is None or scores.psnr is None else scores.psnr
 
 
 def psnr_of(found: Fit, problem: Problem) -> float:
-    """PSNR of a fit, nan if it diverged."""
+    """Return the PSNR of a fit in dB; nan if it diverged."""
     return psnr(found.model, problem) if found.status is Status.OK else math.nan
 
 
 def psnr_columns(who: str, values: Sequence[float]) -> Row:
-    """Mean over the seeds as it is, and with each seed capped where recovery counts as exact.
+    """Return the mean over the seeds, and the mean with each seed capped at the PSNR that counts as exact recovery.
 
-    Above ``EXACT_DB`` a PSNR tells how numbers are rounded (float32 or float64), not how well a network was found.
+    Above ``EXACT_DB`` a PSNR depends on how numbers are rounded (float32 or float64), not on how good the network is.
     """
     capped = [min(value, EXACT_DB) for value in values]
     mean, mean_capped = (float(np.mean(each)) if each else math.nan for each in (values, capped))
@@ -130,12 +131,12 @@ def psnr_columns(who: str, values: Sequence[float]) -> Row:
 
 
 def spread(who: str, values: Sequence[float]) -> Row:
-    """Median, least and largest of timed runs."""
+    """Return the median, least and largest time of timed runs."""
     return {f"{who}_s": median(values), f"{who}_s_min": min(values), f"{who}_s_max": max(values)}
 
 
 def machine() -> Row:
-    """Columns that say on what, with what and when a row was measured."""
+    """Return the columns on the machine, the versions and the time of a measurement."""
     known = environment(CPU)
     try:
         numba = importlib.metadata.version("numba")

@@ -1,4 +1,4 @@
-"""Part (c): how the time of IHT grows with n, d, m and s, one at a time, with exponents fitted in log-log."""
+"""Part (c): growth of the time of IHT with n, d, m and s, one at a time, with exponents fitted in log-log."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ WORDS = {"n": "samples n", "d": "features d", "m": "hidden width m", "s": "budge
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """Exponent b of the least-squares fit ``log(value) = a + b log(size)``; nan with fewer than two sizes."""
+    """Return the exponent b of the least-squares fit ``log(value) = a + b log(size)``; nan for fewer than two sizes."""
     if len(sizes) < 2:
         return float("nan")
     return float(np.polyfit(np.log(np.asarray(sizes, float)), np.log(np.asarray(values, float)), 1)[0])
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Measure the axes that are wanted (``growth-n``, ``growth-d``, ...) on one thread."""
+    """Measure the selected axes (``growth-n``, ``growth-d``, ...) on one thread."""
     with common.threads(1):
         for axis, sizes in (QUICK_AXES if plan.quick else AXES).items():
             if plan.wants(f"growth-{axis}"):
@@ -62,7 +62,7 @@ def _measure(axis: str, size: int, plan: Plan) -> Row:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """One panel an axis: medians with the range of the repeats, the fitted line, and its exponent."""
+    """Draw one panel per axis: medians with the range of the repeats, the fitted line, and its exponent."""
     axes_found = [axis for axis in WORDS if axis in set(table["axis"])]
     figure = Figure(figsize=(3.1 * len(axes_found), 3.2), layout="constrained")
     panels = figure.subplots(1, len(axes_found), sharey=True, squeeze=False)[0]

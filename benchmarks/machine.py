@@ -1,9 +1,9 @@
-"""What the machine can do, measured in the same run, and what a step of IHT asks of it.
+"""Speed of the machine, measured in the same run, and the operations of a step of IHT.
 
-A step's *floor* is ``flops / GEMM rate + bytes / bandwidth``: every multiply-add at the speed of a large dense product,
-every pass over the features at the speed of a plain copy, nothing overlapped, and nothing spent on anything else. It is
-a yardstick for the engineering, not a lower bound: features that stay in the cache are read faster than from memory,
-and a step that skips work (an unchanged support, say) can go below it.
+The *floor* of a step is ``flops / GEMM rate + bytes / bandwidth``: every multiply-add runs at the speed of a large
+dense product, every pass over the features at the speed of a plain copy, without overlap and without any other cost. It
+is a yardstick for the implementation, not a lower bound: features in the cache are read faster than from memory, and a
+step that skips work (for example if the support does not change) can be faster.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BYTES = {"float32": 4, "float64": 8}
 
 @dataclass(frozen=True)
 class Rates:
-    """Flops a second of a dense product for each dtype, and bytes a second of a copy, with ``threads`` threads."""
+    """Flops per second of a dense product by dtype, and bytes per second of a copy, with ``threads`` threads."""
 
     gemm: Mapping[str, float]
     bandwidth: float
@@ -51,13 +51,13 @@ def _gemm(side: int, dtype: torch.dtype, repeats: int) -> float:
 
 @dataclass(frozen=True)
 class Work:
-    """Operations of one step: floating-point operations, bytes read."""
+    """Operations of one step: floating-point operations and bytes read."""
 
     flops: float
     bytes: float
 
     def floor(self, rates: Rates, dtype: str) -> float:
-        """Seconds that the machine needs at least, by the count."""
+        """Return the seconds of the floor: the count at the rates of the machine."""
         return self.flops / rates.gemm[dtype] + self.bytes / rates.bandwidth
 
 
@@ -76,15 +76,15 @@ def operations(step: Step, dtype: str, first: bool = False) -> Work:
     """Count one step of the paper's protocol.
 
     Every step has one adjoint on all coordinates of the live neurons, ``X^T (D_j r)``: ``2 n d live`` flops; ``g`` is
-    part of it. Products with ``A_S`` or its transpose have ``2 n s`` flops each. There are
+    part of it. A product with ``A_S`` or its transpose has ``2 n s`` flops. These products are:
 
     - one for the thresholded residual and ``2 inner`` in the refinement (``f`` along a ray is a parabola, known from
-      one product, so that halvings cost none);
-    - from the second step on the residual, ``A_S g`` of the exact step, and the gate refresh ``X h``, ``h = w``.
+      one product, so halvings cost nothing);
+    - from the second step on, the residual, ``A_S g`` of the exact step, and the gate refresh ``X h``, ``h = w``.
 
-    In the ``first`` step the weights are zero and the gates are dense: ``2 n d live`` flops for the gates instead.
-    Bytes: the features are read once for each of these products (with ``A_S``, the features that it touches: at most
-    ``d``, and at most ``s``). Masks and vectors of length n are left out, as are thresholding and drawing gates.
+    In the ``first`` step the weights are zero and the gates are dense: the gates take ``2 n d live`` flops instead.
+    Bytes: each of these products reads the features once (a product with ``A_S`` reads at most ``d`` and at most ``s``
+    features). Masks, vectors of length n, thresholding and drawing gates are not counted.
     """
     dense, sparse = 2.0 * step.n * step.d * step.live, 2.0 * step.n * step.s
     products = 1 + 2 * step.inner + (0 if first else 3)

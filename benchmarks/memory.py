@@ -1,4 +1,4 @@
-"""Part (d): peak memory of IHT and IMP against the width m and the budget s, each fit in a process of its own."""
+"""Part (d): peak memory of IHT and IMP against the width m and the budget s; each fit runs in its own process."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from benchmarks.style import OTHER, OURS, grid
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARE = 0.5
-"""Of the available memory, what a fit may be predicted to take."""
+"""Largest predicted memory of a fit that is run, as a share of the available memory."""
 LEAST = 0.1
-"""MiB; what is below is drawn there, since a logarithm has no zero."""
+"""MiB; smaller values are drawn at this value, since a logarithmic axis has no zero."""
 
 
 def settings(plan: Plan) -> list[tuple[str, Setting]]:
-    """Sweep (``m`` or ``s``) and setting of each measurement; IMP, which may not fit, by growing width and last."""
+    """Return the sweep (``m`` or ``s``) and the setting of each measurement.
+
+    IMP, which may not fit into memory, comes last and by growing width.
+    """
     n, d = (200, 6) if plan.quick else (2000, 100)
     widths = (10, 20) if plan.quick else tuple(10**e for e in (3, 3.5, 4, 4.5, 5, 5.5, 6))
     budgets = (5, 10) if plan.quick else (10, 30, 100, 300, 1000, 3000, 10_000)
@@ -43,7 +46,7 @@ def settings(plan: Plan) -> list[tuple[str, Setting]]:
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Measure what is wanted; IMP stops where it is predicted to need more than half of the available memory."""
+    """Measure the selected settings; IMP stops when its predicted memory exceeds half of the available memory."""
     last: Row | None = None
     for sweep, setting in settings(plan):
         name = f"memory-{sweep}-{setting.method}-m{setting.m}-s{setting.budget}"
@@ -62,7 +65,7 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def measure(setting: Setting, repeats: int) -> Row:
-    """Medians over processes: resident set before the fit, its peak, the difference; in MiB."""
+    """Return medians over processes, in MiB: resident set before the fit, its peak, and the difference."""
     found = [launch(setting) for _ in range(max(1, repeats))]
     beyond = [(each["peak_kib"] - each["before_kib"]) / 1024 for each in found]
     return {
@@ -78,7 +81,7 @@ def measure(setting: Setting, repeats: int) -> Row:
 
 
 def launch(setting: Setting) -> dict[str, Any]:
-    """Run :mod:`benchmarks.memory_probe` in a process of its own."""
+    """Run :mod:`benchmarks.memory_probe` in its own process."""
     command = [sys.executable, "-m", "benchmarks.memory_probe", json.dumps(asdict(setting))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, shell=False)
     if done.returncode:
@@ -88,18 +91,18 @@ def launch(setting: Setting) -> dict[str, Any]:
 
 
 def slope(part: pd.DataFrame, axis: str) -> float:
-    """Exponent of the peak beyond data against ``m`` or ``s``."""
+    """Return the exponent of the peak memory beyond the data against ``m`` or ``s``."""
     return exponent(part[axis].tolist(), np.maximum(part["beyond_mib"], LEAST).tolist())
 
 
 def measured(table: pd.DataFrame, sweep: str, method: str) -> pd.DataFrame:
-    """Rows of one curve that were run, by growing size."""
+    """Return the rows of one curve that were run, by growing size."""
     keep = (table["sweep"] == sweep) & (table["method"] == method) & (table["status"] == "ok")
     return table[keep].sort_values(sweep)
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Peak memory beyond data, log-log: against the width at a fixed budget, and against the budget."""
+    """Draw the peak memory beyond the data, log-log: against the width at a fixed budget, and against the budget."""
     figure = Figure(figsize=(8.4, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _curve(left, measured(table, "m", "iht"), "m", (OURS, "o", "IHT"))

@@ -1,7 +1,7 @@
 """One measurement of memory, alone in a process: ``python -m benchmarks.memory_probe '{"method": "iht", ...}'``.
 
-Prints one JSON object. What counts is the peak of the resident set (VmHWM) during the fit, beyond the resident set
-right before it: imports, data and compiled kernels (a tiny fit comes first) are there by then.
+It prints one JSON object. The measured value is the peak of the resident set (VmHWM) during the fit minus the resident
+set right before it. Imports, data and compiled kernels (a tiny fit runs first) are in memory before the fit.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from mlpiht_cli.solvers.iht import IHT
 PLANTED = (10, 20)
 """Width and nonzeros of the planted network. The width of the fitted one may vary: the data stay the same."""
 TINY = (4, 4)
-"""Width and budget of the fit that comes first."""
+"""Width and budget of the tiny fit that runs first."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is fitted: ``iht`` with ``m, s`` for 15 steps, or ``imp`` for one round of two epochs (``s`` is its own).
+    """The fit: ``iht`` with ``m, s`` for 15 steps, or ``imp`` for one round of two epochs (it sets its own ``s``).
 
-    IMP's peak comes in its first round, with all weights there; later rounds have fewer. The second epoch is there
-    because Adam's moments stay from the first on.
+    The peak of IMP comes in its first round, which has all weights; later rounds have fewer. The second epoch is needed
+    because Adam keeps its moments from the first epoch on.
     """
 
     method: str
@@ -47,17 +47,17 @@ class Setting:
 
     @property
     def budget(self) -> int:
-        """Budget of the fit: for IMP what one prune leaves."""
+        """Budget of the fit; for IMP the number of weights after one prune."""
         weights = self.m * (self.d + 1)
         return self.s if self.method == "iht" else weights - max(1, round(0.1 * weights))
 
     def fitter(self) -> Method:
-        """Our method."""
+        """Return the method that is measured."""
         return IHT(steps=common.STEPS) if self.method == "iht" else IMP(epochs=2)
 
 
 def probe(setting: Setting) -> dict[str, Any]:
-    """Fit, and tell the memory before and at the peak in KiB, and the seconds it took."""
+    """Fit, and return the memory before the fit and at its peak in KiB, and its seconds."""
     with common.threads(setting.threads):
         problem = common.planted(setting.n, setting.d, PLANTED)
         common.fit(setting.fitter(), common.planted(64, setting.d, TINY), TINY)
@@ -79,7 +79,7 @@ def probe(setting: Setting) -> dict[str, Any]:
 
 
 def _release() -> None:
-    """Hand freed memory back to the system, so that the fit cannot use it unseen."""
+    """Return freed memory to the system; the fit could reuse it without a rise of the resident set."""
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
@@ -87,7 +87,7 @@ def _release() -> None:
 
 
 def _reset_peak() -> bool:
-    """Set VmHWM back to the present; elsewhere than on Linux the peak is that of the whole process."""
+    """Reset VmHWM to the present value, on Linux only; elsewhere the peak is that of the whole process."""
     try:
         with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
@@ -97,7 +97,7 @@ def _reset_peak() -> bool:
 
 
 def _peak() -> int:
-    """Peak resident set in KiB: VmHWM, or what ``getrusage`` says where there is no /proc."""
+    """Return the peak resident set in KiB: VmHWM, or the value of ``getrusage`` if there is no /proc."""
     with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
         for line in status:
             if line.startswith("VmHWM:"):
@@ -109,7 +109,7 @@ def _peak() -> int:
 @click.command()
 @click.argument("setting")
 def main(setting: str) -> None:
-    """Measure one SETTING, a JSON object, and print what was found as another."""
+    """Measure one SETTING, a JSON object, and print the result as a JSON object."""
     click.echo(json.dumps(probe(Setting(**json.loads(setting)))))
 
 

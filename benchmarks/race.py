@@ -1,8 +1,8 @@
-"""Part (e): IHT against IMP at equal budget: seconds until IHT's PSNR is what IMP's is in the end.
+"""Part (e): IHT against IMP at equal budget: seconds until IHT reaches the final PSNR of IMP.
 
-Both on one thread, at the paper's protocol, each seed with its own data. IMP answers a budget in the round that reaches
-it, which is its time. IHT is followed step by step: the loss that a step reports is that of the network *before* it, so
-the PSNR after a step is known one step later, and is given the time at which that earlier step ended.
+Both run on one thread with the paper's protocol; each seed has its own data. The time of IMP ends with the round that
+reaches the budget. IHT is followed step by step. A step reports the loss of the network *before* it, so the PSNR after
+a step is known one step later and gets the end time of the earlier step.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from mlpiht_cli.solvers.iht import IHT
 CELLS = [(10, 20), (10, 50), (50, 50), (50, 200), (100, 100)]
 QUICK = [(3, 6)]
 Curve = list[tuple[float, float]]
-"""Seconds since the start, and PSNR in dB."""
+"""Pairs of seconds since the start and PSNR in dB."""
 
 
 @dataclass(frozen=True)
 class Heat:
-    """One seed: IHT's curve, IMP's seconds and PSNR."""
+    """Result of one seed: the curve of IHT, and the seconds and the PSNR of IMP."""
 
     iht: Curve
     imp_seconds: float
@@ -41,12 +41,12 @@ class Heat:
 
     @property
     def reached(self) -> float:
-        """Seconds until IHT is as good as IMP in the end; nan if it never is."""
+        """Seconds until IHT reaches the final PSNR of IMP; nan if it never does."""
         return next((at for at, value in self.iht if value >= self.imp_psnr), math.nan)
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Measure the cells that are wanted."""
+    """Measure the selected cells."""
     with common.threads(1):
         for m, s in QUICK if plan.quick else CELLS:
             if plan.wants(f"race-{m}x{s}"):
@@ -54,7 +54,7 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def measure(shape: tuple[int, int], plan: Plan) -> Row:
-    """One line: medians over the seeds, and the curve of seed 0."""
+    """Measure one line: medians over the seeds, and the curve of seed 0."""
     n, d = (100, 6) if plan.quick else (50_000, 100)
     heats = []
     for seed in range(plan.seeds):
@@ -78,7 +78,7 @@ def measure(shape: tuple[int, int], plan: Plan) -> Row:
         "iht_s": common.median([heat.iht[-1][0] for heat in heats]),
         "iht_psnr": common.median([heat.iht[-1][1] for heat in heats]),
         "iht_reaches_imp_seeds": sum(math.isfinite(at) for at in reached),
-        # Over all seeds: a seed that never gets there counts as infinitely late.
+        # Over all seeds: a seed that never reaches the PSNR counts as infinitely late.
         "iht_to_imp_psnr_s": _median_or_never(reached),
         "ratio": common.median(
             [heat.imp_seconds / at if math.isfinite(at) else 0.0 for heat, at in zip(heats, reached, strict=True)]
@@ -95,7 +95,7 @@ def _median_or_never(values: Sequence[float]) -> float:
 
 
 def follow(problem: Problem, shape: tuple[int, int], seed: int) -> Curve:
-    """Seconds and PSNR of IHT after each step; the last PSNR is the network's score."""
+    """Return the seconds and the PSNR of IHT after each step; the last PSNR is the score of the network."""
     ends: list[float] = []
     losses: list[float] = []
 
@@ -111,12 +111,12 @@ def follow(problem: Problem, shape: tuple[int, int], seed: int) -> Curve:
 
 
 def decibel(loss: float, peak: float) -> float:
-    """PSNR of a mean squared error."""
+    """Return the PSNR in dB of a mean squared error."""
     return 20.0 * math.log10(peak) - 10.0 * math.log10(loss) if loss > 0.0 else math.inf
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """PSNR against seconds: IHT after each step, IMP at its end; one panel a cell, seed 0."""
+    """Draw PSNR against seconds: IHT after each step, IMP at its end; one panel per cell, seed 0."""
     figure = Figure(figsize=(2.7 * len(table), 3.2), layout="constrained")
     panels = figure.subplots(1, len(table), sharey=True, squeeze=False)[0]
     for axes, (_, row) in zip(panels, table.iterrows(), strict=True):

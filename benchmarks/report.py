@@ -23,7 +23,7 @@ BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV: its name, who measures it, and who draws it (a PNG of the same name)."""
+    """A CSV file: its name, the function that measures it, and the function that draws it (a PNG of the same name)."""
 
     name: str
     rows: Callable[[Plan], Iterator[Row]]
@@ -31,7 +31,7 @@ class Table:
 
 
 def draw_speed(table: pd.DataFrame) -> Figure:
-    """Seconds of ours and of the yardstick, a line a measurement."""
+    """Draw the seconds of mlpiht and of the yardstick, one line per measurement."""
     table = table[table["status"] == "ok"].iloc[::-1]
     figure = Figure(figsize=(7.2, 1.2 + 0.36 * len(table)), layout="constrained")
     axes = figure.subplots()
@@ -56,14 +56,14 @@ PARTS: dict[str, tuple[Table, ...]] = {
     "race": (Table("race", race.rows, race.draw),),
     "sweeps": (Table("sweeps", sweeps.rows),),
 }
-"""What ``python -m benchmarks PART`` measures; to add a part: one file, one line here."""
+"""Tables of each part of ``python -m benchmarks PART``; a new part needs one file and one line here."""
 
 
 def write(path: Path, rows: Sequence[Row], keep: bool) -> pd.DataFrame:
     """Write rows to a CSV and return the table.
 
-    With ``keep`` earlier rows of other names stay, so that single measurements can be repeated. Within a row, ours and
-    what it is compared with come from one run; the row says when and on what.
+    With ``keep`` earlier rows with other names stay, so that single measurements can be repeated. The values of mlpiht
+    and of the yardstick in a row come from one run; the row holds its time and its machine.
     """
     table = pd.DataFrame(list(rows))
     if keep and path.exists():
@@ -76,7 +76,7 @@ def write(path: Path, rows: Sequence[Row], keep: bool) -> pd.DataFrame:
 
 
 def draw(table: Table, folder: Path) -> list[Path]:
-    """Draw a table's figure from its CSV; nothing to draw gives no file."""
+    """Draw the figure of a table from its CSV file; without a figure or a CSV file, return no path."""
     path = folder / f"{table.name}.csv"
     if table.draw is None or not path.exists():
         return []
@@ -84,7 +84,7 @@ def draw(table: Table, folder: Path) -> list[Path]:
 
 
 def markdown(folder: Path) -> str:
-    """All that the CSVs of a folder say, as Markdown tables; parts that were not measured are left out."""
+    """Return the CSV files of a folder as Markdown tables; parts that were not measured are left out."""
     sections = []
     for name, (title, columns) in SECTIONS.items():
         path = folder / f"{name}.csv"
@@ -142,7 +142,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def _table(table: pd.DataFrame, columns: dict[str, str]) -> str:
-    """Markdown table of some columns, renamed."""
+    """Return a Markdown table of some columns, renamed."""
     if "status" in table:
         table = table[table["status"] == "ok"]
     return grid_of([*columns.values()], [[number(row.get(name)) for name in columns] for row in _records(table)])
@@ -153,13 +153,13 @@ def _records(table: pd.DataFrame) -> list[Row]:
 
 
 def grid_of(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     rule = ["---"] * len(head)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
 
 
 def number(value: object) -> str:
-    """Three digits of a float, all of an integer, a dash for what is not known."""
+    """Return three digits of a float, all digits of an integer, or a dash for an unknown value."""
     if isinstance(value, str):
         return value
     if not isinstance(value, int | float | np.integer | np.floating):
@@ -173,7 +173,7 @@ def number(value: object) -> str:
 
 
 def _made_on(table: pd.DataFrame) -> str:
-    """Where the rows were measured, of what repeats the medians are; versions of the last row."""
+    """Return the machine, the number of repeats behind the medians, and the versions of the last row."""
     known = table[table["processor"].notna()]
     if known.empty:
         return ""
@@ -201,7 +201,7 @@ def _span(table: pd.DataFrame, axis: str) -> str:
 
 
 def _memory(table: pd.DataFrame) -> str:
-    """First and last point of each curve, the ratio of the two, and the exponent."""
+    """Return the first and last point of each curve, their ratio, and the exponent."""
     lines = []
     for sweep, method in (("m", "iht"), ("m", "imp"), ("s", "iht")):
         part = memory.measured(table, sweep, method)
@@ -221,7 +221,7 @@ def write_page(page: Path, text: str) -> None:
     Raises
     ------
     InputError
-        The markers are not there, once and in order.
+        The file does not hold each marker exactly once, in order.
     """
     before = page.read_text(encoding="utf-8")
     head, begin, rest = before.partition(BEGIN)

@@ -1,8 +1,8 @@
-"""Parts (a) and (b): IHT against the literal yardstick, and a step against the machine.
+"""Parts (a) and (b): IHT against the literal yardstick, and a step against the floor of the machine.
 
-Both run in the same process, one after the other, on one thread. The yardstick's time is the median of its steps times
-their number: ``yardstick_steps_timed`` says how many whole steps were timed, from the first on. There are two
-yardsticks, see :class:`~benchmarks.yardstick.Literal`: ``yardstick`` has all m terms in every sum,
+Both run in the same process, one after the other, on one thread. The time of the yardstick is the median time of its
+steps times their number; ``yardstick_steps_timed`` is the number of whole steps that were timed, from the first on.
+There are two yardsticks (see :class:`~benchmarks.yardstick.Literal`): ``yardstick`` has all m terms in every sum, and
 ``yardstick_skip_dead`` leaves out blocks that are zero.
 """
 
@@ -37,15 +37,15 @@ class Case:
     Attributes
     ----------
     name, n, d, m, s, k
-        Name and sizes; planted data, or the MNIST image with ``image``.
+        Name and sizes of planted data; with ``image`` the data are the MNIST image.
     passes, batch
         Full-batch steps (batch 0), or epochs of minibatches.
     dtype
-        Of our fit; the yardstick is float64 always.
+        Dtype of the fit by mlpiht; the yardstick always uses float64.
     timed
-        Steps of the yardstick with all terms that are timed.
+        Number of timed steps of the yardstick with all terms.
     yardstick_seeds
-        Seeds for which the yardstick without dead blocks runs to its end.
+        Number of seeds for which the yardstick without dead blocks runs to its end.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Case:
 
     @property
     def steps(self) -> int:
-        """Steps of a fit."""
+        """Number of steps of a fit."""
         return self.passes * (math.ceil(self.n / self.batch) if self.batch else 1)
 
     @property
@@ -72,12 +72,12 @@ class Case:
         return self.m, self.s
 
     def method(self, passes: int) -> Method:
-        """Our method, for some passes over the data."""
+        """Return the method of mlpiht, for a number of passes over the data."""
         count = {"epochs": passes, "batch": self.batch} if self.batch else {"steps": passes}
         return (IHTVector if self.k > 1 else IHT).model_validate({"dtype": self.dtype, **count})
 
     def build(self, seed: int) -> Problem:
-        """The data."""
+        """Make the data."""
         if self.image:
             return INRMNIST().build(Axes(*self.shape), Streams(seed))
         return common.planted(self.n, self.d, self.shape, seed, self.k)
@@ -89,7 +89,7 @@ CASES = [
     Case("iht-50x50", 50, 50),
     Case("iht-50x200", 50, 200),
     Case("iht-100x100", 100, 100),
-    # A whole run of the yardstick takes half an hour here: --yardstick-seeds asks for it.
+    # A whole run of the yardstick takes half an hour here; --yardstick-seeds turns it on.
     Case("iht-1000x1000", 1000, 1000, yardstick_seeds=0),
     Case("inr", 50, 200, n=784, d=1500, passes=100, dtype="float64", image=True, timed=10, yardstick_seeds=1),
     Case("vector", 50, 200, k=10, passes=15, batch=5000, timed=50),
@@ -105,7 +105,7 @@ QUICK = [
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Measure all cases that are wanted."""
+    """Measure the selected cases."""
     wanted = [case for case in (QUICK if plan.quick else CASES) if plan.wants(case.name)]
     if not wanted:
         return
@@ -120,7 +120,7 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def measure(case: Case, plan: Plan, limits: Rates) -> Row:
-    """One line: our time, both yardsticks', the ratios, PSNR, two threads, and the floor."""
+    """Measure one line: times of mlpiht and both yardsticks, their ratios, PSNR, two threads, and the floor."""
     problem, method = case.build(0), case.method(case.passes)
     ours, fitted = common.timed(lambda: common.fit(method, problem, case.shape), plan.repeats)
     with common.threads(2):
@@ -146,12 +146,15 @@ def measure(case: Case, plan: Plan, limits: Rates) -> Row:
 
 
 def _asked(case: Case, plan: Plan) -> int:
-    """Seeds for which the yardstick runs to its end."""
+    """Return the number of seeds for which the yardstick runs to its end."""
     return case.yardstick_seeds if plan.yardstick_seeds is None else plan.yardstick_seeds
 
 
 def _yardsticks(case: Case, plan: Plan, problem: Problem, mine: float) -> tuple[Row, SparseMLP]:
-    """Times of both yardsticks and the ratios; the network of the generous one, whole if its PSNR is wanted."""
+    """Return the times of both yardsticks, the ratios, and the network of the one that skips dead blocks.
+
+    That yardstick runs to its end if its PSNR is needed.
+    """
     timed = min(case.timed, case.steps)
     _, taken = literal(case, problem, 0, (timed, False))
     network, generous = literal(case, problem, 0, (case.steps if _asked(case, plan) else timed, True))
@@ -168,7 +171,10 @@ def _yardsticks(case: Case, plan: Plan, problem: Problem, mine: float) -> tuple[
 
 
 def _scores(case: Case, plan: Plan, ours: list[float], reference: list[float]) -> Row:
-    """PSNR of ours for all seeds and for the yardstick's, and the yardstick's; both lists begin with seed 0."""
+    """Return the PSNR of mlpiht for all seeds and for the yardstick's seeds, and that of the yardstick.
+
+    Both lists begin with seed 0.
+    """
     asked = _asked(case, plan)
     for seed in range(1, max(plan.seeds, asked)):
         data = case.build(seed)
@@ -183,7 +189,7 @@ def _scores(case: Case, plan: Plan, ours: list[float], reference: list[float]) -
 
 
 def literal(case: Case, problem: Problem, seed: int, run: tuple[int, bool]) -> tuple[SparseMLP, list[float]]:
-    """Run the yardstick; ``run`` says how many steps, and whether dead blocks are skipped.
+    """Run the yardstick; ``run`` is the number of steps and whether dead blocks are skipped.
 
     Returns the network and the seconds of each step.
     """
@@ -200,7 +206,7 @@ def literal(case: Case, problem: Problem, seed: int, run: tuple[int, bool]) -> t
 
 
 def _first(epochs: list[list[yardstick.Rows]], steps: int) -> list[list[yardstick.Rows]]:
-    """The first batches of all epochs, ``steps`` in number."""
+    """Return the first ``steps`` batches, by epoch."""
     kept, left = [], steps
     for batches in epochs:
         kept.append(batches[:left])
@@ -209,7 +215,7 @@ def _first(epochs: list[list[yardstick.Rows]], steps: int) -> list[list[yardstic
 
 
 def _floor(case: Case, problem: Problem, limits: Rates, mine: float) -> Row:
-    """Seconds a step would take by the operation count, averaged over the steps; full-batch scalar IHT only."""
+    """Return the floor of a step in seconds, averaged over the steps; only for full-batch IHT with one output."""
     if case.k > 1 or case.batch:
         return {"floor_step_s": math.nan, "step_over_floor": math.nan}
     live, spent = live_neurons(case, problem), 0.0
@@ -220,10 +226,11 @@ def _floor(case: Case, problem: Problem, limits: Rates, mine: float) -> Row:
 
 
 def live_neurons(case: Case, problem: Problem) -> list[int]:
-    """Neurons whose gate is not zero, for each step: all in the first, then those the step before left weights.
+    """Return the number of neurons with a nonzero gate for each step.
 
-    Counted after 1, 2, 4, ... steps by shorter fits; steps between take the last count, which is never too low by much,
-    since neurons die and do not come back.
+    These are all neurons in the first step, and later the neurons with weights after the previous step. Shorter fits
+    count them after 1, 2, 4, ... steps. Other steps take the last count, which is never much too low, because neurons
+    die and do not come back.
     """
     live, count = [case.m], case.m
     for number in range(1, case.steps):

@@ -1,7 +1,7 @@
 """Part (a) for the baseline: IMP against plain autograd without compaction, on one thread, in float32.
 
-A plain Adam step costs the same in every round, since masks make nothing smaller; so where a whole run takes too long,
-the time of one is the median of the steps timed times the number of steps (``yardstick_whole`` says which).
+A plain Adam step costs the same in every round, since masks make nothing smaller. So if a whole run takes too long, its
+time is the median of the timed steps times the number of steps (``yardstick_whole`` says whether the run was whole).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mlpiht_cli.rng import Streams
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: sizes, rounds of the yardstick that are timed (None: all), most repeats and seeds of ours."""
+    """One measurement: sizes, timed rounds of the yardstick (None: all), largest number of repeats and of seeds."""
 
     name: str
     m: int
@@ -36,7 +36,7 @@ class Case:
         return self.m, self.s
 
     def method(self) -> IMP:
-        """Our method."""
+        """Return the method of mlpiht."""
         return IMP(epochs=self.epochs)
 
 
@@ -44,7 +44,7 @@ CASES = [
     Case("imp-10x20", 10, 20),
     Case("imp-50x50", 50, 50),
     Case("imp-1000x100-n5000", 1000, 100, n=5000),
-    # A thousand steps over 50,000 x 1000 activations: minutes for ours, so it is timed once.
+    # A thousand steps over 50,000 x 1000 activations take mlpiht minutes, so it is timed once.
     Case("imp-1000x100", 1000, 100, rounds=1, most=1),
 ]
 QUICK = [
@@ -54,7 +54,7 @@ QUICK = [
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Measure all cases that are wanted."""
+    """Measure the selected cases."""
     with common.threads(1):
         for case in QUICK if plan.quick else CASES:
             if plan.wants(case.name):
@@ -62,10 +62,10 @@ def rows(plan: Plan) -> Iterator[Row]:
 
 
 def measure(case: Case, plan: Plan) -> Row:
-    """One line: our time, the yardstick's, their ratio, and PSNR of both."""
+    """Measure one line: times of mlpiht and of the yardstick, their ratio, and the PSNR of both."""
     problem = _data(case, 0)
     repeats, seeds = (min(count, case.most or count) for count in (plan.repeats, plan.seeds))
-    # A run of minutes is not warmed up by another one of minutes: kernels are compiled by a small one.
+    # A run of minutes needs no warm-up of minutes: a small fit compiles the kernels.
     small = common.planted(100, case.d, (2, 4))
     warm_up = None if case.most is None else lambda: common.fit(IMP(epochs=1), small, (2, 4))
     ours, fitted = common.timed(lambda: common.fit(case.method(), problem, case.shape), repeats, warm_up)
@@ -94,13 +94,13 @@ def _data(case: Case, seed: int) -> Problem:
 
 
 def _score(case: Case, seed: int) -> float:
-    """PSNR of our fit for another seed."""
+    """Return the PSNR of a fit by mlpiht for another seed."""
     data = _data(case, seed)
     return common.psnr_of(common.fit(case.method(), data, case.shape, seed), data)
 
 
 def _plain(case: Case, problem: Problem) -> tuple[float, list[float]]:
-    """PSNR of the yardstick, nan if it was ended early, and the seconds of its Adam steps."""
+    """Return the PSNR of the yardstick (nan if it ended early) and the seconds of its Adam steps."""
     run = yardstick_imp.PlainIMP(case.m, case.s, case.epochs, rounds=case.rounds)
     layers, taken = yardstick_imp.imp_autograd(problem.x, problem.y, run, Streams(0))
     return math.nan if case.rounds else common.psnr(yardstick_imp.model(layers), problem), taken

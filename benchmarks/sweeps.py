@@ -1,4 +1,4 @@
-"""Part (f): what a sweep costs beyond its cells, and how fast `status` and a resumed sweep read many records."""
+"""Part (f): the overhead of a sweep per cell, and the time of `status` and a resumed sweep to read many records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ figure: {{label: none, kind: curve, metric: relative_error, limits: [0, 1]}}
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """Measure the overhead of a cell with one and two processes, and the reading of many records."""
+    """Measure the overhead per cell with one and two processes, and the reading of many records."""
     cells, records = (QUICK_CELLS, QUICK_RECORDS) if plan.quick else (CELLS, RECORDS)
     with tempfile.TemporaryDirectory() as folder:
         for jobs in JOBS:
@@ -59,9 +59,9 @@ def _row(name: str, cells: int, what: str, taken: Sequence[float]) -> Row:
 
 
 def _overhead(folder: Path, cells: int, jobs: int) -> float:
-    """Seconds a cell beyond what starting takes and what the fits themselves take, shared by the processes.
+    """Return the seconds per cell without the start of the command and without the fits, which the processes share.
 
-    Making the data and scoring count as overhead here: they are next to nothing for trivial cells.
+    Making the data and scoring count as overhead here; they take almost no time for trivial cells.
     """
     spec = _spec(folder, cells)
     words = ["sweep", str(spec), "--jobs", str(jobs), "--out"]
@@ -72,7 +72,7 @@ def _overhead(folder: Path, cells: int, jobs: int) -> float:
 
 
 def _spec(folder: Path, cells: int) -> Path:
-    """A spec of so many trivial cells."""
+    """Write a spec with a number of trivial cells."""
     folder.mkdir()
     budgets = min(BUDGETS, cells)
     path = folder / "trivial.yaml"
@@ -81,7 +81,7 @@ def _spec(folder: Path, cells: int) -> Path:
 
 
 def _fill(spec: Path, results: Path) -> None:
-    """A record for each cell of a spec, as if it had been run; not synced one by one, which takes minutes."""
+    """Write a record for each cell of a spec, as if it had been run; syncing each file would take minutes."""
     scored = {"status": "ok", "n": 5, "d": 100, "k": 1, "metric": "relative_error", "value": 0.5, "wall_s": 0.01}
     for i, cell in enumerate(plans.load(spec).cells("paper")):
         row = row_of(cell, {**scored, "device": "cpu: none", "threads": 1})
@@ -91,7 +91,7 @@ def _fill(spec: Path, results: Path) -> None:
 
 
 def launched(words: Sequence[str]) -> float:
-    """Wall seconds of a command line in a process of its own."""
+    """Return the wall seconds of a command line in its own process."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "mlpiht_cli", "-q", *words], check=True, capture_output=True)
     return time.perf_counter() - began

@@ -1,8 +1,9 @@
-"""The literal yardstick: one-output IHT done neuron by neuron in float64 NumPy, as protocol.md (section 1) says it.
+"""The literal yardstick: one-output IHT, neuron by neuron in float64 NumPy, as in protocol.md (section 1).
 
 Nothing is rearranged: ``A = [D_1 X ... D_m X]`` is applied block by block, and Armijo tests evaluate ``f`` at every
-trial point. Where the formulas leave a choice, the faster reading was taken, so that ratios are not flattered: ``g`` is
-read off ``A^T r`` instead of being computed a second time, and an accepted trial's residual serves the next inner step.
+trial point. If the formulas leave a choice, the yardstick takes the faster one, so that it does not flatter the ratios:
+``g`` is read off ``A^T r`` instead of being computed again, and the next inner step reuses the residual of an accepted
+trial.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ class Literal:
     gates
         Random gates of the start, ``[m, d]``.
     steps
-        Full-batch steps; minibatches bring their own count.
+        Number of full-batch steps; minibatches set their own number.
     inner
-        Refinement steps.
+        Number of refinement steps.
     skip_dead
-        False: every sum over j has all m terms, as the formula has. True: blocks whose gate is zero are left out, and
-        in products with A_S blocks without support, which any careful program does.
+        False: every sum over j has all m terms, as in the formula. True: sums leave out blocks whose gate is zero, and
+        products with A_S leave out blocks without support, as any careful program does.
     """
 
     s: int
@@ -93,7 +94,7 @@ class Blocks:
 
 
 def largest(z: Array, s: int) -> Mask:
-    """Where the ``s`` entries of largest magnitude are that are not zero; ties by lowest position."""
+    """Return a mask of the ``s`` nonzero entries of largest magnitude; ties by lowest position."""
     flat = z.ravel()
     keep = np.zeros(flat.size, dtype=bool)
     keep[np.argsort(-np.abs(flat), kind="stable")[:s]] = True
@@ -102,7 +103,7 @@ def largest(z: Array, s: int) -> Mask:
 
 
 def step(blocks: Blocks, y: Array, w: Array, s: int, inner: int) -> Array:
-    """One step of accelerated IHT on ``f(w) = |A w - y|^2``; ``w`` is ``[m, d]``."""
+    """Take one step of accelerated IHT on ``f(w) = |A w - y|^2``; ``w`` is ``[m, d]``."""
     support = w != 0
     full = blocks.rmatvec(blocks.matvec(w) - y)
     mu = FIRST_STEP
@@ -115,7 +116,7 @@ def step(blocks: Blocks, y: Array, w: Array, s: int, inner: int) -> Array:
 
 
 def refine(blocks: Blocks, y: Array, start: Array, settings: tuple[float, int]) -> Array:
-    """Gradient steps on the support of ``start`` with Armijo backtracking; ``settings`` are mu and their number."""
+    """Refine ``start`` by gradient steps on its support, with Armijo backtracking; ``settings``: mu, step count."""
     mu, inner = settings
     kept = start != 0
     v, r = start, blocks.matvec(start) - y
@@ -144,7 +145,7 @@ def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tupl
     run
         Settings.
     batches
-        Minibatches of each epoch, as of :func:`batch_rows`; None is the full batch. Gates follow the weights after the
+        Minibatches of each epoch from :func:`batch_rows`; None means the full batch. Gates follow the weights after the
         first epoch.
 
     Returns
@@ -165,12 +166,12 @@ def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tupl
 
 
 def batch_rows(n: int, size: int, epochs: int, seed: int) -> list[list[Rows]]:
-    """Rows of the minibatches of each epoch, in the protocol's order (section 3: torch generator ``seed + 3``)."""
+    """Return the rows of the minibatches of each epoch in protocol order (section 3: torch generator ``seed + 3``)."""
     order = Streams(seed).batch_order()
     orders = [torch.randperm(n, generator=order) for _ in range(epochs)]
     return [[rows.numpy() for rows in torch.split(permutation, size)] for permutation in orders]
 
 
 def model(w: Array) -> SparseMLP:
-    """The network of fused weights ``[m, d]``, all output signs +1."""
+    """Return the network of fused weights ``[m, d]`` with all output signs +1."""
     return SparseMLP((SparseMatrix.from_dense(torch.from_numpy(w)),), torch.ones(len(w), dtype=torch.float64))

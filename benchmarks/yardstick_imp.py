@@ -1,6 +1,6 @@
-"""The plain yardstick of IMP: the protocol in ordinary torch, autograd and ``torch.optim.Adam`` on dense weights.
+"""The plain yardstick of IMP: the protocol in ordinary torch, with autograd and ``torch.optim.Adam`` on dense weights.
 
-What most people would write: masks multiply dense weights, and a pruned network costs as much as a full one.
+This is the usual way to write it: masks multiply dense weights, so a pruned network costs as much as a full one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlpiht_cli.rng import Streams
 
 @dataclass(frozen=True)
 class PlainIMP:
-    """Settings: width ``m``, budget ``s``, the paper's constants; ``rounds`` ends a run that is only timed early."""
+    """Settings: width ``m``, budget ``s``, the constants of the paper; ``rounds`` limits the rounds of a timed run."""
 
     m: int
     s: int
@@ -30,7 +30,7 @@ class PlainIMP:
     rounds: int | None = None
 
     def steps(self, total: int) -> int:
-        """Adam steps of a whole trajectory from ``total`` weights down to the budget, in full batch."""
+        """Return the number of full-batch Adam steps from ``total`` weights down to the budget."""
         rounds = 0
         while total > self.s:
             total -= max(1, round(self.rate * total))
@@ -44,11 +44,11 @@ def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple
     Parameters
     ----------
     x, y
-        Inputs ``[n, d]`` and targets ``[n, k]``; their dtype is that of the training.
+        Inputs ``[n, d]`` and targets ``[n, k]``; the training uses their dtype.
     run
         Settings.
     streams
-        Where the initial weights come from.
+        Streams that draw the initial weights.
 
     Returns
     -------
@@ -88,5 +88,5 @@ def _pruned(weights: list[Tensor], masks: list[Tensor], rate: float) -> list[Ten
 
 
 def model(layers: list[Tensor]) -> SparseMLP:
-    """The network of the layers, each ``[out, in]``."""
+    """Return the network of the layers, each ``[out, in]``."""
     return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in layers))

@@ -25,9 +25,9 @@ from mlpiht_cli.solvers.iht_vector import paper_step
 
 @dataclass(frozen=True)
 class LiteralVector:
-    """Settings of the yardstick; ``m`` neurons, budget ``s``, the rest as of ``iht_vector``'s fields.
+    """Settings of the yardstick: ``m`` neurons, budget ``s``, and the fields of ``iht_vector``.
 
-    With ``skip_dead`` neurons whose gate is zero are left out of the sums.
+    With ``skip_dead`` the sums leave out neurons whose gate is zero.
     """
 
     m: int
@@ -43,25 +43,25 @@ class LiteralSketch:
     def __init__(self, size: int, s: int, words: NDArray[np.int64]) -> None:
         self._width = sketch_width(size, s)
         keys = np.arange(size, dtype=np.uint64)
-        # Products wrap modulo 2^64, of which the upper 32 bits are the hash.
+        # Products wrap modulo 2^64; the upper 32 bits are the hash.
         hashes = [(keys * a + b) >> np.uint64(32) for a, b in words.astype(np.uint64)]
         self._buckets = [((h >> np.uint64(1)) * np.uint64(self._width) >> np.uint64(31)).astype(int) for h in hashes]
         self._signs = [(h & np.uint64(1)).astype(float) * 2.0 - 1.0 for h in hashes]
         self._tables = np.zeros((len(words), self._width))
 
     def add(self, values: Array) -> None:
-        """Add a vector to what the sketch remembers."""
+        """Add a vector to the sketch."""
         for table, bucket, sign in zip(self._tables, self._buckets, self._signs, strict=True):
             table += np.bincount(bucket, weights=sign * values, minlength=self._width)
 
     def estimate(self) -> Array:
-        """Estimates of all entries."""
+        """Return the estimates of all entries."""
         rows = zip(self._tables, self._buckets, self._signs, strict=True)
         return np.asarray(np.median([table[bucket] * sign for table, bucket, sign in rows], axis=0))
 
 
 class _Chooser:
-    """What the kept entries are chosen by, for each ``selection``."""
+    """Ranks the entries for each ``selection``."""
 
     def __init__(self, run: LiteralVector, size: int, streams: Streams) -> None:
         self._kind, self._sum = run.selection, np.zeros(size)
@@ -80,7 +80,7 @@ class _Chooser:
 def iht_vector(
     x: Array, y: Array, run: LiteralVector, streams: Streams, batches: Epochs | None = None
 ) -> tuple[Array, Array, list[float]]:
-    """Run IHT for several outputs from zero weights, squared loss, the paper's step and revivals.
+    """Run IHT for several outputs from zero weights, with squared loss and the paper's step and restarts of blocks.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def iht_vector(
     run
         Settings.
     streams
-        Where gates, revived weights and hashes come from.
+        Streams that draw gates, restarted weights and hashes.
     batches
-        Minibatches of each epoch; None is the full batch.
+        Minibatches of each epoch; None means the full batch.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def iht_vector(
             masks = _masks(here, random if epoch == 0 else w1, run.skip_dead)
             residual = (_predict(here, masks, w1, w2) - there) / len(here)
             if number == 0 and (epoch == 0 or batches is not None):
-                # Residual and gates are those of the network before its blocks are revived.
+                # Residual and gates are those of the network before its blocks are restarted.
                 w1, w2 = (_revived(part, revival) for part in (w1, w2))
             slope1, slope2 = _gradients(here, masks, residual, (w1, w2))
             w = np.concatenate([w1, w2], axis=1)
@@ -129,7 +129,7 @@ def _masks(x: Array, gates: Array, skip_dead: bool) -> dict[int, Mask]:
 
 
 def _predict(x: Array, masks: dict[int, Mask], w1: Array, w2: Array) -> Array:
-    """``yhat = sum_j D_j X w1_j w2_j^T``."""
+    """Return ``yhat = sum_j D_j X w1_j w2_j^T``."""
     out = np.zeros((len(x), w2.shape[1]))
     for j, mask in masks.items():
         out += np.outer(mask * (x @ w1[j]), w2[j])
@@ -152,5 +152,5 @@ def _revived(part: Array, revival: np.random.Generator) -> Array:
 
 
 def model(w1: Array, w2: Array) -> SparseMLP:
-    """The network of hidden weights ``[m, d]`` and output weights ``[m, k]``."""
+    """Return the network of hidden weights ``[m, d]`` and output weights ``[m, k]``."""
     return SparseMLP(tuple(SparseMatrix.from_dense(torch.from_numpy(w.copy())) for w in (w1, w2.T)))

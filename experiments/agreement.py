@@ -1,4 +1,7 @@
-"""Our tables beside the values of the authors' code in results/reference: a section of docs/reproduction.md."""
+"""Comparison of mlpiht's tables with the values of the authors' code in results/reference.
+
+It makes a section of docs/reproduction.md.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,19 @@ from mlpiht_cli.core.metric import metric
 from mlpiht_cli.records.rows import Row
 
 PLACE = ("panel", "method", "depth", "k", "m", "s")
-"""Columns that a cell of a figure is known by; its seeds stand side by side."""
+"""Columns that identify a cell of a figure; the seeds of a cell share a line."""
 
 
 def reference_path(folder: Path, spec: str) -> Path:
-    """Where the values of the authors' code for a spec are."""
+    """Return the path of the values of the authors' code for a spec."""
     return folder / "reference" / f"{spec}.csv"
 
 
 def agreement(spec: str, rows: Sequence[Row], path: Path) -> tuple[list[tuple[str, ...]], str]:
-    """Lines of a table, one for each cell of the reference, and a sentence that counts those that agree.
+    """Return the lines of a table, one for each cell of the reference, and a sentence that counts the cells that agree.
 
-    Only our rows of the reference's seeds count. IMP has no randomness but its seed and is compared row by row
-    (``close``); IHT draws other gates, so that the means over the seeds are (``stat``).
+    Only rows with the seeds of the reference count. The result of IMP depends only on the seed, so it is compared row
+    by row (``close``). IHT draws other gates, so its means over the seeds are compared (``stat``).
     """
     with path.open(newline="", encoding="utf-8") as file:
         theirs = list(csv.DictReader(file))
@@ -48,7 +51,7 @@ def _place(one: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _place_of(row: Row) -> tuple[str, ...]:
-    """Where the reference has a row; its ``iht`` stands for our ``iht_vector``, too."""
+    """Return the columns under which the reference has a row; its ``iht`` also stands for ``iht_vector``."""
     told = {name: str(getattr(row, name)) for name in PLACE}
     return _place(told | {"method": STANDS_FOR.get(row.method, row.method)})
 

@@ -1,4 +1,4 @@
-"""Why does IMP sit at chance on digits 0 and 1? Follow one run through all its rounds; see docs/imp_on_digits.md.
+"""Follow one IMP run through all rounds to see why it stays at chance on digits 0 and 1; see docs/imp_on_digits.md.
 
 Run as ``python experiments/imp_on_digits.py [--out DIR]``; needs MNIST (see docs/data_and_rows.md).
 """
@@ -40,12 +40,13 @@ FIELDS = (
 
 
 def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float]], list[list[float]]]:
-    """Rounds of IMP (m = 10, the paper's settings) down to ``stop`` weights, and the training loss of each round.
+    """Run IMP (m = 10, the paper's settings) down to ``stop`` weights; return its rounds and their training losses.
 
-    A round is: train the surviving weights from their initial values, prune 10 %. ``trained`` is the test accuracy
-    before the prune and ``after_prune`` (the paper's score) after it; ``firing`` counts the hidden neurons that are on
-    for at least one training image; ``silent`` is the share of training images for which none is, so the answer is 0;
-    ``on_black`` is the share of surviving hidden weights on pixels that no training image uses.
+    A round trains the remaining weights from their initial values and prunes 10 %. The values of a round are:
+    ``trained``, the test accuracy before the prune; ``after_prune`` (the paper's score), the test accuracy after it;
+    ``firing``, the number of hidden neurons that are on for at least one training image; ``silent``, the share of
+    training images for which no neuron is on, so that the prediction is 0; ``on_black``, the share of remaining hidden
+    weights on pixels that no training image uses.
     """
     method = IMP(batch=1000, epochs=15)
     trainer = Trainer(problem, Shape(10), Streams(seed), method.batch, method.dtype)
@@ -69,16 +70,16 @@ def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float
 
 
 def score(problem: Problem, weights: Sequence[Tensor], masks: Sequence[Tensor]) -> float:
-    """Test accuracy of the masked network."""
+    """Return the test accuracy of the masked network."""
     hidden, output = (weight * mask for weight, mask in zip(weights, masks, strict=True))
     return accuracy((problem.x_test @ hidden.T).relu() @ output.T, problem.y_test)
 
 
 def draw(rounds: dict[str, list[dict[str, float]]], curves: dict[str, list[list[float]]]) -> Figure:
-    """Loss within rounds, then accuracy and silence over the rounds, raw pixels above scaled ones."""
+    """Draw the loss within rounds (left) and accuracy and silence over the rounds; raw pixels are above scaled ones."""
     figure = Figure(figsize=(10.0, 6.2), layout="constrained")
     styles = [("#0072B2", "-"), ("#009E73", "--"), ("#D55E00", "-.")]
-    of_rounds = [("#000000", "-"), ("#CC79A7", "--"), ("#E69F00", "-.")]  # not to be taken for the series on the right
+    of_rounds = [("#000000", "-"), ("#CC79A7", "--"), ("#E69F00", "-.")]  # distinct from the series on the right
     for row, pixels in zip(figure.subplots(2, 2, sharex="col"), rounds, strict=True):
         left, right = row
         for i, (colour, line) in zip((0, 13, 30), of_rounds, strict=True):

@@ -1,4 +1,4 @@
-"""PSNR against time: where IHT stalls, the search of ``iht_realloc`` goes on; see docs/recovery.md.
+"""PSNR against time of IHT and of ``iht_realloc``, whose search improves after IHT stalls; see docs/recovery.md.
 
 Run as ``python experiments/recovery_trace.py [--out DIR]``: about two minutes on one core.
 """
@@ -44,7 +44,7 @@ class Trace:
 
 
 def trace(method: Method, problem: Problem, m: int, s: int, seed: int) -> Trace:
-    """Fit, with the time at which each loss was told."""
+    """Fit, and record the time of each loss."""
     seconds, psnr = list[float](), list[float]()
     start = time.perf_counter()
 
@@ -57,7 +57,7 @@ def trace(method: Method, problem: Problem, m: int, s: int, seed: int) -> Trace:
 
 
 def draw(traces: dict[tuple[int, int], dict[str, Trace]]) -> Figure:
-    """PSNR above, and below the moves of the rounds, at their ends; a dot's area tells the number of neurons."""
+    """Draw the PSNR (top) and the moves of each round at its end (bottom); the area of a dot shows the neurons."""
     figure = Figure(figsize=(10.0, 4.2), layout="constrained")
     top, bottom = figure.subplots(2, len(traces), sharex="col", sharey="row", height_ratios=[3, 1])
     for ax, strip, ((m, s), runs) in zip(top, bottom, traces.items(), strict=True):
@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     small = Planted(n=100).build(Axes(2, 4), Streams(0))
-    trace(IHT(), small, 2, 4, 0)  # the kernels are compiled by the first run
+    trace(IHT(), small, 2, 4, 0)  # the first run compiles the kernels
     traces: dict[tuple[int, int], dict[str, Trace]] = {}
     for m, s in CELLS:
         problem = Planted().build(Axes(m, s), Streams(options.seed))

@@ -1,7 +1,7 @@
 """Write docs/reproduction.md and results/verdicts.csv from the committed tables.
 
-Run as ``python experiments/reproduction.py`` or `make reproduction` after a table has grown and been given to git. The
-numbers are computed here; the words are in docs/verdicts.yaml.
+Run it as ``python experiments/reproduction.py`` or `make reproduction` after a table has grown and is tracked by git.
+This module computes the numbers; the words are in docs/verdicts.yaml.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ SAID = {
     "in part": "What we claim holds in part",
 }
 ORDER = ("figure", "table", "")
-"""Specs of the paper's figures come first, then its tables, then the rest."""
+"""Order of the specs: figures of the paper, then tables of the paper, then the rest."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A committed table as one spec sees it: its own, or that of the spec it takes its cells from."""
+    """A committed table of one spec: its own table, or the table of the spec that it takes its cells from."""
 
     spec: Spec
     profile: str
@@ -80,7 +80,7 @@ class Table:
 
     @cached_property
     def by_label(self) -> dict[str, list[Row]]:
-        """Finished rows under the labels whose settings they have, whatever data files are at hand here."""
+        """Finished rows by the label whose settings they have; local data files make no difference."""
         found: dict[str, list[Row]] = {cell.point.label: [] for cell in self.cells}
         for place, row in placed(self.planned.expansion, self.rows).items():
             if row.status in DONE:
@@ -95,7 +95,7 @@ class Table:
 
 
 def committed(folder: str) -> list[Path]:
-    """Files of a folder that git knows; all that are there where there is no git."""
+    """Return the files of a folder that git tracks; without git, all files of the folder."""
     git = ["git", "ls-files", "-z", "--", folder]
     done = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
     names = [name for name in done.stdout.split("\0") if name] if done.returncode == 0 else []
@@ -103,7 +103,7 @@ def committed(folder: str) -> list[Path]:
 
 
 def specs() -> list[Spec]:
-    """Specs of the experiments folder, in the order of the page."""
+    """Return the specs of the experiments folder, in the order of the page."""
     paths = (ROOT / "experiments").glob("*.yaml")
     loaded = [plan.load(path).spec for path in paths if path.stem != "smoke"]
 
@@ -115,7 +115,7 @@ def specs() -> list[Spec]:
 
 
 def tables(every: Sequence[Spec]) -> list[Table]:
-    """Committed tables, the paper profile of a spec first."""
+    """Return the committed tables; the paper profile of a spec comes first."""
     known = set(committed("results"))
     return [
         Table(spec, profile, path)
@@ -126,7 +126,7 @@ def tables(every: Sequence[Spec]) -> list[Table]:
 
 
 def verdicts_csv(found: Sequence[Table]) -> str:
-    """Each claim of each table: whether it holds, and the value measured to four digits."""
+    """Return each claim of each table as CSV: whether it holds, and the measured value with four digits."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("spec", "profile", "claim", "held", "value"))
@@ -137,7 +137,7 @@ def verdicts_csv(found: Sequence[Table]) -> str:
 
 
 def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]) -> str:
-    """The whole of docs/reproduction.md."""
+    """Return the text of docs/reproduction.md."""
     own = {spec.name: [table for table in found if table.spec.name == spec.name] for spec in every}
     lines = ["# Reproduction", "", words["introduction"].strip(), "", *overview(every, own, words["specs"]), ""]
     for spec in every:
@@ -155,12 +155,12 @@ def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]
 
 
 def verdict(told: Mapping[str, str]) -> str:
-    """The verdict in the page's words."""
+    """Return the verdict in the words of the page."""
     return SAID[told["verdict"]]
 
 
 def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: Mapping[str, Any]) -> list[str]:
-    """One line for each spec, and the specs that have no table."""
+    """Return one line for each table of a spec, and the specs without a table."""
     lines = [("", "profile", "cells", "run", "skipped", "to run", "claims that hold", "verdict")]
     for spec in every:
         for table in own[spec.name]:
@@ -175,12 +175,12 @@ def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: M
 
 
 def anchor(title: str) -> str:
-    """Name of a heading in a link."""
+    """Return the name of a heading in a link."""
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
 def counts(table: Table) -> list[str]:
-    """Cells: all, those that were run, those that cannot be, and those that are still to be."""
+    """Return the numbers of cells: all, run, skipped (they cannot run), and still to run."""
     skipped = sum(row.status == "skipped" for rows in table.by_label.values() for row in rows)
     missing = table.missing.total()
     numbers = len(table.cells), len(table.cells) - skipped - missing, skipped, missing
@@ -188,13 +188,13 @@ def counts(table: Table) -> list[str]:
 
 
 def share(table: Table) -> str:
-    """Cells done of those there are."""
+    """Return the number of finished cells of all cells."""
     done = len(table.cells) - table.missing.total()
     return f"{done:,} of {len(table.cells):,}"
 
 
 def section(table: Table) -> list[str]:
-    """What there is of a spec in one profile: pictures, claims, time and memory."""
+    """Return the section of a spec in one profile: pictures, claims, time and memory."""
     borrowed = f" (the cells of {table.spec.cells_of})" if table.spec.cells_of else ""
     missing = ", ".join(f"{number:,} of {label}" for label, number in table.missing.items())
     source = f"[{table.path.name}](../results/{table.path.name})"
@@ -211,7 +211,7 @@ def section(table: Table) -> list[str]:
 
 
 def pictures(table: Table) -> Iterator[str]:
-    """Committed pictures and tables of figures."""
+    """Yield links to the committed pictures and tables of figures."""
     others = tuple(f"{table.stem}-{profile}" for profile in PROFILES)
     for path in sorted(committed("results/figures"), key=lambda path: path.stem):
         own = path.stem == table.stem or (path.stem.startswith(f"{table.stem}-") and not path.stem.startswith(others))
@@ -221,7 +221,7 @@ def pictures(table: Table) -> Iterator[str]:
 
 
 def costs(table: Table) -> list[str]:
-    """Time and memory by method, and what they were measured on."""
+    """Return time and memory by method, and the devices of the measurements."""
     lines = [("method", "cells run", "median time (s)", "sum (h)", "peak memory (MiB)")]
     ran = [row for row in table.rows if row.wall_s is not None]
     for method in dict.fromkeys(row.method for row in ran):
@@ -235,7 +235,7 @@ def costs(table: Table) -> list[str]:
 
 
 def peak(rows: Sequence[Row]) -> str:
-    """Largest peak memory, of the process and of the GPU if there was one."""
+    """Return the largest peak memory of the process, and of the GPU if there was one."""
     host = max((row.peak_rss_mb for row in rows if row.peak_rss_mb is not None), default=None)
     gpu = max((row.peak_cuda_mb for row in rows if row.peak_cuda_mb is not None), default=None)
     told = "-" if host is None else f"{host:,.0f}"
@@ -243,7 +243,7 @@ def peak(rows: Sequence[Row]) -> str:
 
 
 def protocol(table: Table) -> list[str]:
-    """Mean score of each method of ``imp_protocol`` on each panel, on the scale of its figure."""
+    """Return the mean score of each method of ``imp_protocol`` on each panel, on the scale of its figure."""
     labels, figure = list(table.by_label), table.spec.figure
     lines = [("panel", "metric", *labels)]
     for panel in table.spec.panels:
@@ -258,7 +258,7 @@ def protocol(table: Table) -> list[str]:
 
 
 def beside_authors(found: Sequence[Table]) -> list[str]:
-    """Our values at the paper's size beside those of the authors' code."""
+    """Return the values of mlpiht at the paper's size next to those of the authors' code."""
     head = ("figure", "panel", "method", "depth", "k", "m", "s", "seeds", "authors' code", "ours")
     rows, said = [], []
     for table in found:
@@ -271,19 +271,19 @@ def beside_authors(found: Sequence[Table]) -> list[str]:
 
 
 def grid(lines: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
+    """Return a Markdown table."""
     head, *rest = [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines]
     return [head, f"|{'---|' * len(lines[0])}", *rest]
 
 
 def written(every: Sequence[Spec], found: Sequence[Table]) -> dict[str, str]:
-    """Text of both files, by their paths from the repository's root."""
+    """Return the texts of both files, by their paths from the root of the repository."""
     words = yaml.safe_load((ROOT / WORDS).read_text(encoding="utf-8"))
     return {VERDICTS: verdicts_csv(found), PAGE: page(every, found, words)}
 
 
 def main() -> None:
-    """Write both files, and say which verdicts and values are new."""
+    """Write both files, and print the verdicts and values that changed."""
     old = (ROOT / VERDICTS).read_text(encoding="utf-8").splitlines() if (ROOT / VERDICTS).exists() else []
     every = specs()
     for name, text in written(every, tables(every)).items():

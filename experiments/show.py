@@ -1,7 +1,7 @@
-"""Plot and check the tables that are there, and say which cells are missing; no cell is run.
+"""Plot and check the existing tables, and list the missing cells; no cell is run.
 
-Run as ``python experiments/show.py SPEC... [--profile paper]`` from the repository; `make all-figures PROFILE=paper`
-does. Where the profile has no table, that of the laptop profile is shown.
+Run it as ``python experiments/show.py SPEC... [--profile paper]`` from the repository, or as
+`make all-figures PROFILE=paper`. If the profile has no table, the table of the laptop profile is shown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ FALLBACK = "laptop"
 
 
 def show(name: str, profile: str) -> int:
-    """Draw and judge one spec by the table at hand; return 2 if that cannot be done, else 0, whatever claims say.
+    """Draw and check one spec by its existing table.
+
+    Returns 2 if this fails, else 0, even if claims do not hold.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def show(name: str, profile: str) -> int:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Show every spec, to the end; return the worst exit code."""
+    """Show every spec, even after a failure; return the worst exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("specs", nargs="+")
     parser.add_argument("--profile", default="paper")

@@ -1,8 +1,8 @@
 """Named random streams: the only place that makes random generators.
 
-Every random number of an experiment comes from one stream of :class:`Streams`, so that a data set, an
-initialisation or a gate depends on the seed and the stream's name alone, never on what ran before. All streams
-draw on the CPU: data and initial weights are the same on every device.
+Every random number of an experiment comes from one stream of :class:`Streams`. So a data set, an initialisation or a
+gate depends only on the seed and the name of the stream, never on earlier runs. All streams draw on the CPU: data and
+initial weights are the same on every device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-# Stream identifiers of the counter-based generator. A number, once used, is never given another meaning.
+# Stream identifiers of the counter-based generator. The meaning of a number never changes.
 _GATES = 1
 _SPLIT = 2
 _REVIVAL = 3
@@ -34,11 +34,11 @@ _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LA
 
 @dataclass(frozen=True)
 class NormalRows:
-    """A virtual matrix of independent N(0, 1) rows, of which any block can be drawn on its own.
+    """A virtual matrix of independent N(0, 1) rows; any block of rows can be drawn on its own.
 
-    Row ``j`` depends on ``(key, j)`` only: a counter-based generator (Philox) is set to the row's own counter
-    range, and the Box-Muller transform spends a fixed number of draws a row. So gate ``j`` is the same for
-    any width ``m`` and any tile size, and no array of ``m * d`` numbers need exist.
+    Row ``j`` depends only on ``(key, j)``: a counter-based generator (Philox) starts at the counter range of the row,
+    and the Box-Muller transform uses a fixed number of draws per row. So gate ``j`` is the same for any width ``m``
+    and any tile size, and an array of ``m * d`` numbers is not needed.
     """
 
     key: tuple[int, int]
@@ -59,15 +59,15 @@ class NormalRows:
 class Streams:
     """The random streams of one seed.
 
-    The planted weights and inputs, the Fourier stream, their offsets and their legacy generator are the protocol of the
-    paper's reference code; the others are ours.
+    The planted weights and inputs and the Fourier stream, with their offsets and their legacy generator, follow the
+    paper's reference code; mlpiht adds the other streams.
     """
 
     seed: int
     layer: int = 0
 
     def for_layer(self, layer: int) -> Streams:
-        """Return the streams of a layer of a layerwise fit; what a layer draws depends on no other layer."""
+        """Return the streams of one layer of a layerwise fit; the draws of a layer depend on no other layer."""
         return Streams(self.seed, layer)
 
     def _key(self, stream: int) -> tuple[int, int]:
@@ -109,7 +109,7 @@ class Streams:
         return self._generator(_SPLIT)
 
     def revival(self) -> np.random.Generator:
-        """Generator of the small random weights that blocks without weights start from."""
+        """Generator of the small random weights that empty blocks restart from."""
         return self._generator(_REVIVAL)
 
     def start(self) -> np.random.Generator:
@@ -134,7 +134,7 @@ class Streams:
         return self._generator(_DIRECTIONS)
 
     def inputs(self) -> np.random.Generator:
-        """Generator of an index model's inputs, sample by sample, so that more samples extend fewer."""
+        """Generator of an index model's inputs, sample by sample: a larger set begins with the smaller one."""
         return self._generator(_INPUTS)
 
     def noise(self) -> np.random.Generator:
@@ -154,5 +154,5 @@ class Streams:
         return self._generator(_COORDINATES)
 
     def readout(self) -> np.random.Generator:
-        """Generator of the read-out's random features: which neuron, its sign and its bias."""
+        """Generator of the read-out's random features: the neuron, its sign and its bias."""
         return self._generator(_READOUT)

@@ -1,1 +1,1 @@
-"""What the solvers are compared with."""
+"""Baselines: the methods that the solvers are compared with."""

@@ -1,4 +1,4 @@
-"""The best sparse linear layer there is: every support tried, each with its optimal weights (P2's ground truth)."""
+"""The best sparse linear layer: it tries every support, each with its optimal weights (P2's ground truth)."""
 
 from __future__ import annotations
 
@@ -25,36 +25,38 @@ _MAX_WEIGHTS = 20
 class BestSubset(Method):
     """Minimum of the objective over all supports of ``s`` weights, by Newton's method on each of the ``C(N, s)``.
 
-    The objective, the loss and ridge / 2 times the squared norm, is convex, so that on each support a vanishing
-    gradient proves the optimum: no network of s weights is below, up to what the tolerance leaves. Where classes can be
-    separated and there is no ridge, the infimum is at infinity; the objective then falls by about a factor e a step,
-    and what is reported is the first point whose gradient is within the tolerance, the infimum up to about as much.
-    Draws no random numbers. Computed in float64 on the processor; ``dtype`` is that of the weights that come back.
+    The objective is the loss plus ridge / 2 times the squared norm. It is convex, so on each support a zero gradient
+    proves the optimum: no network of s weights has a lower objective, up to the tolerance. If classes can be separated
+    and there is no ridge, the infimum is at infinity. The objective then falls by about a factor e per step, and the
+    result is the first point whose gradient is within the tolerance, which is the infimum up to about the tolerance.
+
+    The method draws no random numbers. It computes in float64 on the CPU; ``dtype`` is the dtype of the returned
+    weights.
     """
 
     name: ClassVar[str] = "best_subset"
     version: ClassVar[int] = 1
 
     dtype: Precision = "float64"
-    ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="ridge / 2 times the squared norm joins the loss")
-    newton_steps: int = Field(100, ge=1, description="Newton steps at most")
+    ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of half the squared norm in the loss")
+    newton_steps: int = Field(100, ge=1, description="largest number of Newton steps")
     tolerance: float = Field(
-        1e-9, gt=0, allow_inf_nan=False, description="largest gradient on a support that is solved"
+        1e-9, gt=0, allow_inf_nan=False, description="largest gradient that counts as zero on a support"
     )
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """One weight for every input and output."""
+        """Return one weight per input and output."""
         return d * k
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """Any smooth loss of few weights."""
+        """Require at most 20 weights; any smooth loss is allowed."""
         size = problem.d * problem.k
         if size > _MAX_WEIGHTS:
             return f"{self.name} tries all supports of at most {_MAX_WEIGHTS} weights, not {size}"
         return super().supports(problem, shape)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
-        """Try every support of one budget; a step is one of Newton's, for a block of supports."""
+        """Try every support of one budget; a step is a Newton step on a block of supports."""
         loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
         if not loss.finite:
             raise Diverged("the data are not finite, or too large")

@@ -1,4 +1,4 @@
-"""The part of a pruned network that computes anything: a neuron without incoming or outgoing weights leaves exactly."""
+"""The active part of a pruned network: neurons without incoming or outgoing weights are removed without any error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """Units of a layer that matter: outputs ``rows``, inputs ``cols`` (int64); and the mask ``[rows, cols]``.
+    """Active units of a layer: outputs ``rows``, inputs ``cols`` (int64), and the mask ``[rows, cols]``.
 
-    A weight outside gets no gradient, whatever its value, and so stays as it is.
+    A weight outside the part has no gradient for any value, so it does not change.
     """
 
     rows: Tensor
@@ -22,11 +22,11 @@ class Part(NamedTuple):
     mask: Tensor
 
     def take(self, weight: Tensor) -> Tensor:
-        """Weights ``[rows, cols]`` of the part, out of all ``[out, in]``."""
+        """Return the weights ``[rows, cols]`` of the part, out of all ``[out, in]``."""
         return weight[self.rows[:, None], self.cols] * self.mask
 
     def put(self, weight: Tensor, trained: Tensor) -> Tensor:
-        """All weights ``[out, in]``, those of the part replaced by ``trained`` ``[rows, cols]``."""
+        """Return all weights ``[out, in]``, with the part replaced by ``trained`` ``[rows, cols]``."""
         out = weight.clone()
         out[self.rows[:, None], self.cols] = trained
         return out
@@ -43,7 +43,7 @@ def compact(masks: Sequence[Tensor]) -> list[Part]:
     Returns
     -------
     list of Part
-        The rows of one layer are the columns of the next. All outputs stay.
+        The parts, input side first. The rows of one layer are the columns of the next. All outputs stay.
     """
     device = masks[0].device
     reached = [torch.ones(masks[0].shape[1], dtype=torch.bool, device=device)]

@@ -1,4 +1,4 @@
-"""A compacted network in training on compiled kernels; importing this module loads numba."""
+"""Training of a compacted network on compiled kernels; importing this module loads numba."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK_NUMBERS = 2**17
-"""Activations of a chunk of samples, which the second cache holds beside their gradients."""
+"""Largest number of activations of a chunk of samples; these and their gradients fit into the level-2 cache."""
 CHUNKS = 256, 512
-"""Fewest and most samples of a chunk."""
+"""Smallest and largest number of samples of a chunk."""
 
 
 class CompiledNetwork:
-    """Compiled products with the free weights alone, layer by layer sparse or dense, whichever is faster."""
+    """Compiled products with only the free weights; each layer is sparse or dense, as is faster."""
 
     def __init__(self, problem: Problem, parts: Sequence[Part], initial: Sequence[Tensor], features: Tensor) -> None:
         every = len(parts[0].cols) == len(features)
@@ -43,7 +43,7 @@ class CompiledNetwork:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """All stored weights, as one vector."""
+        """All stored weights as one vector, in a list."""
         return [self._values]
 
     def shuffle(self, order: Tensor | None) -> None:
@@ -72,7 +72,7 @@ class CompiledNetwork:
 
 
 def _transposes(stored: Sequence[Tensor], layers: Sequence[Layer]) -> tuple[np.ndarray, tuple[Layer, ...]]:
-    """Layouts of the layers' transposes, and where each of their values stands among those of the layers."""
+    """Return the layouts of the layers' transposes, and the position of each of their values in the layers."""
     order, backs, place = [], [], 0
     for mask, layer in zip(stored, layers, strict=True):
         position = torch.full(mask.shape, -1)

@@ -17,7 +17,7 @@ from mlpiht_cli.rng import Streams
 
 
 class Dense(Training, Method):
-    """Adam on all weights, no biases: what IMP starts from, trained once and never pruned."""
+    """Adam on all weights without biases: the network that IMP starts from, trained once and never pruned."""
 
     name: ClassVar[str] = "dense"
     version: ClassVar[int] = 1

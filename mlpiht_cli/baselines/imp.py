@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def prune(weights: Sequence[Tensor], masks: Sequence[Tensor], rate: float) -> list[Tensor]:
     """Drop the share ``rate`` of the remaining weights of all layers together, smallest magnitude first.
 
-    The number is rounded to the nearest integer (halves to even) and is at least one; among equal magnitudes
-    the highest position goes first.
+    The number of dropped weights is rounded to the nearest integer (halves to even) and is at least one. Of equal
+    magnitudes the highest position is dropped first.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def prune(weights: Sequence[Tensor], masks: Sequence[Tensor], rate: float) -> li
     keep = len(alive) - max(1, round(rate * len(alive)))
     flat = torch.zeros(sum(mask.numel() for mask in masks), dtype=torch.bool, device=alive.device)
     if keep:
-        # A weight of exactly zero is a weight all the same here, so zeros are lifted above "nothing".
+        # A weight of exactly zero counts as a weight here, so zeros are raised above 0.
         lifted = magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny)
         flat[alive[top_s(lifted, keep)]] = True
     parts = torch.split(flat, [mask.numel() for mask in masks])
@@ -46,10 +46,10 @@ def prune(weights: Sequence[Tensor], masks: Sequence[Tensor], rate: float) -> li
 
 
 def fused(layers: Sequence[Tensor]) -> SparseMLP:
-    """Return the same function of one output with the output weights ``v`` multiplied in, as IHT counts weights.
+    """Return the same network of one output with the output weights ``v`` multiplied in, as IHT counts weights.
 
-    ``v_j relu(w_j . x) = sign(v_j) relu(|v_j| w_j . x)``: the last hidden layer's weights are scaled, and signs, which
-    nobody counts, remain.
+    ``v_j relu(w_j . x) = sign(v_j) relu(|v_j| w_j . x)``: the weights of the last hidden layer are scaled, and output
+    signs remain, which do not count as weights.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def fused(layers: Sequence[Tensor]) -> SparseMLP:
 
 
 def rounds(method: IMP | IMPFused, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
-    """Train, prune and rewind until the network fits the least budget: the one run that passes every budget.
+    """Train, prune and rewind until the network fits the smallest budget; one run reaches every budget.
 
-    A budget is answered by the first network whose weights, zeros among them included, fit it.
+    The first network whose number of weights, including weights that are zero, fits a budget answers it.
     """
     trainer = Trainer(problem, shape, streams, method.batch)
     masks = [torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial]
@@ -84,18 +84,18 @@ def rounds(method: IMP | IMPFused, problem: Problem, shape: Shape, budgets: Sequ
 class Pruning(Settings):
     """Settings of iterative magnitude pruning."""
 
-    rate: float = Field(0.1, gt=0, lt=1, description="share of the remaining weights pruned each round")
+    rate: float = Field(0.1, gt=0, lt=1, description="share of the remaining weights that each round prunes")
     evaluate: Literal["after_prune", "after_retrain"] = Field(
-        "after_prune", description="score right after a prune (paper) or after training at that mask (usual)"
+        "after_prune", description="score right after a prune (paper) or after training with the new mask (usual)"
     )
 
 
 class IMP(Pruning, Training, Method):
     """Iterative magnitude pruning with rewinding (lottery ticket), Adam, no biases.
 
-    The paper's protocol scores the network right after a prune, *before* it is trained at that mask
-    (``evaluate: after_prune``); the usual lottery-ticket protocol trains first (``after_retrain``).
-    Counts ``m (d + k)`` weights, whereas scalar IHT counts ``m d`` fused ones; see :class:`IMPFused`.
+    The paper's protocol scores the network right after a prune, *before* it is trained with the new mask
+    (``evaluate: after_prune``). The usual lottery-ticket protocol trains first (``after_retrain``). IMP counts
+    ``m (d + k)`` weights, but IHT with one output counts ``m d`` fused weights; see :class:`IMPFused`.
     """
 
     name: ClassVar[str] = "imp"
@@ -111,9 +111,9 @@ class IMP(Pruning, Training, Method):
 
 
 class IMPFused(Pruning, Training, Method):
-    """IMP whose networks of one output are counted, and answered, as IHT's are: output weights multiplied in.
+    """IMP that counts and returns networks of one output as IHT does: with the output weights multiplied in.
 
-    The same trajectory, but a budget is answered by the first round whose *fused* nonzeros fit it.
+    The trajectory is that of IMP, but the first round whose *fused* nonzeros fit a budget answers it.
     """
 
     name: ClassVar[str] = "imp_fused"
@@ -121,11 +121,11 @@ class IMPFused(Pruning, Training, Method):
     needs: ClassVar[Needs] = Needs(outputs=1, instead="imp")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Fused weights, as IHT counts them."""
+        """Return the number of fused weights, as IHT counts them."""
         return shape.m * (d + (shape.depth - 1) * shape.m)
 
     def network(self, layers: Sequence[Tensor]) -> SparseMLP:
-        """See :func:`fused`."""
+        """Return the fused network of the layers ``[out, in]``; see :func:`fused`."""
         return fused(layers)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:

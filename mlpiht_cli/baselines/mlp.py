@@ -1,4 +1,4 @@
-"""Networks with biases trained by SGD or Adam, on all inputs or on few: rivals of feature learning (P3)."""
+"""Networks with biases trained by SGD or Adam, on all inputs or on a few: compared with feature learning (P3)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class MLP(Method):
-    """A ReLU network of one hidden layer with biases, both layers trained by minibatches.
+    """A ReLU network of one hidden layer with biases; minibatches train both layers.
 
-    The mask says which inputs its hidden layer may see: all, the ``keep * s`` of largest gradient at neurons ``+-e_j``
-    (pruned, by ``rule``), or the true ones (oracle, which alone looks at the truth).
+    The mask sets which inputs the hidden layer uses: all, the ``keep * s`` with the largest gradient at neurons
+    ``+-e_j`` (pruned, by ``rule``), or the true ones (oracle; only this mask uses the truth).
 
-    SGD sees inner products alone: turn inputs and initial weights together, and its network turns along. Adam does
-    not: it scales every weight by its own gradients, and so depends on the basis, as pruning does.
+    SGD depends only on inner products: if inputs and initial weights are rotated together, its network rotates with
+    them. Adam scales every weight by its own gradients, so it depends on the basis, as pruning does.
     """
 
     name: ClassVar[str] = "mlp"
@@ -39,24 +39,24 @@ class MLP(Method):
     keeps_budget: ClassVar[bool] = False
 
     optimizer: Literal["adam", "sgd"] = "adam"
-    mask: Literal["none", "pruned", "oracle"] = Field("none", description="inputs that the hidden layer may see")
-    rule: Rule = Field("even", description="score that the pruned mask keeps coordinates by")
-    keep: int = Field(2, ge=1, description="coordinates kept, as a multiple of s")
+    mask: Literal["none", "pruned", "oracle"] = Field("none", description="inputs that the hidden layer uses")
+    rule: Rule = Field("even", description="score by which the pruned mask chooses coordinates")
+    keep: int = Field(2, ge=1, description="number of kept coordinates, as a multiple of s")
     batch: int = Field(64, ge=0, description="samples per step; 0 is the full batch")
     epochs: int = Field(30, ge=1, description="passes over the data")
     lr: float = Field(3e-3, gt=0, description="step size")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Weights of both layers, without the biases."""
+        """Return the number of weights of both layers, without the biases."""
         return shape.m * (d + k)
 
     @property
     def in_kernels(self) -> bool:
-        """Most of the work is in compiled kernels."""
+        """True: most of the work is in compiled kernels."""
         return True
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """One hidden layer; the oracle needs a truth, and pruning one output."""
+        """Require one hidden layer; the oracle also needs planted directions, and pruning needs one output."""
         if self.mask == "pruned" and problem.k != 1:
             return "the mask 'pruned' needs one output"
         if self.mask == "oracle" and problem.directions is None:
@@ -78,7 +78,7 @@ class MLP(Method):
         yield Reached(SparseMLP(layers, bias=hidden[:, -1].clone()), facts={"kept": len(kept)})
 
     def _kept(self, problem: Problem, count: int) -> Tensor:
-        """Inputs that the mask leaves, int64 ascending; chosen in float32, the precision of the data."""
+        """Return the inputs that the mask keeps, int64 ascending; float32, the precision of the data, decides."""
         if self.mask == "pruned":
             x, y = problem.x.float(), problem.y[:, 0].float()
             return top_s(coordinate_scores(x, y - y.mean(), self.rule), count)

@@ -1,4 +1,4 @@
-"""A compacted network in training: its free weights, and their gradient on some samples."""
+"""Training of a compacted network: its free weights, and their gradient on some samples."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class TrainedNetwork(Protocol):
-    """A network whose parameters an optimiser moves."""
+    """A network whose parameters an optimiser trains."""
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Free weights, with a gradient each after :meth:`backward`."""
+        """Free weights; each has a gradient after :meth:`backward`."""
 
     def shuffle(self, order: Tensor | None) -> None:
-        """Put the samples in an order (int64 ``[n]``); None leaves them as they are."""
+        """Put the samples in an order (int64 ``[n]``); None keeps the present order."""
 
     def backward(self, first: int, last: int) -> Tensor | float:
         """Return the loss on samples ``first`` to ``last - 1`` of the order, and set the gradients."""
 
     def weights(self) -> list[Tensor]:
-        """Weights of the layers, each ``[rows, cols]`` of its part."""
+        """Return the weights of the layers, each ``[rows, cols]`` of its part."""
 
 
 class TorchNetwork:
-    """Dense products of torch with masked weights, and its automatic gradients: for GPUs, and as a cross-check."""
+    """Dense torch products with masked weights and automatic gradients: for GPUs, and to check the compiled form."""
 
     def __init__(self, problem: Problem, parts: Sequence[Part], initial: Sequence[Tensor]) -> None:
         self._loss, self._y = LOSSES[problem.loss], problem.y

@@ -1,4 +1,4 @@
-"""What the baselines share: a dense ReLU network without biases and its training by Adam."""
+"""Training that the baselines share: a dense ReLU network without biases, trained by Adam."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Optimiser = Callable[[list[Tensor], float], torch.optim.Optimizer]
-    """Makes an optimiser of parameters, with a step size."""
+    """Makes an optimiser from parameters and a step size."""
 
 
 def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
-    """Initial weights of ``torch.nn.Linear(bias=False)`` layers made input to output, each ``[out, in]``."""
+    """Return the initial weights of ``torch.nn.Linear(bias=False)`` layers, input side first, each ``[out, in]``."""
     return [
         torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
         for fan_in, out in pairwise(sizes)
@@ -36,40 +36,40 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Te
 
 
 def adam(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Adam with torch's other defaults."""
+    """Return Adam with the defaults of torch for its other settings."""
     return torch.optim.Adam(parameters, lr=lr, fused=True)
 
 
 def sgd(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Plain gradient descent, no momentum."""
+    """Return plain gradient descent without momentum."""
     return torch.optim.SGD(parameters, lr=lr, fused=True)
 
 
 class Training(Settings):
     """Settings of a method that trains a dense network by Adam; one run serves every budget.
 
-    List it in front of ``Method``: it overrides some of its facts.
+    Mixin; list it before ``Method``, because it overrides some of its attributes.
     """
 
     shares_trajectory: ClassVar[bool] = True
     unhinted: ClassVar[frozenset[str]] = frozenset({"dtype"})  # torch trains in float32, and so does the reference code
 
     batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
-    epochs: int = Field(15, ge=1, description="epochs of a training run; imp has one before each prune")
+    epochs: int = Field(15, ge=1, description="epochs of a training run; imp has one run before each prune")
     lr: float = Field(1e-3, gt=0, description="Adam's step size")
 
     @property
     def in_kernels(self) -> bool:
-        """Most of the work is in compiled kernels."""
+        """True: most of the work is in compiled kernels."""
         return True
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """All layers' weights."""
+        """Return the number of weights of all layers."""
         return shape.weights(d, k)
 
 
 class Trainer:
-    """Trains a network again and again from the same initial weights, the minibatches going on in their order.
+    """Trains a network repeatedly from the same initial weights; the stream of minibatches continues between runs.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Trainer:
         Raises
         ------
         Diverged
-            The weights are not finite in the end.
+            The weights are not finite after the training.
         """
         parts = compact(masks)
         network = self._network(parts)
@@ -113,13 +113,13 @@ class Trainer:
                 losses.append(network.backward(first, last))
                 optimiser.step()
                 self._steps += 1
-                # A loss that is read makes the host wait for a GPU, so there they are read in one go.
+                # The host waits for a GPU when it reads a loss, so losses on a GPU are read together at the end.
                 if self._features is not None:
                     yield Step(float(losses.pop()))
         yield from (Step(float(loss)) for loss in losses)
 
     def _weights(self, parts: list[Part], masks: Sequence[Tensor], network: TrainedNetwork) -> list[Tensor]:
-        """All weights of the layers: those of the network, and those that left it as they started."""
+        """Return all weights of the layers: trained ones of the network, initial ones of removed neurons."""
         return [
             part.put(start * mask, trained)
             for part, start, mask, trained in zip(parts, self.initial, masks, network.weights(), strict=True)

@@ -1,4 +1,4 @@
-"""The network without weights: what any fit has to beat."""
+"""The network without weights: every fit should be better than this."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from mlpiht_cli.rng import Streams
 
 
 class Zero(Method):
-    """Answers 0 (of classes: the first) to every input. Draws no random numbers.
+    """Predicts 0 (for classes: the first class) for every input. It draws no random numbers.
 
-    The PSNR of such a network is far from 0 dB where the labels have rare peaks, as planted ones have.
+    The PSNR of such a network is far from 0 dB if the labels have rare peaks, as planted labels have.
     """
 
     name: ClassVar[str] = "zero"
     version: ClassVar[int] = 1
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """All layers' weights."""
+        """Return the number of weights of all layers."""
         return shape.weights(d, k)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
-        """Yield the network of zeros, which takes no gradient step."""
+        """Yield the network without weights; it takes no gradient step."""
         loss = float(LOSSES[problem.loss](torch.zeros_like(problem.y), problem.y))
         if not finite(loss):
             raise Diverged("the data are not finite, or too large")

@@ -1,4 +1,4 @@
-"""Minibatches in the protocol's order."""
+"""Minibatches in the order that the protocol sets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Batches:
-    """Epochs of minibatches: a fresh permutation an epoch, drawn on the CPU from one stream.
+    """Epochs of minibatches. Each epoch draws a fresh permutation on the CPU from one stream.
 
     Parameters
     ----------
     problem
-        Its training set is split; the last batch of an epoch may be smaller.
+        The problem whose training set is split; the last batch of an epoch may be smaller.
     size
-        Samples a batch; 0 (or at least n) is the full batch, in the order of the data.
+        Samples per batch; 0 (or a size of at least n) means the full batch, in the order of the data.
     order
-        The stream of permutations (protocol, section 3).
+        The stream that the permutations are drawn from (protocol, section 3).
     """
 
     def __init__(self, problem: Problem, size: int, order: torch.Generator) -> None:
@@ -37,7 +37,10 @@ class Batches:
         return not 0 < self._size < self._problem.n
 
     def next_epoch(self) -> tuple[Tensor | None, list[tuple[int, int]]]:
-        """Draw the next epoch: an order of the samples (None: as they are), and its batches' first and last place."""
+        """Draw the next epoch: the order of the samples (None: unchanged), and the span ``(first, end)`` of each batch.
+
+        ``end`` is excluded.
+        """
         n, order = self._problem.n, None
         size = n if self.full else self._size
         if not self.full:
@@ -45,9 +48,10 @@ class Batches:
         return order, [(first, min(first + size, n)) for first in range(0, n, size)]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the next epoch's batches: inputs *feature by feature*, ``[d, b]`` contiguous, and targets ``[b, k]``.
+        """Yield the batches of the next epoch: inputs ``[d, b]`` and targets ``[b, k]``.
 
-        The next batch takes the memory of the last one's inputs; the full batch is the same tensor every time.
+        Inputs are stored *feature by feature*, contiguous. A batch reuses the memory of the inputs of the previous
+        batch. The full batch is the same tensor every time.
         """
         x, y = self._problem.x, self._problem.y
         order, spans = self.next_epoch()
@@ -63,7 +67,7 @@ class Batches:
             yield columns.copy_(rows.T), y.index_select(0, batch)
 
     def _room(self, size: int) -> tuple[Tensor, Tensor]:
-        """Memory for a batch, sample by sample and by feature; fresh memory would cost more than the copying."""
+        """Return buffers for a batch, ``[size, d]`` and ``[d, size]``; new memory would cost more than the copy."""
         if size not in self._rooms:
             x = self._problem.x
             self._rooms[size] = x.new_empty(size, x.shape[1]), x.new_empty(x.shape[1], size)

@@ -1,4 +1,4 @@
-"""What a method yields while it runs, and what a fit is."""
+"""The events that a method yields while it runs, and the fit that comes out."""
 
 from __future__ import annotations
 
@@ -21,12 +21,22 @@ class Status(Enum):
 
 
 class Diverged(Exception):
-    """A method cannot go on, for a reason that no :class:`Step` shows; the message says why."""
+    """The method cannot go on; no :class:`Step` shows the reason, so the message gives it."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """What a search does besides gradient steps: at which entry of the history (from 1), and to how many neurons."""
+    """An action of a search that is not a gradient step.
+
+    Attributes
+    ----------
+    iteration
+        Entry of the history at which it happened, from 1.
+    name
+        Name of the action.
+    count
+        Number of neurons it concerned.
+    """
 
     iteration: int
     name: str
@@ -39,13 +49,13 @@ class Step(NamedTuple):
     Attributes
     ----------
     loss
-        Training loss before the step, of the batch where there are batches.
+        Training loss before the step; the loss of the batch if there are batches.
     check
-        Any number that is finite only if the network after the step is: the sum of its weights, for instance.
+        A number that is finite only if the network after the step is finite, for example the sum of its weights.
     moved
-        Whether the step changed the support; None where the method does not follow the support.
+        Whether the step changed the support; None if the method does not follow the support.
     layer
-        Hidden layer that the step trains, from 1; 0 where there is one alone.
+        Hidden layer that the step trains, from 1; 0 if there is only one.
     """
 
     loss: float
@@ -55,7 +65,7 @@ class Step(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether loss and network are finite: the test for divergence."""
+        """Whether the loss and the network are finite: the test for divergence."""
         return finite(self.loss, self.check)
 
 
@@ -70,15 +80,15 @@ class Reached:
     budget
         The budget it answers; None: every budget that has no answer yet.
     facts
-        What only the method can know, by name: a step length, an estimate, a residual; never a score.
+        Values that only the method knows, by name: a step length, an estimate, a residual; never a score.
     moves
-        What a search did, in order.
+        Actions of a search, in order.
     followed
-        Whether the steps tell of every change of the support.
+        Whether the steps report every change of the support.
     iterations
-        Gradient steps spent, where they are not the steps yielded.
+        Gradient steps spent, if that differs from the number of steps yielded.
     history
-        Losses, where the network comes from another run than the steps yielded.
+        Losses, if the network comes from a different run than the steps yielded.
     """
 
     model: SparseMLP
@@ -91,7 +101,7 @@ class Reached:
 
 
 Path = Iterator[Step | Reached]
-"""What a method yields: a step for each iteration, and a network for each budget that it reaches."""
+"""The events of a method: a step for each iteration, and a network for each budget that it reaches."""
 
 
 @dataclass(frozen=True)
@@ -101,22 +111,22 @@ class Fit:
     Attributes
     ----------
     model
-        The network, with at most ``budget`` nonzeros; without any where the fit diverged.
+        The network, with at most ``budget`` nonzeros; it has none if the fit diverged.
     budget
         The budget ``s`` it answers.
     iterations
         Gradient steps spent to reach it, from the start of the trajectory.
     settled
         Iteration from which the support of the weights stays the same to the end ("convergence step" of P1's Tables 1
-        and 2); None where the method does not follow it.
+        and 2); None if the method does not follow the support.
     history
-        Training loss before each step, of the batch where there are batches; IMP: all rounds in a row.
+        Training loss before each step (the loss of the batch if there are batches); for IMP, all rounds in a row.
     reason
-        Why it diverged, empty otherwise.
+        Why the fit diverged; empty otherwise.
     facts
-        What only the method can know, by name: a step length, an estimate, a residual; never a score.
+        Values that only the method knows, by name: a step length, an estimate, a residual; never a score.
     moves
-        What a search did, in order.
+        Actions of a search, in order.
     """
 
     model: SparseMLP
@@ -131,15 +141,15 @@ class Fit:
 
 
 Callback = Callable[[int, float], None]
-"""Takes each iteration's number (from 1) and training loss; may raise to stop the fit.
+"""Receives the number of each iteration (from 1) and its training loss; it may raise to stop the fit.
 
-It is called at once on a processor. A baseline on a GPU calls it for a whole training run at the end of the run, since
-a loss that is read makes the host wait.
+On a CPU the call follows each iteration at once. A baseline on a GPU makes the calls of a training run at the end of
+the run, because the host has to wait for the GPU to read a loss.
 """
 
 
 def ignore(iteration: int, loss: float) -> None:
-    """Do nothing: the callback of those who want none."""
+    """Do nothing. This is the default callback."""
 
 
 def finite(*values: float) -> bool:

@@ -1,8 +1,8 @@
-"""The one fit loop: it runs a method's generator of steps and makes the fits.
+"""The fit loop: it runs a method's generator of steps and makes the fits.
 
 A method yields a ``Step`` after each iteration and a ``Reached`` for each budget that it reaches
 (:mod:`mlpiht_cli.core.fit`). The loop keeps the history, calls the callback, stops at the first step that is not
-finite, follows when the support settles, and turns networks into fits.
+finite, notes when the support settles, and turns networks into fits.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mlpiht_cli.core.model import SparseMLP
 
 
 class Threads(Protocol):
-    """Makes a context in which a method computes."""
+    """Makes the context in which a method computes."""
 
     def __call__(self) -> AbstractContextManager[None]:
         """Return a fresh context."""
 
 
 class Trace:
-    """What the steps so far say: losses, and the step from which the support stays the same."""
+    """Record of the steps so far: the losses, and the step from which the support stays the same."""
 
     def __init__(self, callback: Callback) -> None:
         self._callback = callback
@@ -33,7 +33,7 @@ class Trace:
         self._of_layer: Counter[int] = Counter()
 
     def add(self, step: Step) -> None:
-        """Note a step.
+        """Record a step.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class Trace:
             raise Diverged(f"{where}the loss or the weights left the finite numbers at step {number}")
 
     def fit(self, reached: Reached, budget: int) -> Fit:
-        """The fit of a network that answers a budget."""
+        """Return the fit of a network that answers a budget."""
         history = tuple(self._losses) if reached.history is None else reached.history
         return Fit(
             reached.model,
@@ -64,7 +64,7 @@ class Trace:
         )
 
     def diverged(self, silent: SparseMLP, budget: int, why: Diverged) -> Fit:
-        """The fit of a budget that no network answers, because the method diverged on its way there."""
+        """Return the fit of a budget that has no network because the method diverged before it reached the budget."""
         history = tuple(self._losses)
         return Fit(silent, budget, len(history), Status.DIVERGED, history=history, reason=str(why))
 
@@ -79,11 +79,11 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
     budgets
         Budgets to answer, largest first.
     silent
-        The network without weights, which is the model of a fit that diverged.
+        The network without weights: the model of a fit that diverged.
     callback
         See :data:`~mlpiht_cli.core.fit.Callback`.
     threads
-        Context of the computation, left while a fit is scored.
+        Makes the context of the computation; the loop leaves it before it yields a fit.
     """
     trace, waiting = Trace(callback), list(budgets)
     try:
@@ -100,7 +100,7 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
 
 
 def _next_network(path: Path, trace: Trace) -> Reached:
-    """Take steps up to the next network."""
+    """Run the method up to its next network."""
     for event in path:
         if isinstance(event, Reached):
             return event

@@ -26,23 +26,23 @@ Precision = Literal["float32", "float64"]
 
 @dataclass(frozen=True)
 class Shape:
-    """Shape of the student network: hidden width ``m`` and number of hidden layers ``depth``."""
+    """Shape of the fitted network: hidden width ``m`` and number of hidden layers ``depth``."""
 
     m: int
     depth: int = 1
 
     def widths(self, d: int, k: int) -> list[int]:
-        """Widths from the ``d`` inputs to the ``k`` outputs."""
+        """Return the widths of all layers, from the ``d`` inputs to the ``k`` outputs."""
         return [d, *[self.m] * self.depth, k]
 
     def weights(self, d: int, k: int) -> int:
-        """Number of weights of all layers."""
+        """Return the number of weights of all layers."""
         return sum(a * b for a, b in pairwise(self.widths(d, k)))
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a problem must be for a method to treat it; None: anything.
+    """Requirements of a method on the problem and the network; None means no requirement.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Needs:
     samples
         Least number of training samples.
     instead
-        Method to name in a refusal of outputs or loss.
+        Method that the message names if the outputs or the loss do not fit.
     """
 
     outputs: int | None = None
@@ -65,7 +65,7 @@ class Needs:
     instead: str = ""
 
     def refusal(self, name: str, problem: Problem, shape: Shape) -> str | None:
-        """Say what the method ``name`` needs and the problem or network has not, or None."""
+        """Return why the method ``name`` cannot treat the problem or the network, or None if it can."""
         use = f"; use {self.instead}" if self.instead else ""
         if self.outputs is not None and problem.k != self.outputs:
             return f"{name} needs {_counted(self.outputs, 'output')}, the problem has {problem.k}{use}"
@@ -84,11 +84,11 @@ def _counted(number: int, noun: str) -> str:
 
 
 class Method(Settings, ABC):
-    """A solver or baseline: its fields are its settings, and the instance never changes.
+    """A solver or baseline: its fields are its settings, and an instance never changes.
 
-    A method knows the problem, the shape and the budgets; it never scores itself and knows no task. To write one:
-    settings as fields, a name and a version, what it needs, how many weights it counts, and a generator of steps.
-    Registered by one line in ``plan/registry.py``, it works in every command. A complete one:
+    A method knows the problem, the shape and the budgets. It knows no task and does not score itself. To write a
+    method, give it settings as fields, a name, a version, its needs, the number of weights it counts, and a generator
+    of steps. One line in ``plan/registry.py`` registers it for every command. A complete method:
 
     >>> from typing import ClassVar
     >>> import torch
@@ -130,17 +130,17 @@ class Method(Settings, ABC):
     """
 
     name: ClassVar[str]
-    """What specs and the command line call it."""
+    """Name in specs and on the command line."""
     version: ClassVar[int]
-    """Raised by hand when results change; part of every cell's key."""
+    """Number that is raised by hand when results change; part of the key of every cell."""
     needs: ClassVar[Needs] = Needs()
-    """What problems it can treat."""
+    """Problems and networks that the method can treat."""
     shares_trajectory: ClassVar[bool] = False
-    """Whether one run passes every budget, so that budgets of equal problems run together."""
+    """Whether one run reaches every budget; budgets of equal problems then run together."""
     keeps_budget: ClassVar[bool] = True
     """Whether a network has at most ``budget`` nonzeros; only a yardstick may have more."""
     unhinted: ClassVar[frozenset[str]] = frozenset()
-    """Settings for which the method keeps its own default, even if the task suggests another."""
+    """Settings that keep the method's own default even if the task suggests another value."""
 
     dtype: Precision = "float32"
 
@@ -151,17 +151,17 @@ class Method(Settings, ABC):
 
     @property
     def in_kernels(self) -> bool:
-        """Whether most of the work is in compiled kernels, which then have the threads instead of torch."""
+        """Whether most of the work is in compiled kernels; the kernels then get the threads instead of torch."""
         return False
 
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a spec's settings with overrides (profile, ``--set``) put over them."""
+        """Return the settings of a spec, replaced by the overrides (profile, ``--set``) where both have a value."""
         return {**settings, **overrides}
 
     @abstractmethod
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Number of weights that the method counts, all of them trainable."""
+        """Return the number of weights that the method counts; all of them are trainable."""
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
         """Return why the method cannot treat the problem, or None."""
@@ -171,13 +171,13 @@ class Method(Settings, ABC):
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
         """Run the method as a generator: yield a Step after each iteration, and a Reached for each budget.
 
-        The problem is in the method's ``dtype``. There is one budget, or, if the method shares its trajectory, all of
-        them, largest first; a budget's result must not depend on the other budgets.
+        The problem comes in the method's ``dtype``. ``budgets`` has one entry or, if the method shares its trajectory,
+        all budgets, largest first. The result of a budget must not depend on the other budgets.
 
         Raises
         ------
         Diverged
-            There is nothing finite to compute.
+            The method has no finite result.
         """
 
     def fit_path(
@@ -188,7 +188,7 @@ class Method(Settings, ABC):
         streams: Streams,
         callback: Callback = ignore,
     ) -> Iterator[Fit]:
-        """Yield one fit per budget, largest budget first; a budget's result ignores the other budgets."""
+        """Yield one fit per budget, largest budget first; a fit does not depend on the other budgets."""
         device = problem.x.device
         problem = problem.to(device, torch_dtype(self.dtype))
         silent = SparseMLP.silent(shape.widths(problem.d, problem.k), problem.x)
@@ -203,6 +203,6 @@ class Method(Settings, ABC):
 
 
 def torch_dtype(name: Precision) -> torch.dtype:
-    """Return torch's type of that name."""
+    """Return the torch dtype of that name."""
     found: torch.dtype = getattr(torch, name)
     return found

@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 FORMAT = "mlpiht-model-1"
 MAX_SIDE = 2**31  # rows or columns of a layer in a file
-_CHUNK = 2**24  # activations computed at a time, in numbers; bounds the working memory of `forward`
+_CHUNK = 2**24  # number of activations that `forward` computes at a time; bounds its working memory
 
 
 @dataclass(frozen=True)
 class SparseMLP:
-    """A ReLU network that stores its nonzero weights only, with biases in its first layer if at all.
+    """A ReLU network that stores only its nonzero weights; only its first layer may have biases.
 
     Attributes
     ----------
     layers
-        Weight matrices, input side first, each ``[out, in]``. ReLU follows every layer but the last; with a
-        ``readout`` it follows the last one too.
+        Weight matrices, input side first, each ``[out, in]``. ReLU follows every layer except the last; with a
+        ``readout`` it follows the last layer too.
     readout
-        Fixed output signs ``[m]`` of a fused network, ``yhat = sum_j readout_j relu(w_j . x)``; None when the
-        last layer is the (trained) output. Fixed signs are not counted as weights.
+        Fixed output signs ``[m]`` of a fused network, ``yhat = sum_j readout_j relu(w_j . x)``; None if the
+        last layer is the (trained) output. Fixed signs do not count as weights.
     gates
         Gate vectors ``[m, d]`` of a gated network, ``yhat = sum_j readout_j 1[h_j . x > 0] (w_j . x)``, for
         the live neurons; None for a ReLU network.
     bias
-        Biases ``[m]`` of the first layer, added before its ReLU; None where there are none. They are not counted as
-        weights. Not for gated networks.
+        Biases ``[m]`` of the first layer, added before its ReLU; None if it has none. They do not count as weights.
+        Gated networks have none.
     """
 
     layers: tuple[SparseMatrix, ...]
@@ -54,7 +54,7 @@ class SparseMLP:
 
     @classmethod
     def silent(cls, widths: Sequence[int], like: Tensor) -> SparseMLP:
-        """Return the network without weights, which answers 0, for widths from input to output."""
+        """Return the network without weights, which predicts 0. ``widths`` go from the inputs to the outputs."""
         return cls(tuple(SparseMatrix.zeros(out, into, like) for into, out in pairwise(widths)))
 
     @property
@@ -88,13 +88,13 @@ class SparseMLP:
         return out
 
     def _live(self, i: int) -> Tensor:
-        """Rows of a layer that may differ from zero: those with weights, and all of a layer with biases."""
+        """Return the rows of a layer that may be nonzero: those with weights, or all if the layer has biases."""
         layer = self.layers[i]
         has_bias = i == 0 and self.bias is not None
         return torch.arange(layer.rows, device=layer.index.device) if has_bias else layer.live_rows()
 
     def _biased(self, products: Tensor, ids: Tensor) -> Tensor:
-        """Products ``[n, len(ids)]`` with the rows ``ids`` of the first layer, with their biases."""
+        """Add the biases to ``products`` ``[n, len(ids)]`` of the rows ``ids`` of the first layer."""
         return products if self.bias is None else products + self.bias[ids]
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class SparseMLP:
         return hidden if self.readout is None else (hidden @ self.readout[known].to(hidden.dtype))[:, None]
 
     def first_layer_support(self) -> SparseMatrix:
-        """Weights of the first layer whose neuron reaches the output, for comparison with planted ones."""
+        """Return the first-layer weights whose neuron reaches the output, to compare them with planted weights."""
         first = self.layers[0]
         if len(self.layers) == 1:
             return first
@@ -149,12 +149,12 @@ class SparseMLP:
 
     @classmethod
     def load(cls, path: Path) -> tuple[SparseMLP, dict[str, object]]:
-        """Read a model and its ``meta`` from a file of :meth:`save`.
+        """Read a model and its ``meta`` from a file that :meth:`save` wrote.
 
         Raises
         ------
         InputError
-            The file cannot be read, or is no model of ours.
+            The file cannot be read, or is not a model of mlpiht.
         """
         try:
             data = unpack(path)
@@ -167,7 +167,7 @@ class SparseMLP:
             bias = _read_bias(data["bias"]) if "bias" in data else None
             meta = json.loads(str(data["meta"]))
             if not isinstance(meta, dict):
-                raise TypeError("its meta data are no mapping")
+                raise TypeError("the meta data are not a mapping")
             model = cls(layers, readout, gates, bias)
             _check_shapes(model)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -181,13 +181,13 @@ def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
     index, values = data[f"{name}_index"], data[f"{name}_values"]
     rows, cols = (int(side) for side in data[f"{name}_shape"])
     if not (0 < rows <= MAX_SIDE and 0 < cols <= MAX_SIDE):
-        raise ValueError(f"{name}: {rows} x {cols} is no shape of a layer")
+        raise ValueError(f"{name}: {rows} x {cols} is not a valid layer shape")
     if index.dtype != np.int64 or index.ndim != 1 or index.shape != values.shape:
-        raise ValueError(f"{name}: index and values do not belong together")
+        raise ValueError(f"{name}: index and values do not match")
     if values.dtype not in (np.float32, np.float64) or not np.isfinite(values).all():
         raise ValueError(f"{name}: the values are not finite floats")
     if len(index) and (index[0] < 0 or index[-1] >= rows * cols or (np.diff(index) <= 0).any()):
-        raise ValueError(f"{name}: indices out of order or range")
+        raise ValueError(f"{name}: the indices are out of order or out of range")
     return SparseMatrix(torch.from_numpy(index), torch.from_numpy(values), rows, cols)
 
 
@@ -199,21 +199,21 @@ def _read_bias(bias: NDArray[Any]) -> Tensor:
 
 def _check_shapes(model: SparseMLP) -> None:
     if not model.layers:
-        raise ValueError("no layers")
+        raise ValueError("it has no layers")
     if model.bias is not None and (model.gates is not None or model.bias.shape != (model.layers[0].rows,)):
-        raise ValueError("biases do not fit the first layer")
-    # What `forward` makes dense: the rows of live neurons, and all of an output layer.
+        raise ValueError("the biases do not fit the first layer")
+    # `forward` makes these rows dense: those of live neurons, and all rows of an output layer.
     last = model.layers[-1] if model.readout is None else None
     live = [layer.rows if layer is last else len(model._live(i)) for i, layer in enumerate(model.layers)]
     dense = sum(rows * layer.cols for rows, layer in zip(live, model.layers, strict=True))
     check_room(16 * dense, "its layers")
     for a, b in pairwise(model.layers):
         if a.rows != b.cols:
-            raise ValueError("layers do not fit together")
+            raise ValueError("the layers do not fit together")
     if model.readout is not None and model.readout.shape != (model.layers[-1].rows,):
-        raise ValueError("readout does not fit the last layer")
+        raise ValueError("the readout does not fit the last layer")
     if model.gates is not None and (model.gates.rows, model.gates.cols) != (
         model.layers[0].rows,
         model.layers[0].cols,
     ):
-        raise ValueError("gates do not fit the first layer")
+        raise ValueError("the gates do not fit the first layer")

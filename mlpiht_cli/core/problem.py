@@ -1,4 +1,4 @@
-"""A learning problem: data, loss and what is known about the truth."""
+"""A learning problem: the data, the loss and the planted truth if there is one."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Loss = Literal["squared", "cross_entropy"]
 
 @dataclass(frozen=True)
 class Problem:
-    """Data set, loss and metric that every method is given alike.
+    """Data set, loss and metric; every method gets the same.
 
     Attributes
     ----------
     x, y
-        Training inputs ``[n, d]`` and targets ``[n, k]``, float32 unless moved.
+        Training inputs ``[n, d]`` and targets ``[n, k]``; float32 unless :meth:`to` changed it.
     x_test, y_test
-        What the metric is computed on; the training set itself where the task says so (planted: the metric
-        measures fit).
+        Data that the metric is computed on. Some tasks use the training set itself (planted: the metric measures
+        fit).
     metric, loss
         Names; see :data:`mlpiht_cli.core.metric.METRICS` and :data:`LOSSES`.
     peak
-        Peak value of the PSNR, 0 where it is not defined.
+        Peak value of the PSNR; 0 if the PSNR is not defined.
     truth
-        Planted layers, input side first, each ``[out, in]``; None where nothing was planted.
+        Planted layers, input side first, each ``[out, in]``; None if nothing was planted.
     truth_readout
-        Output signs of the last planted layer's neurons, ``[m]`` of +1 and -1; None where all are +1.
+        Output signs of the neurons of the last planted layer, ``[m]`` of +1 and -1; None if all are +1.
     directions
-        Orthonormal rows ``V`` ``[r, d]`` of an index model, whose target is a function of ``V x`` alone; None where
-        there are none.
+        Orthonormal rows ``V`` ``[r, d]`` of an index model, whose target is a function of ``V x`` alone; None for
+        other tasks.
     notes
-        Facts about the data that belong in the row's params (an unofficial checksum, for instance).
+        Facts about the data that belong in the params of the row (for example an unofficial checksum).
     recipe
         How rows of a table become inputs, and predictions become targets (JSON values); saved with a model.
     image
@@ -63,26 +63,29 @@ class Problem:
 
     @property
     def n(self) -> int:
-        """Training samples."""
+        """Number of training samples."""
         return self.x.shape[0]
 
     @property
     def d(self) -> int:
-        """Input features."""
+        """Number of input features."""
         return self.x.shape[1]
 
     @property
     def k(self) -> int:
-        """Outputs."""
+        """Number of outputs."""
         return self.y.shape[1]
 
     @property
     def planted_layer(self) -> SparseMatrix | None:
-        """The planted weights where there is one layer of them."""
+        """The planted weights if exactly one layer was planted, else None."""
         return self.truth[0] if self.truth is not None and len(self.truth) == 1 else None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Problem:
-        """Return the problem on another device or in another dtype; shared test data stay shared."""
+        """Return the problem on another device or in another dtype.
+
+        If the test inputs are the training inputs, they stay one tensor.
+        """
         x, y = self.x.to(device, dtype), self.y.to(device, dtype)
         x_test = x if self.x_test is self.x else self.x_test.to(device, dtype)
         y_test = y if self.y_test is self.y else self.y_test.to(device, dtype)
@@ -90,12 +93,12 @@ class Problem:
 
 
 def squared_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean over all entries of the squared error."""
+    """Return the mean over all entries of the squared error."""
     return (prediction - target).square().mean()
 
 
 def cross_entropy_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean cross-entropy of logits ``[n, k]`` against one-hot targets ``[n, k]``."""
+    """Return the mean cross-entropy of logits ``[n, k]`` against one-hot targets ``[n, k]``."""
     return torch.nn.functional.cross_entropy(prediction, target)
 
 

@@ -1,4 +1,4 @@
-"""Settings of tasks and methods: what their rows and keys tell of them."""
+"""Settings of tasks and methods, and the part of them that rows and keys hold."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Fields that never change once made; unknown ones are refused, and so are values of another type."""
+    """Base class of settings: an instance never changes; unknown fields and values of another type are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     later: ClassVar[frozenset[str]] = frozenset()
-    """Settings that came after rows were published.
+    """Settings that were added after rows were published.
 
-    At its default such a setting is part of neither key nor row, so that both are those of the rows there are; see
+    Such a setting at its default is part of neither key nor row, so both stay the same as for the published rows; see
     :data:`mlpiht_cli.specs.expand.LATER`.
     """
 
     def recorded(self) -> dict[str, Any]:
-        """Return the settings as JSON values, without those that came later and are at their default."""
+        """Return the settings as JSON values, without those of ``later`` that are at their default."""
         fields = type(self).model_fields
         return {
             name: value

@@ -37,40 +37,40 @@ class Dims:
 
 
 class Task(Settings, ABC):
-    """Something to be learned: its fields are its settings, and the instance never changes.
+    """A source of data to learn from: its fields are its settings, and an instance never changes.
 
     A task knows no method.
     """
 
     version: ClassVar[int]
-    """Raised by hand when the data change; part of every cell's key."""
+    """Number that is raised by hand when the data change; part of the key of every cell."""
     depends_on: ClassVar[frozenset[Axis]]
-    """Axes that change the data: cells that agree in them share one problem."""
+    """Axes that change the data; cells that agree in these axes share one problem."""
     pictured: ClassVar[Literal["image", "weights", "layer"] | None] = None
-    """What pictures of it show: an image, planted weights of one hidden layer, or the weights of a linear one."""
+    """Content of pictures: an image, the planted weights of one hidden layer, or the weights of a linear layer."""
     weight_names: ClassVar[tuple[Sequence[str], Sequence[str]]] = ((), ())
     """Names of the outputs and of the inputs, for pictures of a linear layer."""
 
     clip_budget: bool = Field(
         False,
-        description="allow a budget s above the number of weights, which then keeps all; the paper's grids have such",
+        description="allow a budget s above the number of weights (it keeps all); the paper's grids have such budgets",
     )
 
     @property
     def hints(self) -> Mapping[str, object]:
-        """Defaults that suit the task for settings a method may have."""
+        """Suggested values for settings of a method; they replace the method's defaults."""
         return {}
 
     @abstractmethod
     def dims(self) -> Dims:
-        """Size of the data, known without reading them where possible."""
+        """Return the size of the data, if possible without reading them."""
 
     def budget_fault(self, axes: Axes) -> str | None:
-        """Say why the data cannot be made with this budget, or None."""
+        """Return why the data cannot be made with this budget, or None."""
         return None
 
     def picture_fault(self, depth: int, budgets: int) -> str | None:
-        """Say why networks with these hidden layers and this number of budgets are no picture, or None."""
+        """Return why networks of this depth and number of budgets cannot be drawn, or None."""
         if self.pictured is None:
             return "the task has neither an image nor planted weights of one layer"
         if self.pictured == "weights" and (depth > 1 or self.dims().k > 1):
@@ -80,7 +80,7 @@ class Task(Settings, ABC):
         return None
 
     def check_data(self) -> None:
-        """Make sure that the data are at hand, before anything runs.
+        """Check that the data are present before anything runs.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Task(Settings, ABC):
 
     @cached_property
     def identity(self) -> dict[str, object]:
-        """What the data are, for the cell's key: the fields that change them, and checksums of files read."""
+        """Identity of the data for the cell's key: the fields that change the data, and checksums of files."""
         kept = {name: value for name, value in self.recorded().items() if name != "clip_budget"}
         return {**kept, **self.content()}
 
@@ -100,7 +100,7 @@ class Task(Settings, ABC):
         return canonical(self.identity)
 
     def content(self) -> dict[str, object]:
-        """Checksums of what is read from files, as far as the settings do not fix it."""
+        """Return checksums of data that are read from files and that the settings do not determine."""
         return {}
 
     @abstractmethod
@@ -112,5 +112,5 @@ class Task(Settings, ABC):
         InputError
             The data are missing or unusable.
         CellSkipped
-            The protocol leaves this cell out; the message says why.
+            The protocol excludes this cell; the message says why.
         """

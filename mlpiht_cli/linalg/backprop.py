@@ -1,7 +1,7 @@
 """Compiled loss and gradient of a ReLU network whose layers are sparse or dense, fused over chunks of samples.
 
-As in :mod:`~mlpiht_cli.linalg.kernels`, features and activations are stored unit by unit; a chunk goes through all
-layers and back while it is in the cache.
+As in :mod:`~mlpiht_cli.linalg.kernels`, features and activations are stored unit by unit. A chunk passes forward and
+back through all layers while it is in the cache.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.kernels import Floats, combine, combine_four, correlate, correlate_four
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "8aad51a6dd618246"
-"""Start of the SHA-256 of ``kernels.py``, whose loops are compiled into those here.
+BUILT_ON = "8d3db06febba88b9"
+"""Start of the SHA-256 of ``kernels.py``, whose loops are compiled into the functions of this file.
 
-Numba keeps machine code until the file of a function changes, and looks at that one file; so that a change there is one
-here too, a test compares.
+Numba caches machine code until the file of a function changes, and checks only that file. A test compares this hash,
+so that a change of ``kernels.py`` also changes this file.
 """
 PANEL_NUMBERS = 2**19
-"""Most numbers of all panels of a sum together, so that a wide network's gradients do not multiply."""
+"""Largest total size of the panels of a sum, in numbers; bounds the memory for the gradients of a wide network."""
 DENSE_SHARE = 0.45
-"""Share of a layer's entries from which dense products are the faster ones."""
+"""Share of nonzero entries of a layer above which dense products are faster."""
 
 
 _NONE = np.empty(0, dtype=np.int64)
 
 
 class Layer(NamedTuple):
-    """A weight matrix ``[rows, cols]`` stored row by row, its values from ``place`` on in an array for all layers.
+    """A weight matrix ``[rows, cols]`` stored row by row; its values start at ``place`` in an array for all layers.
 
-    A dense layer stores all its entries; of a sparse one, row ``j`` has the columns ``col[start[j]:start[j + 1]]``.
+    A dense layer stores all entries. In a sparse layer, row ``j`` has the columns ``col[start[j]:start[j + 1]]``.
     """
 
     start: NDArray[np.int64]
@@ -45,7 +45,7 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Layers input side first; for all but the first, their transposes; and the layouts of the layers' gradients."""
+    """Layers, input side first; transposes of all layers except the first; layouts of the layers' gradients."""
 
     layers: tuple[Layer, ...]
     backs: tuple[Layer, ...]
@@ -54,7 +54,7 @@ class Network(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples ``first`` to ``first + size - 1`` of features ``[d, n]`` and targets ``[k, n]``, by chunks."""
+    """Samples ``first`` to ``first + size - 1`` of features ``[d, n]`` and targets ``[k, n]``, split into chunks."""
 
     features: NDArray[Any]
     targets: NDArray[Any]
@@ -65,7 +65,7 @@ class Batch(NamedTuple):
 
 @kernel
 def _product(source, a, layer, values, out):  # type: ignore[no-untyped-def]
-    """``out = W source`` of the samples from ``a`` on, ``out`` being ``[rows, samples]``."""
+    """Compute ``out = W source`` for the samples from ``a`` on; ``out`` is ``[rows, samples]``."""
     if not layer.dense:
         for j in range(layer.rows):
             p, q = layer.start[j], layer.start[j + 1]
@@ -84,7 +84,7 @@ def _product(source, a, layer, values, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _gradient(source, a, layer, slopes, out):  # type: ignore[no-untyped-def]
-    """Add the gradient of a layer's weights to ``out``, given that of its outputs, ``slopes`` ``[rows, samples]``."""
+    """Add the gradient of a layer's weights to ``out``; ``slopes`` ``[rows, samples]`` is that of its outputs."""
     if not layer.dense:
         for j in range(layer.rows):
             p, q = layer.start[j], layer.start[j + 1]
@@ -118,7 +118,7 @@ def _masked(slopes, active):  # type: ignore[no-untyped-def]
 
 @kernel
 def _residual(targets, a, prediction, classes):  # type: ignore[no-untyped-def]
-    """Turn predictions ``[k, samples]`` into the gradient of half the squared error, or of the cross-entropy.
+    """Replace predictions ``[k, samples]`` by the gradient of half the squared error, or of the cross-entropy.
 
     Returns the loss, summed over the samples (and outputs).
     """
@@ -144,7 +144,7 @@ def _residual(targets, a, prediction, classes):  # type: ignore[no-untyped-def]
 
 @kernel
 def _chunk(batch, net, values, a, out):  # type: ignore[no-untyped-def]
-    """Add a chunk's part of the gradient to ``out``, and of the loss to its last entry."""
+    """Add the gradient of a chunk to ``out`` and its loss to the last entry of ``out``."""
     n, depth, kind = min(batch.chunk, batch.first + batch.size - a), len(net.layers) - 1, batch.features.dtype
     units = 0
     for i in range(depth):
@@ -177,7 +177,7 @@ def _chunk(batch, net, values, a, out):  # type: ignore[no-untyped-def]
 def loss_gradient(batch, net, values, out, span):  # type: ignore[no-untyped-def]
     """Add gradient and loss to ``out`` ``[panels, gradients + 1]``, for the panels of ``span``.
 
-    ``values`` are those of the layers, and those of the transposes.
+    ``values`` holds the values of the layers and the values of the transposes.
     """
     chunks = -(-batch.size // batch.chunk)
     for panel in range(span[0], span[1]):
@@ -186,7 +186,7 @@ def loss_gradient(batch, net, values, out, span):  # type: ignore[no-untyped-def
 
 
 def layout(stored: NDArray[np.bool_], place: int, dense: bool) -> Layer:
-    """Layer that keeps the entries ``stored`` ``[rows, cols]``, row by row from ``place`` on; all, if dense."""
+    """Return the layer of the entries ``stored`` ``[rows, cols]``, row by row from ``place`` on; dense: all entries."""
     rows, cols = stored.shape
     if dense:
         return Layer(_NONE, _NONE, place, rows, cols, dense)
@@ -195,9 +195,10 @@ def layout(stored: NDArray[np.bool_], place: int, dense: bool) -> Layer:
 
 
 def gradient(batch: Batch, net: Network, values: tuple[Floats, Floats]) -> tuple[NDArray[np.float64], float]:
-    """Gradient of the mean loss in the layouts ``net.gradients``, float64, and that loss.
+    """Return the gradient of the mean loss in the layouts ``net.gradients``, float64, and the mean loss.
 
-    ``values`` are those of the layers and those of the transposes. The squared loss is a mean over outputs too.
+    ``values`` holds the values of the layers and the values of the transposes. The squared loss is also a mean over
+    the outputs.
     """
     last = net.gradients[-1]
     size = last.place + (last.rows * last.cols if last.dense else len(last.col))
@@ -205,6 +206,6 @@ def gradient(batch: Batch, net: Network, values: tuple[Floats, Floats]) -> tuple
     out = np.zeros((panels, size + 1))
     share(loss_gradient, panels, batch, net, values, out)
     total = out.sum(axis=0)
-    # The kernel sums over samples, and leaves the 2 of the slope of a square to us.
+    # The kernel sums over samples and omits the factor 2 of the derivative of a square.
     terms = batch.size * (1 if net.classes else len(batch.targets))
     return total[:-1] * ((1.0 if net.classes else 2.0) / terms), float(total[-1]) / terms

@@ -1,4 +1,4 @@
-"""The gated ReLU operator on the processor, by compiled kernels: no float array of ``n x s`` or ``n x m`` numbers."""
+"""The gated ReLU operator on the CPU, in compiled kernels, without a float array of ``n x s`` or ``n x m`` numbers."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK_BYTES = 8192
-"""A feature's share of a chunk of samples: 2048 samples in float32. A hundred features then fit the second cache."""
+"""Bytes of one feature in a chunk: 2048 samples in float32. A hundred features then fit into the level-2 cache."""
 HELD_SHARE = 0.5
-"""Most memory that masks may take to be held, as a share of that of the features."""
+"""Masks are kept if they take at most this share of the memory of the features."""
 TILE = 64
-"""Most neurons whose products are held at a time."""
+"""Largest number of neurons whose products are in memory at a time."""
 
 
 class CompiledOperator(GatedOperator):
     """The gated ReLU operator of :class:`~mlpiht_cli.linalg.operators.GatedOperator` with compiled products.
 
-    Masks are bits, n / 8 bytes a neuron. Those of the support's neurons are held, of which there are at most s. Those
-    of all random gates are held where they take no more than ``HELD_SHARE`` of the memory of the features; those of
-    wider networks are computed when they are needed, a tile of neurons at a time.
+    Masks are bits: n / 8 bytes per neuron. The masks of the neurons of the support (at most s) are kept. The masks of
+    all random gates are kept if they take at most ``HELD_SHARE`` of the memory of the features; for wider networks they
+    are computed on demand, a tile of neurons at a time.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CompiledOperator(GatedOperator):
         self._held: NDArray[np.uint32] | None = None
 
     def columns(self, index: Tensor) -> CompiledColumns:
-        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
+        """Return the columns of the operator at ``index``; columns of dead neurons are zero."""
         d = len(self._x)
         neurons, counts = torch.unique_consecutive(index // d, return_counts=True)
         start = np.concatenate([[0], counts.cumsum(0).numpy()])
@@ -71,20 +71,20 @@ class CompiledOperator(GatedOperator):
         return torch.from_numpy(runs.reshape(len(row), -1)[:, :n].astype(bool))
 
     def _bits(self, neurons: Tensor) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Masks, and for each of the neurons (ascending) its row among them."""
+        """Return masks, and for each of the neurons (ascending) the row of its mask."""
         size = self._gates.count * self._chunks * self._words * 4
         if not self._gates.few and size > HELD_SHARE * self._x.nbytes:
             return self._computed(neurons), np.arange(len(neurons))
         if self._held is None:
             live = [self._computed(rows) for rows in self._gates.tiles(self._tile)]
-            self._held = np.concatenate([*live, self._empty(1)])  # the last row is that of all dead neurons
+            self._held = np.concatenate([*live, self._empty(1)])  # the last row serves all dead neurons
         return self._held, self._gates.places(neurons).numpy()
 
     def _empty(self, rows: int) -> NDArray[np.uint32]:
         return np.zeros((rows, self._chunks, self._words), dtype=np.uint32)
 
     def _computed(self, neurons: Tensor) -> NDArray[np.uint32]:
-        """Masks of the neurons, computed anew."""
+        """Compute the masks of the neurons."""
         bits = self._empty(len(neurons))
         for first in range(0, len(neurons), self._tile):
             part = Masked(self._x, bits[first : first + self._tile])
@@ -100,7 +100,7 @@ class CompiledOperator(GatedOperator):
 
 
 class CompiledColumns:
-    """Columns of a :class:`CompiledOperator`, products in float64 sums; none of them is ever built."""
+    """Columns of a :class:`CompiledOperator`, with products summed in float64; the columns are never stored."""
 
     def __init__(self, data: Masked, support: Support, signs: Tensor | None) -> None:
         self._data, self._support, self._signs = data, support, signs
@@ -128,7 +128,7 @@ class CompiledColumns:
         return np.zeros((min(PANELS, self._data.bits.shape[1]), len(self._support.col) + more))
 
     def _given(self, values: Tensor) -> NDArray[np.floating]:
-        """Values with the signs of their neurons, in the dtype of the features."""
+        """Return the values times the signs of their neurons, in the dtype of the features."""
         return self._signed(values).numpy().astype(self._data.features.dtype)
 
     def _signed(self, values: Tensor) -> Tensor:

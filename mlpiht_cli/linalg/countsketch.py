@@ -13,41 +13,41 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HASHES = 4
-"""Hash functions, as in the reference code of P1."""
+"""Number of hash functions, as in the reference code of P1."""
 
 
 def sketch_width(size: int, s: int) -> int:
-    """Width of a table for ``s`` of ``size`` entries, ``s * max(1, ln(size / s))`` (reference code of P1)."""
+    """Return the width of a table for ``s`` of ``size`` entries, ``s * max(1, ln(size / s))`` (P1's reference code)."""
     return max(1, int(s * max(1.0, math.log(size / s))))
 
 
 class CountSketch:
     """Hash functions of a Count Sketch (Charikar, Chen & Farach-Colton 2002) over vectors of ``size`` entries.
 
-    A sketch is a table ``[4, width]``; it is linear in the vector, so updates may come in any grouping, and the
-    sum of two tables is the sketch of the sum. Each of the four rows gives an unbiased estimate of an entry; their
-    median (the mean of the middle two) withstands collisions with large entries.
+    A sketch is a table ``[4, width]``. It is linear in the vector: updates may come in any grouping, and the sum of two
+    tables is the sketch of the sum. Each of the four rows gives an unbiased estimate of an entry; their median (the
+    mean of the middle two) resists collisions with large entries.
 
-    Buckets and signs come from multiply-shift hashing, ``(a x + b) mod 2^64`` of which the upper 32 bits are kept:
-    pairwise independent for keys below 2^32 (Dietzfelbinger 1996). They are computed once and held.
+    Buckets and signs come from multiply-shift hashing: the upper 32 bits of ``(a x + b) mod 2^64``, which are pairwise
+    independent for keys below 2^32 (Dietzfelbinger 1996). They are computed once and kept.
 
     Parameters
     ----------
     size
         Length N of the vectors, below 2^32.
     width
-        Buckets a row.
+        Buckets per row.
     words
         Multiplier and offset of each hash function, int64 ``[4, 2]``.
     device
-        Where the tables live.
+        Device of the tables.
     """
 
     def __init__(self, size: int, width: int, words: NDArray[np.int64], device: torch.device) -> None:
         if not 0 < size < 2**32 or not 0 < width < 2**31:
-            raise ValueError(f"a Count Sketch takes fewer than 2^32 entries and 2^31 buckets, got {size} and {width}")
+            raise ValueError(f"a Count Sketch needs fewer than 2^32 entries and 2^31 buckets, got {size} and {width}")
         keys = torch.arange(size, device=device)
-        rows = [(keys * a + b >> 32) & 0xFFFFFFFF for a, b in words.tolist()]  # int64 products wrap, as they should
+        rows = [(keys * a + b >> 32) & 0xFFFFFFFF for a, b in words.tolist()]  # int64 products wrap around, as intended
         self._buckets = [((row >> 1) * width >> 31).to(torch.int32) for row in rows]
         self._signs = [((row & 1) * 2 - 1).to(torch.int8) for row in rows]
         self.width = width
@@ -70,7 +70,7 @@ class CountSketch:
             row.index_select(0, bucket) * sign
             for row, bucket, sign in zip(table, self._buckets, self._signs, strict=True)
         )
-        # The middle two of four, without a sort.
+        # The middle two of the four values, without sorting.
         lower = torch.maximum(torch.minimum(a, b), torch.minimum(c, d))
         upper = torch.minimum(torch.maximum(a, b), torch.maximum(c, d))
         return (lower + upper) / 2

@@ -1,4 +1,4 @@
-"""The gated ReLU operator in torch, for GPUs and as a cross-check of the compiled one; and the choice between them."""
+"""The gated ReLU operator in torch (for GPUs, and to check the compiled operator), and the choice between the two."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BACKEND = "MLPIHT_BACKEND"
-"""Environment variable: ``torch`` runs the torch operator on the processor too."""
+"""Environment variable: ``torch`` runs the torch operator on the CPU too."""
 TILE_NUMBERS = 2**26
-"""Most numbers of a tile's masked residuals; with n samples a tile has at most ``TILE_NUMBERS / n`` neurons."""
+"""Largest size of the masked residuals of a tile; with n samples a tile has at most ``TILE_NUMBERS / n`` neurons."""
 HELD_BYTES = 2**28
-"""Most memory that one operator spends on masks, one byte each, which it could compute again."""
+"""Largest memory in bytes for masks that an operator keeps (one byte each) instead of computing them again."""
 
 
 class TorchOperator(GatedOperator):
-    """The gated ReLU operator as products of torch, without a wait of the host for the device.
+    """The gated ReLU operator in torch products; the host does not wait for the device.
 
-    Nothing here looks at values to decide on shapes (once the masks of the random gates fit ``HELD_BYTES``), so that
-    all products of a step queue up on a GPU; a fit reads the loss after each. The columns of a support are built:
-    ``n x |S|`` numbers.
+    No shape depends on values (if the masks of the random gates fit into ``HELD_BYTES``), so all products of a step
+    queue up on a GPU; a fit reads the loss after each step. The operator stores the columns of a support: ``n x |S|``
+    numbers.
     """
 
     static: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class TorchOperator(GatedOperator):
             self._held = torch.cat([*[self._computed(rows) for rows in gates.tiles(self._tile)], dead])
 
     def columns(self, index: Tensor) -> MatrixColumns:
-        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
+        """Return the columns of the operator at ``index``; columns of dead neurons are zero."""
         d = self._features.shape[0]
         neurons = index // d
         return MatrixColumns(self._features[index % d] * self.masks(neurons), by_neuron(self._signs, neurons))
@@ -63,7 +63,7 @@ class TorchOperator(GatedOperator):
         return self._computed(neurons) if self._held is None else self._held[self._gates.places(neurons)]
 
     def _computed(self, neurons: Tensor) -> Tensor:
-        # Neurons past the last one are there to fill up, and are dead.
+        # Neurons past the last one are padding and count as dead.
         return (self._gates.directions(neurons) @ self._features > 0) & (neurons < self._m)[:, None]
 
 
@@ -77,13 +77,13 @@ def gated_operator(features: Tensor, gates: GateRule, m: int, signs: Tensor | No
 
 
 def threads_for(device: torch.device) -> AbstractContextManager[None]:
-    """Return a context in which the compiled kernels, where they are used, have the threads; see kernel_threads."""
+    """Return a context in which the compiled kernels have the threads if the device uses them; see kernel_threads."""
     return kernel_threads() if compiled(device) else nullcontext()
 
 
 def compiled(device: torch.device) -> bool:
-    """Whether compiled kernels work on this device and are not declined."""
+    """Whether compiled kernels run on this device and :data:`BACKEND` allows them."""
     backend = os.environ.get(BACKEND, "compiled")
     if backend not in ("compiled", "torch"):
-        raise InputError(f"{BACKEND}={backend}: use compiled (what processors run) or torch (what GPUs run)")
+        raise InputError(f"{BACKEND}={backend}: use compiled (the default on CPUs) or torch (used on GPUs)")
     return device.type == "cpu" and backend == "compiled"

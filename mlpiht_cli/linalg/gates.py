@@ -1,4 +1,4 @@
-"""Gate rules: which direction ``h_j`` opens neuron ``j``, i.e. where the mask ``1[X h_j > 0]`` comes from."""
+"""Gate rules: they give the direction ``h_j`` that opens neuron ``j`` and so its mask ``1[X h_j > 0]``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class GateRule(Protocol):
-    """Where the gate vectors of the live neurons come from; all other neurons are dead.
+    """Source of the gate vectors of the live neurons; all other neurons are dead.
 
     Attributes
     ----------
     few
-        Whether the live neurons are no more than the weights, so that something may be held for each.
+        Whether there are at most as many live neurons as weights; masks can then be kept for all of them.
     """
 
     few: bool
@@ -34,14 +34,14 @@ class GateRule(Protocol):
         """Yield the live neurons in ascending order (int64), at most ``size`` at a time."""
 
     def places(self, neurons: Tensor) -> Tensor:
-        """Position of each of the ``neurons`` among the live ones, int64; ``count`` for dead ones."""
+        """Return the position of each of the ``neurons`` among the live ones, int64; ``count`` for dead neurons."""
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Gate vectors ``h_j`` of the neurons ``ids`` (ascending), shape ``[len(ids), d]``; zeros for dead ones."""
+        """Return gate vectors ``h_j`` of the neurons ``ids`` (ascending), ``[len(ids), d]``; zeros for dead neurons."""
 
 
 class RandomGates:
-    """Random gates ``h_j ~ N(0, I_d)`` for every neuron, drawn when asked for (P1, Algorithm 1, first step)."""
+    """Random gates ``h_j ~ N(0, I_d)`` for every neuron, drawn on demand (P1, Algorithm 1, first step)."""
 
     few = False
 
@@ -49,16 +49,16 @@ class RandomGates:
         self._stream, self.count, self._like = stream, m, like
 
     def tiles(self, size: int) -> Iterator[Tensor]:
-        """All ``m`` neurons."""
+        """Yield all ``m`` neurons, at most ``size`` at a time."""
         for start in range(0, self.count, size):
             yield torch.arange(start, min(start + size, self.count), device=self._like.device)
 
     def places(self, neurons: Tensor) -> Tensor:
-        """Every neuron stands at its own place."""
+        """Return ``neurons``: every neuron is live."""
         return neurons
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Rows of the stream, a run of neighbours at a time."""
+        """Return the rows ``ids`` of the stream; each run of consecutive rows is drawn in one call."""
         if not len(ids):
             return self._like.new_empty(0, self._stream.dim)
         known = ids.cpu().numpy()
@@ -75,8 +75,8 @@ class WeightGates:
     weights
         The weights ``[m, d]``.
     static
-        Whether shapes may not depend on the values, so that a GPU need not wait for the host: there are then as many
-        live neurons as stored weights, at most m; those there are too many have numbers from m on and zero gates.
+        Whether shapes must not depend on values, so that the host does not wait for a GPU. There are then as many live
+        neurons as stored weights, at most m; the surplus ones have numbers from m on and zero gates.
     """
 
     few = True
@@ -87,20 +87,20 @@ class WeightGates:
 
     @property
     def count(self) -> int:
-        """Neurons with at least one nonzero weight."""
+        """Number of neurons with at least one nonzero weight."""
         return len(self._neurons)
 
     def tiles(self, size: int) -> Iterator[Tensor]:
-        """Neurons with weights."""
+        """Yield the neurons with weights, at most ``size`` at a time."""
         return iter(torch.split(self._neurons, size) if self.count else ())
 
     def places(self, neurons: Tensor) -> Tensor:
-        """Looked up by bisection."""
+        """Find the positions by bisection."""
         if not self.count:
             return torch.zeros_like(neurons)
         place = torch.searchsorted(self._neurons, neurons).clamp(max=self.count - 1)
         return torch.where(self._neurons[place] == neurons, place, self.count)
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Weights of the neurons ``ids``."""
+        """Return the weights of the neurons ``ids``."""
         return self._weights.dense_rows(ids)

@@ -1,4 +1,4 @@
-"""How kernels are compiled."""
+"""Compilation of kernels with Numba."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import numba
 
-# Sums may be reordered and products fused; nan and inf keep their meaning, for divergence must stay visible.
+# Sums may be reordered and products fused; nan and inf keep their meaning, so that divergence stays visible.
 _FAST = {"reassoc", "contract", "nsz"}
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function when it is first called, and keep the machine code where there is a place to write."""
+    """Compile a function at its first call, and cache the machine code if a cache folder is writable."""
     try:
         return numba.njit(function, fastmath=_FAST, nogil=True, error_model="numpy", cache=True)  # type: ignore[no-any-return]
     except RuntimeError:  # neither the package's folder nor the user's cache can be written

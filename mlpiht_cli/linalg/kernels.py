@@ -1,14 +1,13 @@
-"""Compiled products of the gated ReLU operator, fused and blocked over samples: one thread's share each.
+"""Compiled products of the gated ReLU operator, fused and blocked over samples; each call does the share of a thread.
 
-Features are stored feature by feature (``X^T``, ``[d, n]``), so that a loop over samples reads memory in order and
-fills the vector units. Samples are taken a chunk at a time; a chunk's features stay in the cache while all neurons use
-them, and its activations, masks and images live in buffers of one chunk: no float array of ``n x s`` or ``n x m``
-numbers exists. Masks are bits, ``uint32 [neurons, chunks, words]`` with ``chunk = 32 * words``: bit ``b`` of word ``k``
-belongs to the chunk's sample ``b * words + k``, so that a run of samples unpacks by one shift of a run of words.
+Features are stored feature by feature (``X^T``, ``[d, n]``), so a loop over samples reads memory in order and fills the
+vector units. A kernel processes one chunk of samples at a time. The features of a chunk stay in the cache while all
+neurons use them, and its activations, masks and images are in buffers of one chunk: no float array of ``n x s`` or
+``n x m`` numbers exists. Masks are bits, ``uint32 [neurons, chunks, words]`` with ``chunk = 32 * words``: bit ``b`` of
+word ``k`` belongs to sample ``b * words + k`` of the chunk, so one shift of a run of words unpacks a run of samples.
 
-Sums over samples are taken in the dtype of the features within a chunk, and in float64 over chunks. Every array of sums
-has one row per *panel*, a fixed share of the chunks; threads take whole panels, so a result does not depend on their
-number.
+Sums over samples have the dtype of the features within a chunk, and float64 over chunks. Every array of sums has one
+row per *panel*, a fixed share of the chunks. Threads take whole panels, so a result does not depend on their number.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Floats = NDArray[Any]
 
 
 class Masked(NamedTuple):
-    """Features ``[d, n]`` and the masks they are seen through, ``uint32 [rows, chunks, words]``."""
+    """Features ``[d, n]`` and the masks that select samples, ``uint32 [rows, chunks, words]``."""
 
     features: Floats
     bits: NDArray[np.uint32]
@@ -40,21 +39,21 @@ class Support(NamedTuple):
 
 @kernel
 def _samples(data, chunk):  # type: ignore[no-untyped-def]
-    """First and last (excluded) sample of a chunk."""
+    """Return the first sample of a chunk and the end (excluded)."""
     size = 32 * data.bits.shape[2]
     return chunk * size, min(data.features.shape[1], (chunk + 1) * size)
 
 
 @kernel
 def _panel(data, panels, panel):  # type: ignore[no-untyped-def]
-    """First and last (excluded) chunk of a panel."""
+    """Return the first chunk of a panel and the end (excluded)."""
     chunks = data.bits.shape[1]
     return panel * chunks // panels, (panel + 1) * chunks // panels
 
 
 @kernel
 def combine(features, col, values, a, out):  # type: ignore[no-untyped-def]
-    """``out = sum_c values[c] * features[col[c]]`` of the samples from ``a`` on."""
+    """Compute ``out = sum_c values[c] * features[col[c]]`` for the samples from ``a`` on."""
     n, b, c = len(out), a + len(out), 0
     out[:] = 0
     while c + 4 <= len(col):
@@ -78,7 +77,7 @@ def combine(features, col, values, a, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _pack(linear, bits):  # type: ignore[no-untyped-def]
-    """Bits of ``linear > 0``; the samples that a last chunk lacks get zeros."""
+    """Write the bits of ``linear > 0``; the samples missing from a last chunk get zeros."""
     words = len(bits)
     bits[:] = 0
     for b in range(-(-len(linear) // words)):
@@ -89,7 +88,7 @@ def _pack(linear, bits):  # type: ignore[no-untyped-def]
 
 @kernel
 def _mask(bits, first, source, out):  # type: ignore[no-untyped-def]
-    """``out = mask * source`` of the samples from ``first`` on, a multiple of the number of words."""
+    """Compute ``out = mask * source`` for the samples from ``first`` on, a multiple of the number of words."""
     words, shift = len(bits), first // len(bits)
     for b in range(-(-len(source) // words)):
         run, into = source[b * words : (b + 1) * words], out[b * words : (b + 1) * words]
@@ -99,7 +98,7 @@ def _mask(bits, first, source, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _add_masked(bits, source, out):  # type: ignore[no-untyped-def]
-    """``out += mask * source``."""
+    """Add ``mask * source`` to ``out``."""
     words = len(bits)
     for b in range(-(-len(source) // words)):
         run, into = source[b * words : (b + 1) * words], out[b * words : (b + 1) * words]
@@ -109,7 +108,7 @@ def _add_masked(bits, source, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _image(data, support, values, chunk, out):  # type: ignore[no-untyped-def]
-    """A chunk of ``A_S values``."""
+    """Write a chunk of ``A_S values`` to ``out``."""
     a, _ = _samples(data, chunk)
     linear = np.empty_like(out)
     out[:] = 0
@@ -121,7 +120,7 @@ def _image(data, support, values, chunk, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
-    """``out[c] += features[col[c]] . with_`` over the samples from ``a`` on."""
+    """Add ``features[col[c]] . with_`` over the samples from ``a`` on to ``out[c]``."""
     n, b, c = len(with_), a + len(with_), 0
     zero = features.dtype.type(0)
     while c + 4 <= len(col):
@@ -156,7 +155,7 @@ def correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _adjoint(data, support, residual, chunk, out):  # type: ignore[no-untyped-def]
-    """Add a chunk's part of ``A_S^T residual``, given the chunk's residual."""
+    """Add the part of a chunk of ``A_S^T residual`` to ``out``; ``residual`` is that of the chunk."""
     a, _ = _samples(data, chunk)
     seen = np.empty_like(residual)
     for j in range(len(support.row)):
@@ -204,7 +203,7 @@ def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
             a, b = _samples(data, chunk)
             image = np.empty(b - a, data.features.dtype)
             _image(data, support, values, chunk, image)
-            square = 0.0  # squares of large numbers leave float32
+            square = 0.0  # float64, since squares of large numbers overflow float32
             for i in range(b - a):
                 square += np.float64(image[i]) * np.float64(image[i])
             out[panel, -1] += square
@@ -213,7 +212,7 @@ def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
 
 @kernel
 def combine_four(features, directions, a, out):  # type: ignore[no-untyped-def]
-    """``out[j] = directions[j] . features`` of four neurons and the samples from ``a`` on, four features at a time."""
+    """Compute ``out[j] = directions[j] . features``: four neurons, samples from ``a`` on, four features at a time."""
     d, n, b = len(features), out.shape[1], a + out.shape[1]
     out[:] = 0
     z0, z1, z2, z3 = out[0], out[1], out[2], out[3]
@@ -254,7 +253,7 @@ def dense_gates(data, directions, span):  # type: ignore[no-untyped-def]
 
 @kernel
 def correlate_four(features, a, seen, out, count):  # type: ignore[no-untyped-def]
-    """``out[j, c] += features[c] . seen[j]`` of four neurons, of which ``count`` count."""
+    """Add ``features[c] . seen[j]`` to ``out[j, c]`` for the first ``count`` of four neurons."""
     d, n, b = len(features), seen.shape[1], a + seen.shape[1]
     zero = features.dtype.type(0)
     q0, q1, q2, q3 = seen[0], seen[1], seen[2], seen[3]
@@ -287,7 +286,7 @@ def dense_adjoint(data, rows, residual, out, span):  # type: ignore[no-untyped-d
         first, last = _panel(data, len(out), panel)
         for chunk in range(first, last):
             start, stop = _samples(data, chunk)
-            half = 16 * data.bits.shape[2]  # four neurons' buffers and four features fit the first cache
+            half = 16 * data.bits.shape[2]  # buffers of four neurons and four features fit into the level-1 cache
             for a in range(start, stop, half):
                 b = min(stop, a + half)
                 seen = np.zeros((4, b - a), data.features.dtype)

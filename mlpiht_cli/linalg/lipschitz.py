@@ -1,7 +1,8 @@
-"""How fast a gradient changes between sparse points: the restricted smoothness constant ``L_2s`` of P2.
+"""Estimates of the restricted smoothness constant ``L_2s`` of P2: how fast a gradient changes between sparse points.
 
 ``L_2s`` is the least L with ``f(b) <= f(a) + <g(a), b - a> + L/2 |b - a|^2`` for all s-sparse a and b, which differ in
-at most 2s places. :meth:`~mlpiht_cli.linalg.smooth.SmoothLoss.bound` is above it; what is measured here is below.
+at most 2s places. :meth:`~mlpiht_cli.linalg.smooth.SmoothLoss.bound` is an upper bound of it; the estimates here are
+lower bounds.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import numpy as np
 from mlpiht_cli.linalg.smooth import Array, SmoothLoss
 from mlpiht_cli.linalg.subsets import subsets
 
-_CHUNK = 2048  # pairs treated at a time; bounds the working memory
+_CHUNK = 2048  # pairs per block; bounds the working memory
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Monte Carlo estimates of ``L_2s``, both from below (protocol, section 5).
+    """Monte Carlo estimates of ``L_2s``, both lower bounds (protocol, section 5).
 
     Attributes
     ----------
     descent
         (i) Largest ``2 (f(b) - f(a) - <g(a), b - a>) / |b - a|^2``.
     gradient
-        (ii) Largest ``|(g(a) - g(b))_J| / |a - b|``, J the union of the supports.
+        (ii) Largest ``|(g(a) - g(b))_J| / |a - b|``, where J is the union of the supports.
     """
 
     descent: float
@@ -33,13 +34,13 @@ class Estimates:
 
 
 def sparse_vectors(generator: np.random.Generator, count: int, size: int, s: int) -> Array:
-    """Vectors ``[count, size]`` with ``min(s, size)`` standard normal entries at uniformly random places."""
+    """Draw vectors ``[count, size]`` with ``min(s, size)`` standard normal entries at uniformly random places."""
     ranks = generator.random((count, size)).argsort(axis=1).argsort(axis=1)
     return np.where(ranks < s, generator.standard_normal((count, size)), 0.0)
 
 
 def monte_carlo(loss: SmoothLoss, a: Array, b: Array) -> Estimates:
-    """Both estimates over pairs of sparse points, ``a`` and ``b`` each ``[count, N]``; equal points do not count."""
+    """Return both estimates over pairs of sparse points ``a`` and ``b``, ``[count, N]`` each; skip equal points."""
     starts = range(0, len(a), _CHUNK)
     found = [_estimates(loss, a[i : i + _CHUNK], b[i : i + _CHUNK]) for i in starts]
     return Estimates(max(one.descent for one in found), max(one.gradient for one in found))
@@ -57,14 +58,14 @@ def _estimates(loss: SmoothLoss, a: Array, b: Array) -> Estimates:
 
 
 def exact_at_zero(loss: SmoothLoss, s: int) -> float:
-    """Largest eigenvalue of any 2s x 2s principal part of the Hessian at 0: the exact ``L_2s`` of small moves from 0.
+    """Return the largest eigenvalue of any 2s x 2s principal part of the Hessian at 0.
 
-    A lower bound of ``L_2s``. All ``C(N, 2s)`` supports are tried.
+    This is the exact ``L_2s`` of small moves from 0 and a lower bound of ``L_2s``. All ``C(N, 2s)`` supports are tried.
 
     Raises
     ------
     CellSkipped
-        There are too many.
+        There are too many supports.
     """
     hessian = loss.hessian(np.zeros(loss.size))
     parts = (hessian[kept[:, :, None], kept[:, None, :]] for kept in subsets(loss.size, min(2 * s, loss.size)))

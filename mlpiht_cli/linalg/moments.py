@@ -1,12 +1,13 @@
-"""Hermite moments of a residual: what they tell about missing ReLU neurons without any gates.
+"""Hermite moments of a residual: they reveal missing ReLU neurons without any gates.
 
 For standard normal inputs and ``r(x) = sum_j relu(w_j . x)``, integration by parts gives, with ``u_j = w_j / |w_j|``,
 
     E[r (x x^T - I)]      =  phi(0) sum_j |w_j| u_j u_j^T,
     E[r He_4(x)] (v, v, v) = -phi(0) sum_j |w_j| (u_j . v)^3 u_j,        phi(0) = 1 / sqrt(2 pi),
 
-and a linear part of ``r`` changes neither. Moments are sample means; their noise is given beside them. The fourth
-one tells neurons apart: near the direction of a neuron it is that neuron's weights, others count by a cubed cosine.
+and a linear part of ``r`` changes neither. Moments are sample means; separate functions give their noise. The fourth
+moment separates neurons: near the direction of a neuron it equals the weights of that neuron, and other neurons are
+weighted by a cubed cosine.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PHI0 = 1.0 / math.sqrt(2.0 * math.pi)
-TILE = 4096  # samples at a time
+TILE = 4096  # samples per block
 
 
 def tiles(n: int, size: int = TILE) -> Iterator[slice]:
-    """Runs of at most ``size`` of ``n`` samples."""
+    """Yield slices that split ``n`` samples into runs of at most ``size``."""
     for start in range(0, n, size):
         yield slice(start, min(n, start + size))
 
 
 def looks_normal(features: Tensor) -> bool:
-    """Whether inputs ``[d, n]`` could be independent normal ones of mean zero, roughly: what the moments rest on.
+    """Whether inputs ``[d, n]`` are roughly independent and normal with mean zero, as the moments assume.
 
-    Compares means, fourth moments and correlations, each in the mean over the inputs, with 0, 3 and 0. What is allowed
-    (a tenth of a standard deviation, a kurtosis between 2 and 4, a correlation of a tenth, and sampling errors) is far
-    from what images or tables have, whose inputs are correlated or mostly zero.
+    The test compares means, fourth moments and correlations, averaged over the inputs, with 0, 3 and 0. It allows a
+    tenth of a standard deviation, a kurtosis between 2 and 4, a correlation of a tenth, and sampling errors. Images and
+    tables are far outside these limits: their inputs are correlated or mostly zero.
     """
     live = features[features.abs().amax(1) > 0]
     d, n = live.shape
@@ -65,12 +66,12 @@ def second_moment(features: Tensor, residual: Tensor) -> Tensor:
 
 
 def second_noise(residual: Tensor) -> float:
-    """Standard deviation of an off-diagonal entry of :func:`second_moment`; sqrt(2) of it on the diagonal."""
+    """Return the standard deviation of an off-diagonal entry of :func:`second_moment`; diagonal: sqrt(2) times it."""
     return float(residual.double().std()) / math.sqrt(len(residual)) / PHI0
 
 
 def without_quadratic(features: Tensor, residual: Tensor, moment: Tensor) -> Tensor:
-    """Return the residual ``[n]`` less the quadratic form that has this second moment; its mean is zero."""
+    """Return the residual ``[n]`` minus the quadratic form that has this second moment; the result has mean zero."""
     form = moment.to(features.dtype)
     out = torch.empty_like(residual)
     for run in tiles(len(residual)):
@@ -80,7 +81,7 @@ def without_quadratic(features: Tensor, residual: Tensor, moment: Tensor) -> Ten
 
 
 def fourth_moment(features: Tensor, residual: Tensor, directions: Tensor) -> Tensor:
-    """Return estimates of ``sum_j |w_j| (u_j . v)^3 u_j`` for unit ``directions`` v, float64 ``[b, d]`` as they."""
+    """Return estimates of ``sum_j |w_j| (u_j . v)^3 u_j`` for unit ``directions`` v; both are float64 ``[b, d]``."""
     n = features.shape[1]
     v = directions.to(features.dtype)
     total, second = torch.zeros_like(directions), torch.zeros_like(directions[:, 0])
@@ -94,7 +95,7 @@ def fourth_moment(features: Tensor, residual: Tensor, directions: Tensor) -> Ten
 
 
 def fourth_noise(residual: Tensor) -> float:
-    """Standard deviation of an entry of :func:`fourth_moment` across the direction."""
+    """Return the standard deviation of an entry of :func:`fourth_moment` across the direction."""
     return math.sqrt(6.0) * second_noise(residual)
 
 
@@ -107,7 +108,7 @@ class Whitening:
     project
         ``B``, ``[d, q]``, with ``B^T M B = I``, or a diagonal of +1 and -1 for neurons of both output signs.
     lift
-        Its pseudo-inverse transposed, ``[d, q]``: takes a direction back.
+        Transposed pseudo-inverse of ``B``, ``[d, q]``; it maps a direction back to the inputs.
     """
 
     project: Tensor
@@ -117,7 +118,8 @@ class Whitening:
     def of(cls, moment: Tensor, noise: float, signs: bool = False) -> Whitening:
         """Keep the eigenvalues above those of a noise matrix, ``2 noise sqrt(d)``, with a margin of a tenth.
 
-        With ``signs`` negative ones count as well, and neurons are orthogonal there as far as they are everywhere.
+        With ``signs`` negative eigenvalues count too; neurons are then only as orthogonal as in the coordinates of the
+        inputs.
         """
         values, vectors = torch.linalg.eigh(moment)
         values = values.abs() if signs else values
@@ -127,14 +129,14 @@ class Whitening:
 
 
 def whitened_fourth(projected: Tensor, residual: Tensor, directions: Tensor) -> Tensor:
-    """Fourth moment along unit ``directions`` ``[b, q]`` in whitened coordinates: an orthogonal tensor.
+    """Return the fourth moment along unit ``directions`` in whitened coordinates, where it is an orthogonal tensor.
 
     Parameters
     ----------
     projected
-        The inputs in those coordinates, ``[q, n]``; their covariance is not the identity.
+        Inputs in whitened coordinates, ``[q, n]``; their covariance is not the identity.
     residual
-        ``[n]``, without a quadratic part.
+        Residual ``[n]`` without a quadratic part.
     directions
         float64 ``[b, q]``.
     """

@@ -1,7 +1,7 @@
 """Forward and backward pass of a one-hidden-layer network with several outputs, over live neurons only.
 
 ``yhat = sum_j 1[X h_j > 0] (X w1_j) w2_j^T``; with gates ``h = w1`` this is ``relu(X W1^T) W2``. A neuron whose gate
-vector is zero is dead: it gives nothing and its gradients are zero.
+vector is zero is dead: its output and its gradients are zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK = 1024
-"""Samples that go through the network together."""
+"""Samples that pass through the network together."""
 
 
 class Pass(NamedTuple):
@@ -30,8 +30,8 @@ class Pass(NamedTuple):
 def forward(x: Tensor, hidden: Tensor, output: Tensor, gates: Tensor | None) -> Pass:
     """Predict from inputs ``[b, d]`` with hidden weights ``[m, d]`` and output weights ``[m, k]``.
 
-    ``gates`` are vectors ``[m, d]``, or None for gates that follow the hidden weights. Products are taken neuron by
-    neuron: inputs that are stored feature by feature, as the solvers' are, make them fast.
+    ``gates`` are vectors ``[m, d]``, or None for gates that follow the hidden weights. Products run neuron by neuron;
+    they are fast if the inputs are stored feature by feature, as in the solvers.
     """
     live = (hidden if gates is None else gates).any(dim=1).nonzero().flatten()
     linear = hidden[live] @ x.T
@@ -40,7 +40,7 @@ def forward(x: Tensor, hidden: Tensor, output: Tensor, gates: Tensor | None) -> 
 
 
 def with_weights(x: Tensor, made: Pass, hidden: Tensor, output: Tensor) -> Pass:
-    """Return the pass of other weights through the gates of a pass that was made; see :func:`forward`."""
+    """Return the pass of other weights through the gates of the pass ``made``; see :func:`forward`."""
     return _passed(made.live, made.mask, (hidden[made.live] @ x.T) * made.mask, output)
 
 
@@ -49,7 +49,7 @@ def _passed(live: Tensor, mask: Tensor, activations: Tensor, output: Tensor) -> 
 
 
 def along(x: Tensor, made: Pass, output: Tensor, direction: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Predictions along a ray with the gates held fixed: ``yhat(mu) = yhat + mu a + mu^2 b``.
+    """Return predictions along a ray at fixed gates: ``yhat(mu) = yhat + mu a + mu^2 b``.
 
     One product with the data gives the predictions for every step ``mu``.
 
@@ -71,17 +71,17 @@ def along(x: Tensor, made: Pass, output: Tensor, direction: tuple[Tensor, Tensor
 
 
 def gradients(x: Tensor, made: Pass, output: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of the hidden and output weights, ``[m, d]`` and ``[m, k]``, gates held fixed.
+    """Return the gradients of the hidden and output weights, ``[m, d]`` and ``[m, k]``, at fixed gates.
 
     With ``P_j = (D_j X)^T R`` the protocol's formulas are ``grad w1_j = P_j w2_j`` and ``grad w2_j = P_j^T w1_j``. They
-    are computed as ``X^T (mask_j * (R w2_j))`` and ``z_j^T R`` with the activations ``z_j``: no ``d x k`` block exists.
+    are computed as ``X^T (mask_j * (R w2_j))`` and ``z_j^T R`` with the activations ``z_j``, without a ``d x k`` block.
 
     Parameters
     ----------
     x
         Inputs ``[b, d]``.
     made
-        Their forward pass.
+        Forward pass of the inputs.
     output
         Output weights ``[m, k]``.
     residual
@@ -97,20 +97,21 @@ def gradients(x: Tensor, made: Pass, output: Tensor, residual: Tensor) -> tuple[
 def fused_gradients(
     features: Tensor, targets: Tensor, hidden: Tensor, output: Tensor, classes: bool
 ) -> tuple[float, tuple[Tensor, Tensor]]:
-    """Loss, and gradients of the hidden and output weights at all their entries, by the compiled kernels.
+    """Return the loss and the gradients of all hidden and output weights, computed by the compiled kernels.
 
-    What :func:`forward` and :func:`gradients` give where the gates follow the weights, in one pass over a batch.
+    The result equals that of :func:`forward` and :func:`gradients` with gates that follow the weights, but takes one
+    pass over a batch.
 
     Parameters
     ----------
     features
         Inputs feature by feature, ``[d, b]``.
     targets
-        ``[b, k]``.
+        Targets ``[b, k]``.
     hidden, output
-        Weights ``[m, d]`` and ``[m, k]``; the hidden ones may be sparse or not.
+        Weights ``[m, d]`` and ``[m, k]``; the hidden weights may be sparse or dense.
     classes
-        Cross-entropy rather than the mean squared error.
+        Whether the loss is the cross-entropy instead of the mean squared error.
     """
     from mlpiht_cli.linalg.backprop import DENSE_SHARE, Batch, Network, gradient, layout  # loads numba
 

@@ -12,13 +12,13 @@ from mlpiht_cli.linalg.smooth import Array, SmoothLoss
 
 _HALVINGS = 30
 _SUFFICIENT = 1e-4  # share of the linear decrease that a step must reach (Armijo)
-_ROUNDING = 1e-15  # relative rise of the objective that is rounding and no rise
+_ROUNDING = 1e-15  # relative rise of the objective that counts as rounding
 _DAMPING = 1e-10  # times the bound, added to the Hessian: softmax does not change along some directions
 
 
 @dataclass(frozen=True)
 class Solved:
-    """Where the supports stand: weights ``[B, N]``, values ``[B]``, largest gradient on the support ``[B]``."""
+    """State of all supports: weights ``[B, N]``, values ``[B]``, largest gradient on the support ``[B]``."""
 
     theta: Array
     value: Array
@@ -28,8 +28,8 @@ class Solved:
 def newton(loss: SmoothLoss, kept: NDArray[np.int64], tolerance: float) -> Iterator[Solved]:
     """Minimise on each support ``kept [B, s]``, from zero; yield each step until all slopes are within tolerance.
 
-    A step solves with the Hessian on the support and is halved until the objective falls enough, so that no value ever
-    rises. Supports that are done stay as they are.
+    A step solves with the Hessian on the support. It is halved until the objective falls enough, so no value ever
+    rises. Supports within tolerance do not change any more.
     """
     theta = np.zeros((len(kept), loss.size))
     value, gradient = loss.value_and_gradient(theta)
@@ -44,7 +44,7 @@ def newton(loss: SmoothLoss, kept: NDArray[np.int64], tolerance: float) -> Itera
 
 
 def _directions(loss: SmoothLoss, theta: Array, gradient: Array, kept: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Newton's direction on each support, ``[B, N]``, and the objective's slope along it, ``[B]``, at most 0."""
+    """Return Newton's direction on each support, ``[B, N]``, and the objective's slope along it, ``[B]``, at most 0."""
     rows = np.arange(len(kept))[:, None, None]
     hessian = loss.hessian(theta)[rows, kept[:, :, None], kept[:, None, :]]
     damped = hessian + _DAMPING * loss.bound() * np.eye(kept.shape[1])
@@ -58,7 +58,7 @@ def _directions(loss: SmoothLoss, theta: Array, gradient: Array, kept: NDArray[n
 def _searched(
     loss: SmoothLoss, theta: Array, value: Array, direction: Array, fall: Array
 ) -> tuple[Array, Array, Array]:
-    """Points along the directions with their values and gradients: full steps, halved until the value falls enough."""
+    """Return points, values and gradients after full steps, each halved until its value falls enough."""
     length = np.ones(len(theta))
     for _ in range(_HALVINGS):
         point = theta + length[:, None] * direction

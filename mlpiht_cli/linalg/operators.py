@@ -1,10 +1,10 @@
-"""Sensing operators: the linear map A of the convexified network, applied without forming it.
+"""Sensing operators: the linear map A of the convexified network, applied without storing it.
 
 For gates ``h`` the fused two-layer network is linear in its weights,
 
     yhat = sum_j sign_j * 1[X h_j > 0] * (X w_j) = A w,   A = [sign_1 D_1 X, ..., sign_m D_m X]   (P1, section 3),
 
-an ``n x (m d)`` matrix that is never formed. The indicator is strict, so a zero gate is a dead neuron.
+an ``n x (m d)`` matrix that is never stored. The indicator is strict, so a neuron with a zero gate is dead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 import torch
 
 from mlpiht_cli.linalg.gates import GateRule
-from mlpiht_cli.linalg.sparse import SparseMatrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +29,7 @@ class Tile(NamedTuple):
 
 
 class SupportOperator(Protocol):
-    """The columns A_S of a sensing operator. Sums over samples come back in float64."""
+    """The columns A_S of a sensing operator. Sums over samples are float64."""
 
     def matvec(self, values: Tensor) -> Tensor:
         """Return ``A_S values``, ``[|S|] -> [n]``, in the dtype of the data."""
@@ -43,45 +42,34 @@ class SupportOperator(Protocol):
 
 
 class SensingOperator(Protocol):
-    """A linear map from weights ``[rows, cols]`` to predictions ``[n]``, known by its action."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, rows, cols)``: samples, neurons and inputs; there are ``rows * cols`` coordinates."""
+    """A linear map from weights ``[rows, cols]`` to predictions ``[n]``, defined by its products."""
 
     @property
     def static(self) -> bool:
-        """Whether shapes may not depend on values; coordinates from ``rows * cols`` on then stand for none."""
+        """Whether shapes must not depend on values; coordinates from ``rows * cols`` on are then padding."""
 
     def columns(self, index: Tensor) -> SupportOperator:
-        """Restrict to the coordinates ``index`` (int64 ascending, ``row * cols + col``)."""
-
-    def matvec(self, weights: SparseMatrix) -> Tensor:
-        """Return ``A w``, shape ``[n]``."""
+        """Return the columns of the operator at ``index`` (int64 ascending, ``row * cols + col``)."""
 
     def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
-        """Yield ``A^T residual`` in tiles of ascending neurons; neurons that are left out have zeros."""
-
-    def dense(self) -> Tensor:
-        """Return A, shape ``[n, rows * cols]``. For tests only."""
+        """Yield ``A^T residual`` in tiles of ascending neurons; neurons that are in no tile have zeros."""
 
 
 class GatedOperator(ABC):
-    """The sensing operator of a fused two-layer ReLU network: what its forms for processors and GPUs share.
+    """Base class of the sensing operators of a fused two-layer ReLU network, for CPUs and for GPUs.
 
     Parameters
     ----------
     features
-        The inputs *feature by feature*, ``X^T``, shape ``[d, n]``, contiguous: a column of A is then a row
-        of memory.
+        The inputs *feature by feature*, ``X^T``, shape ``[d, n]``, contiguous; a column of A is then a row of memory.
     gates
-        The gate rule; its dead neurons cost nothing.
+        The gate rule; dead neurons cost nothing.
     m
         Hidden width.
     signs
         Fixed output signs, ``[m]`` of +1 and -1, or None for all +1 (the paper).
     tile
-        Most neurons handled at a time; bounds the working memory and changes results by rounding only.
+        Largest number of neurons processed at a time; bounds the working memory and changes results only by rounding.
     """
 
     static: ClassVar[bool] = False
@@ -89,25 +77,9 @@ class GatedOperator(ABC):
     def __init__(self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None, tile: int) -> None:
         self._features, self._gates, self._m, self._signs, self._tile = features, gates, m, signs, tile
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, m, d)``."""
-        return self._features.shape[1], self._m, self._features.shape[0]
-
-    def matvec(self, weights: SparseMatrix) -> Tensor:
-        """Return ``A w``, shape ``[n]``."""
-        return self.columns(weights.index).matvec(weights.values)
-
-    def dense(self) -> Tensor:
-        """Return A, shape ``[n, m * d]``. For tests only."""
-        x = self._features.T
-        mask = self.masks(torch.arange(self._m, device=x.device))
-        signed = mask.to(x.dtype) if self._signs is None else mask * self._signs[:, None]
-        return torch.einsum("jn,nd->njd", signed, x).reshape(x.shape[0], -1)
-
     @abstractmethod
     def columns(self, index: Tensor) -> SupportOperator:
-        """Restrict to the coordinates ``index``; coordinates of dead neurons are zero columns."""
+        """Return the columns of the operator at ``index``; columns of dead neurons are zero."""
 
     @abstractmethod
     def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
@@ -119,12 +91,12 @@ class GatedOperator(ABC):
 
 
 def by_neuron(signs: Tensor | None, neurons: Tensor) -> Tensor | None:
-    """Signs of the given neurons, those past the last one included, whose weights are zero anyhow."""
+    """Return the signs of the given neurons; padding past the last neuron gets any sign, since its weights are zero."""
     return None if signs is None else signs[neurons.clamp(max=len(signs) - 1)]
 
 
 class MatrixColumns:
-    """Columns that are there, one after the other in memory: ``A_S^T``, ``[|S|, n]``."""
+    """Columns that are stored one after the other in memory: ``A_S^T``, ``[|S|, n]``."""
 
     def __init__(self, columns: Tensor, signs: Tensor | None = None) -> None:
         self._columns, self._signs = columns, signs
@@ -146,30 +118,17 @@ class MatrixColumns:
 
 
 class DenseOperator:
-    """A matrix that is there, such as Gaussian sensing: ``A`` of shape ``[n, N]`` as one row of ``N`` coordinates."""
+    """A stored matrix ``A`` ``[n, N]``, such as Gaussian sensing; its weights are one row of ``N`` coordinates."""
 
     static: ClassVar[bool] = False
 
     def __init__(self, matrix: Tensor) -> None:
         self._matrix = matrix
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(n, 1, N)``."""
-        return self._matrix.shape[0], 1, self._matrix.shape[1]
-
     def columns(self, index: Tensor) -> MatrixColumns:
-        """Restrict to the coordinates ``index``."""
+        """Return the columns of the operator at ``index``."""
         return MatrixColumns(self._matrix.T[index])
-
-    def matvec(self, weights: SparseMatrix) -> Tensor:
-        """Return ``A w``, shape ``[n]``."""
-        return self.columns(weights.index).matvec(weights.values)
 
     def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
         """Yield ``A^T residual`` in one tile."""
         yield Tile(torch.zeros(1, dtype=torch.int64, device=residual.device), (residual @ self._matrix)[None, :])
-
-    def dense(self) -> Tensor:
-        """Return A, shape ``[n, N]``. For tests only."""
-        return self._matrix

@@ -1,4 +1,4 @@
-"""Ridge regression with an intercept, its penalty chosen on held-out samples."""
+"""Ridge regression with an intercept; held-out samples choose the penalty."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 PENALTIES = tuple(10.0**exponent for exponent in range(-6, 3))
 """Penalties tried, in units of a feature's variance."""
 HELD_OUT = 0.2
-"""Share of the samples that the penalty is chosen on."""
+"""Share of the samples that choose the penalty."""
 
 
 class Ridge(NamedTuple):
-    """Coefficients float64 ``[p]``, the intercept and the penalty chosen."""
+    """Coefficients float64 ``[p]``, the intercept and the chosen penalty."""
 
     coefficients: Tensor
     intercept: Tensor
@@ -25,7 +25,7 @@ class Ridge(NamedTuple):
 
 
 class _Moments(NamedTuple):
-    """Means of features and target, and covariances about them."""
+    """Means of the features and the target, and their covariances."""
 
     h: Tensor
     y: Tensor
@@ -36,8 +36,8 @@ class _Moments(NamedTuple):
 def ridge(h: Tensor, y: Tensor, rng: np.random.Generator) -> Ridge:
     """Minimise ``mean((y - h a - b)^2) + penalty |a|^2`` over ``a`` and ``b``.
 
-    The penalty is the one of :data:`PENALTIES` with the least error on a random fifth of the samples; the fit is then
-    made on all of them.
+    The penalty is the one of :data:`PENALTIES` with the least error on a random fifth of the samples. The final fit
+    uses all samples.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _moments(h: Tensor, y: Tensor) -> _Moments:
 
 
 def _solve(moments: _Moments, penalties: tuple[float, ...]) -> Tensor:
-    """Coefficients ``[p, len(penalties)]``, from one eigendecomposition."""
+    """Return the coefficients ``[p, len(penalties)]``, from one eigendecomposition."""
     values, vectors = torch.linalg.eigh(moments.hh)
     shifted = values.clamp_min(0.0)[:, None] + torch.tensor(penalties, dtype=values.dtype, device=values.device)
     found: Tensor = vectors @ ((vectors.T @ moments.hy)[:, None] / shifted)

@@ -1,7 +1,7 @@
 """Coordinates that a target depends on, found from gradients at neurons ``+-e_j`` (Vural & Erdogdu, COLT 2024).
 
-A correlation gradient is ``mean(y phi'(w.x) x)``. Neurons ``+-e_j`` know the basis: where coordinates are renamed or
-change sign, the scores go with them; where they are rotated, nothing is left of the scores.
+A correlation gradient is ``mean(y phi'(w.x) x)``. Neurons ``+-e_j`` depend on the basis: if coordinates are permuted or
+change sign, the scores are permuted with them; if coordinates are rotated, the scores lose their meaning.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Rule = Literal["even", "odd", "row_max"]
-"""Part of the gradients that scores coordinate j.
+"""Score of coordinate j, a part of the gradients.
 
-even: ``|mean(y |x_j|)|``, what ReLU neurons at ``e_j`` and ``-e_j`` differ by along ``e_j``; sees ``He_2``.
-odd: ``|mean(y (x_j^3 - x_j))|``, along ``e_j`` with ``phi' = z^2 - 1``; sees ``He_3``.
-row_max: ``max_i |mean(y sign(x_j) x_i)|``, as in even, along any ``e_i``; sees products of coordinates.
+even: ``|mean(y |x_j|)|``, the difference of ReLU neurons at ``e_j`` and ``-e_j`` along ``e_j``; detects ``He_2``.
+odd: ``|mean(y (x_j^3 - x_j))|``, along ``e_j`` with ``phi' = z^2 - 1``; detects ``He_3``.
+row_max: ``max_i |mean(y sign(x_j) x_i)|``, as even but along any ``e_i``; detects products of coordinates.
 """
-_ROWS = 8192  # samples at a time: bounds the working memory, and sums of blocks are added in float64
+_ROWS = 8192  # samples per block: bounds the working memory; the sums of the blocks are added in float64
 
 
 def coordinate_scores(x: Tensor, y: Tensor, rule: Rule) -> Tensor:
-    """Score the coordinates of inputs ``[n, d]`` for targets ``[n]``: float64 ``[d]``, larger is more relevant."""
+    """Score the coordinates of inputs ``[n, d]`` for targets ``[n]``: float64 ``[d]``, larger means more relevant."""
     part = _PARTS[rule]
     total = sum(
         (part(x[a : a + _ROWS], y[a : a + _ROWS]).double() for a in range(0, len(x), _ROWS)),
@@ -54,7 +54,7 @@ _PARTS: dict[Rule, Callable[[Tensor, Tensor], Tensor]] = {"even": _even, "odd": 
 
 
 def true_coordinates(directions: SparseMatrix | None, count: int) -> Tensor:
-    """Coordinates of directions ``V`` ``[r, d]`` with the most weight, at most ``count``, int64 ascending.
+    """Return the coordinates of directions ``V`` ``[r, d]`` with the most weight, at most ``count``, int64 ascending.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Smooth losses of a linear model, as functions of one flat weight vector: values, gradients, Hessians, curvature.
 
 A weight vector ``theta`` is the matrix ``W [k, d]`` row by row, ``N = k d`` numbers: position ``c d + j`` is the weight
-from input j to output c. All functions take any number of weight vectors at once, in leading dimensions. They are
-NumPy's, in float64: on a dozen weights a call of torch costs more than its work.
+from input j to output c. All functions take any number of weight vectors at once, in leading dimensions. They use NumPy
+in float64, because for a dozen weights the overhead of a torch call exceeds its work.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 class SmoothLoss(ABC):
     """``f(theta) = mean_i loss(W x_i, y_i) + ridge / 2 |theta|^2``.
 
-    A loss is given by what it does to the outputs of one sample; the rest is the chain rule.
+    A subclass defines the loss as a function of the outputs of one sample; this class applies the chain rule.
 
     Parameters
     ----------
@@ -55,28 +55,28 @@ class SmoothLoss(ABC):
     @property
     @abstractmethod
     def steepest(self) -> float:
-        """Largest eigenvalue that the Hessian of one sample's loss in its outputs has anywhere."""
+        """Largest eigenvalue, over all points, of the Hessian of one sample's loss in its outputs."""
 
     @abstractmethod
     def _losses_and_slopes(self, outputs: Array) -> tuple[Array, Array]:
-        """Loss of each sample and its gradient in the outputs, ``[..., k, n] -> [..., n], [..., k, n]``."""
+        """Return the loss of each sample and its gradient in the outputs, ``[..., k, n] -> [..., n], [..., k, n]``."""
 
     @abstractmethod
     def _curvatures(self, outputs: Array) -> Array:
-        """Hessian of each sample's loss in its outputs, ``[..., k, n] -> [..., k, k, n]``."""
+        """Return the Hessian of each sample's loss in its outputs, ``[..., k, n] -> [..., k, k, n]``."""
 
     def _outputs(self, theta: Array) -> Array:
         return np.asarray(theta.reshape(*theta.shape[:-1], self.k, self.d) @ self.x.T)
 
     def value_and_gradient(self, theta: Array) -> tuple[Array, Array]:
-        """Objective and its gradient, ``[..., N] -> [...], [..., N]``."""
+        """Return the objective and its gradient, ``[..., N] -> [...], [..., N]``."""
         losses, slopes = self._losses_and_slopes(self._outputs(theta))
         value = losses.sum(-1) / self.n + self.ridge / 2 * (theta * theta).sum(-1)
         gradient = (slopes @ self.x).reshape(theta.shape) / self.n + self.ridge * theta
         return value, gradient
 
     def hessian(self, theta: Array) -> Array:
-        """Second derivatives of the objective, ``[..., N] -> [..., N, N]``."""
+        """Return the second derivatives of the objective, ``[..., N] -> [..., N, N]``."""
         curvatures = self._curvatures(self._outputs(theta))
         products = (self.x[:, :, None] * self.x[:, None, :]).reshape(self.n, -1)
         blocks = (curvatures @ products / self.n).reshape(*curvatures.shape[:-1], self.d, self.d)
@@ -84,19 +84,19 @@ class SmoothLoss(ABC):
         return np.asarray(full + self.ridge * np.eye(self.size))
 
     def bound(self) -> float:
-        """Smoothness constant that holds everywhere, ``steepest * lambda_max(X^T X / n) + ridge``.
+        """Return a smoothness constant that holds everywhere, ``steepest * lambda_max(X^T X / n) + ridge``.
 
         For softmax regression this is the ``lambda_max(X^T X / n) / 2`` of the protocol, section 5.
         """
         return self.steepest * float(np.linalg.eigvalsh(self.x.T @ self.x / self.n)[-1]) + self.ridge
 
     def matrix(self, theta: Array) -> SparseMatrix:
-        """The matrix ``[k, d]`` that a weight vector ``[N]`` stands for."""
+        """Return the weight vector ``[N]`` as a matrix ``[k, d]``."""
         return SparseMatrix.from_dense(torch.from_numpy(theta.reshape(self.k, self.d)))
 
 
 class Softmax(SmoothLoss):
-    """Cross-entropy of the softmax of the outputs, targets one-hot."""
+    """Cross-entropy of the softmax of the outputs; targets are one-hot."""
 
     @property
     def steepest(self) -> float:
@@ -114,14 +114,14 @@ class Softmax(SmoothLoss):
 
 
 def _odds(outputs: Array) -> tuple[Array, Array, Array]:
-    """Outputs less their maximum, its exponential, and the sum of that over the classes."""
+    """Return the outputs minus their maximum, the exponential of these, and its sum over the classes."""
     shifted = outputs - outputs.max(-2, keepdims=True)
     odds = np.exp(shifted)
     return shifted, odds, odds.sum(-2, keepdims=True)
 
 
 class Squares(SmoothLoss):
-    """Squared error, mean over the outputs."""
+    """Squared error, averaged over the outputs."""
 
     @property
     def steepest(self) -> float:
@@ -138,4 +138,4 @@ class Squares(SmoothLoss):
 
 
 LOSSES: dict[str, type[SmoothLoss]] = {"cross_entropy": Softmax, "squared": Squares}
-"""By the name of a problem's loss."""
+"""Losses by the name that a problem gives."""

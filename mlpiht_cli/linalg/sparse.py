@@ -1,4 +1,4 @@
-"""Sparse weight matrices that hold their nonzeros and nothing else."""
+"""Sparse weight matrices that store only their nonzeros."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def coordinates(rows: Tensor, cols: int) -> Tensor:
-    """Indices ``row * cols + col`` of all entries of the given rows, int64 ``[len(rows) * cols]``."""
+    """Return the indices ``row * cols + col`` of all entries of the given rows, int64 ``[len(rows) * cols]``."""
     return (rows[:, None] * cols + torch.arange(cols, device=rows.device)).flatten()
 
 
@@ -40,7 +40,7 @@ class SparseMatrix:
 
     @classmethod
     def from_dense(cls, matrix: Tensor) -> SparseMatrix:
-        """Keep the nonzeros of ``matrix``, shape ``[rows, cols]``."""
+        """Make a sparse matrix of the nonzeros of ``matrix``, shape ``[rows, cols]``."""
         flat = matrix.reshape(-1)
         index = torch.nonzero(flat).flatten()
         return cls(index, flat[index], matrix.shape[0], matrix.shape[1])
@@ -65,14 +65,15 @@ class SparseMatrix:
         return torch.equal(self.index, other.index) and torch.equal(self.values, other.values)
 
     def live_rows(self) -> Tensor:
-        """Rows with at least one nonzero, int64, ascending."""
+        """Return the rows with at least one nonzero, int64, ascending."""
         live: Tensor = torch.unique(self.row[self.values != 0])
         return live
 
     def row_slots(self) -> Tensor:
-        """Rows with a stored entry, int64 ascending ``[min(len(index), rows)]``; excess slots count on from ``rows``.
+        """Return the rows with a stored entry, int64 ascending ``[min(len(index), rows)]``.
 
-        The number of slots does not depend on the values, so that a GPU need not wait for it.
+        Surplus slots hold the numbers from ``rows`` on. The number of slots does not depend on the values, so the host
+        does not wait for a GPU.
         """
         slots, row = min(len(self.index), self.rows), self.row
         out = self.rows + torch.arange(slots, device=row.device)
@@ -89,7 +90,7 @@ class SparseMatrix:
         if len(ids):
             row = self.row
             place = torch.searchsorted(ids, row).clamp(max=len(ids) - 1)
-            # Entries of other rows go to a row of their own, which is cut off.
+            # Entries of other rows go to an extra last row, which is cut off.
             out[torch.where(ids[place] == row, place, len(ids)), self.col] = self.values
         return out[:-1]
 
@@ -98,7 +99,7 @@ class SparseMatrix:
         return self.dense_rows(torch.arange(self.rows, device=self.index.device))
 
     def compact(self) -> SparseMatrix:
-        """Return the matrix without stored zeros, and without entries past its end, which stand for none."""
+        """Return the matrix without stored zeros and without the padding entries past its end."""
         keep = (self.values != 0) & (self.index < self.rows * self.cols)
         return SparseMatrix(self.index[keep], self.values[keep], self.rows, self.cols)
 

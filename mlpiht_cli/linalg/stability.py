@@ -12,17 +12,17 @@ from mlpiht_cli.linalg.smooth import Array
 
 @dataclass(frozen=True)
 class Stability:
-    """Whether ``theta`` is among the ``H_s(theta - step * gradient)``, and by how much.
+    """Whether ``theta`` is a possible value of ``H_s(theta - step * gradient)``, and by which margin.
 
     Attributes
     ----------
     on_support
         Largest absolute gradient on the support; 0 at a stable point.
     off_ratio
-        ``step * max off the support |gradient|`` over the least magnitude kept; at most 1 at a stable point. With fewer
-        than s nonzeros the least magnitude kept is 0, and the ratio infinite unless the gradient is 0.
+        ``step * max |gradient|`` off the support, divided by the least magnitude kept; at most 1 at a stable point.
+        With fewer than s nonzeros the least magnitude kept is 0, and the ratio is infinite unless the gradient is 0.
     stable
-        Whether both hold when every gradient may be wrong by the tolerance.
+        Whether both conditions hold if every gradient may be wrong by the tolerance.
     """
 
     on_support: float
@@ -31,7 +31,7 @@ class Stability:
 
 
 def ht_stability(theta: Array, gradient: Array, s: int, step: float, tolerance: float) -> Stability:
-    """Certificate of a point with at most ``s`` nonzeros; ``theta`` and ``gradient`` have shape ``[N]``."""
+    """Return the certificate of a point with at most ``s`` nonzeros; ``theta`` and ``gradient`` have shape ``[N]``."""
     support = theta != 0
     on = float(np.abs(gradient[support]).max(initial=0.0))
     off = float(np.abs(gradient[~support]).max(initial=0.0))

@@ -18,40 +18,41 @@ FIRST_STEP = 1e-14  # with an empty support the first step only ranks coordinate
 CURVATURE_FLOOR = 1e-8  # keeps the exact step finite when A g = 0
 
 
-LADDER = 60  # doublings or halvings of a searched step, at most
+LADDER = 60  # largest number of doublings or halvings of a searched step
 
 
 def squared_norm(x: Tensor) -> Tensor:
-    """``|x|^2`` accumulated in float64, shape ``[]``."""
+    """Return ``|x|^2`` accumulated in float64, shape ``[]``."""
     norm: Tensor = torch.linalg.vector_norm(x, dtype=torch.float64)
     return norm.square()
 
 
 def exact_step(operator: SupportOperator, values: Tensor, gradient: Tensor) -> Tensor:
-    """Exact line search on the support, ``|g|^2 / (|A_S g|^2 + 1e-8)`` (P1, accelerated IHT), float64 ``[]``.
+    """Return the step of exact line search on the support, ``|g|^2 / (|A_S g|^2 + 1e-8)``, float64 ``[]``.
 
-    Returns ``FIRST_STEP`` when the support is empty: when its ``values`` (``[|S|]``) are zeros, if there are any.
+    Source: P1, accelerated IHT. Returns ``FIRST_STEP`` if the support is empty, that is, if ``values`` (``[|S|]``)
+    has no nonzero.
     """
     step = squared_norm(gradient) / (squared_norm(operator.matvec(gradient)) + CURVATURE_FLOOR)
     return torch.where((values != 0).any(), step, FIRST_STEP)
 
 
 def searched_step(loss_at: Callable[[float], float], start: float, loss: float) -> float:
-    """Search a step that does not increase the loss, by halving and doubling ``start``.
+    """Search for a step that does not increase the loss, by halving and doubling ``start``.
 
     Parameters
     ----------
     loss_at
-        Loss after a step of the given size along the direction; nan and inf count as worse than anything.
+        Returns the loss after a step of the given size along the direction; nan and inf count as worst.
     start
-        Where the search begins, the previous step for instance.
+        First step that is tried, for example the previous step.
     loss
         Loss without a step.
 
     Returns
     -------
     float
-        A step whose loss is at most ``loss`` and at most that of its half and its double; 0 if none is found.
+        A step whose loss is at most ``loss`` and at most the loss of its half and its double; 0 if none is found.
     """
     step, best = start, loss_at(start)
     for _ in range(LADDER):
@@ -73,19 +74,19 @@ def searched_step(loss_at: Callable[[float], float], start: float, loss: float) 
 class Refinement:
     """Gradient steps on a fixed support with Armijo backtracking (P1, accelerated IHT, step 3).
 
-    On a fixed support f(w) = |A_S w - y|^2 is quadratic, so the decrease of a trial step is known exactly,
+    On a fixed support f(w) = |A_S w - y|^2 is quadratic, so the decrease of a trial step is known exactly:
     ``f(w) - f(w - mu g) = 2 mu |g|^2 - mu^2 |A_S g|^2`` with ``g = A_S^T r``. One pass over the data gives both
-    ``A_S^T A_S g`` and ``|A_S g|^2``: the latter decides any number of halvings, the former updates the gradient. No
-    decision is taken on the host, so that a GPU need not wait.
+    ``A_S^T A_S g``, which updates the gradient, and ``|A_S g|^2``, which decides any number of halvings. The host takes
+    no decision, so a GPU does not wait.
 
     Attributes
     ----------
     steps
-        Gradient steps at most; 10 for networks, 3 for Gaussian sensing.
+        Largest number of gradient steps; 10 for networks, 3 for Gaussian sensing.
     decrease
-        Fraction of ``mu |g|^2`` that a step must gain.
+        Fraction of ``mu |g|^2`` by which a step must lower f.
     halvings
-        Failed halvings after which the thresholded point is returned unrefined.
+        Number of failed halvings after which the thresholded point is returned without refinement.
     """
 
     steps: int = 10
@@ -95,14 +96,14 @@ class Refinement:
     def __call__(self, operator: SupportOperator, values: Tensor, residual: Tensor, step: Tensor) -> Tensor:
         """Refine ``values`` (``[|S|]``), whose residual ``A_S values - y`` is ``residual`` (``[n]``).
 
-        The step is shared by the inner steps and only shrinks.
+        All inner steps share the step size, which only shrinks.
         """
         refined, gradient = values.double(), operator.rmatvec(residual).double()
         failed = torch.zeros((), dtype=torch.bool, device=values.device)
         fractions = torch.exp2(-torch.arange(self.halvings + 1.0, dtype=torch.float64, device=values.device))
         for _ in range(self.steps):
             change, curvature = operator.normal(gradient)
-            # Refused steps come first: what is refused stays refused when it is doubled.
+            # Refused steps come first: the double of a refused step is refused too.
             refused = step * fractions * curvature > (2.0 - self.decrease) * squared_norm(gradient)
             failed = failed | refused[-1]
             step = step * torch.exp2(-refused.sum().double())

@@ -1,4 +1,4 @@
-"""All subsets of a few positions, for what is found by trying every one."""
+"""All subsets of a few positions, for methods that try every subset."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from mlpiht_cli.errors import CellSkipped
 
 MAX_SUBSETS = 200_000
-"""Subsets that are tried at most: any number out of 20 positions."""
+"""Largest number of subsets that are tried; it allows subsets of any size of 20 positions."""
 _CHUNK = 2048
 
 
 def subsets(size: int, count: int) -> Iterator[NDArray[np.int64]]:
-    """Subsets of ``count`` out of ``size`` positions in lexicographic order, in chunks ``[<= 2048, count]``.
+    """Yield the subsets of ``count`` out of ``size`` positions in lexicographic order, in chunks ``[<= 2048, count]``.
 
     Raises
     ------
     CellSkipped
-        There are more than :data:`MAX_SUBSETS`.
+        There are more than :data:`MAX_SUBSETS` subsets.
     """
     number = math.comb(size, count)
     if number > MAX_SUBSETS:

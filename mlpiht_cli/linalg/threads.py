@@ -1,4 +1,4 @@
-"""Share a compiled kernel's work among threads; torch's thread count says how many."""
+"""Threads for compiled kernels; torch's thread count sets how many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 PANELS = 16
-"""Most shares that a sum over samples is split into, whatever the number of threads."""
+"""Largest number of parts that a sum over samples is split into; it does not depend on the number of threads."""
 
 _lent: ContextVar[int | None] = ContextVar("threads lent by torch", default=None)
 
@@ -23,17 +23,17 @@ def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="mlpiht")
 
 
-# Threads do not survive a fork, so a child makes its own pool.
+# Threads do not survive a fork, so a child process makes its own pool.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @contextmanager
 def kernel_threads() -> Iterator[None]:
-    """Give the kernels all of torch's threads, and torch one, for as long as the context lasts.
+    """Give the kernels all of torch's threads, and torch one thread, until the context ends.
 
-    Torch's idle threads wait by spinning, and would take the processors from the kernels between two of its products.
-    Torch's count belongs to the process, so one fit at a time.
+    Idle torch threads spin and would take the processors from the kernels between two torch products. The thread count
+    of torch belongs to the process, so only one fit may run at a time.
     """
     count = torch.get_num_threads()
     token = _lent.set(_lent.get() or count)
@@ -46,9 +46,9 @@ def kernel_threads() -> Iterator[None]:
 
 
 def share(kernel: Callable[..., Any], count: int, *args: object) -> None:
-    """Call ``kernel(*args, (first, last))`` on spans that cover ``range(count)``, one a thread.
+    """Call ``kernel(*args, (first, last))`` on spans that cover ``range(count)``, one span per thread.
 
-    The kernel must release the GIL and write to places of its own for every item of its span.
+    The kernel must release the GIL, and each item of a span must have its own place in the output.
     """
     limit = _lent.get() or torch.get_num_threads()
     threads = max(1, min(limit, count))

@@ -1,4 +1,4 @@
-"""Hard thresholding: the indices of the ``s`` entries of largest magnitude, in one go or streamed over tiles."""
+"""Hard thresholding: the indices of the ``s`` entries of largest magnitude, from a whole vector or from tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _kept(values: Tensor, s: int) -> Tensor:
-    """Whether each entry is among the ``s`` nonzero ones of largest magnitude, bool ``[N]``."""
+    """Return a mask of the ``s`` nonzero entries of largest magnitude, bool ``[N]``."""
     if s < 1:
         raise ValueError(f"the budget s must be at least 1, got {s}")
     magnitude = values.abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
@@ -26,10 +26,10 @@ def _kept(values: Tensor, s: int) -> Tensor:
 
 
 def top_s(values: Tensor, s: int) -> Tensor:
-    """Positions of the ``s`` nonzero entries of largest magnitude, in ascending order.
+    """Return the positions of the ``s`` nonzero entries of largest magnitude, in ascending order.
 
-    Ties are kept by lowest position, which ``torch.topk`` does not promise. Zeros are never kept, so fewer than
-    ``s`` positions come back when ``values`` has fewer nonzeros. NaN counts as larger than any number, so that
+    Of equal entries the lowest positions are kept, which ``torch.topk`` does not guarantee. Zeros are never kept: if
+    ``values`` has fewer than ``s`` nonzeros, the result is shorter. NaN counts as larger than any number, so that
     divergence stays visible.
 
     Parameters
@@ -50,7 +50,8 @@ def top_s(values: Tensor, s: int) -> Tensor:
 def hard_threshold(vector: NDArray[np.float64], s: int) -> NDArray[np.float64]:
     """Keep the ``s`` entries of largest magnitude of a short vector ``[N]``, ties by lowest position; zero the others.
 
-    What :func:`top_s` keeps, in a tenth of the time where N is a dozen. NaN is not expected, and counts as small.
+    It keeps the same entries as :func:`top_s`, in a tenth of the time if N is about a dozen. NaN is not expected and
+    counts as small.
     """
     out = vector.copy()
     out[np.argsort(-np.abs(vector), kind="stable")[s:]] = 0.0
@@ -58,7 +59,7 @@ def hard_threshold(vector: NDArray[np.float64], s: int) -> NDArray[np.float64]:
 
 
 def top_s_padded(values: Tensor, s: int) -> Tensor:
-    """Return :func:`top_s`, filled up to ``min(s, N)`` positions with ``N``: its shape depends on no value."""
+    """Return :func:`top_s`, padded with ``N`` to ``min(s, N)`` positions, so that its shape depends on no value."""
     kept, size = _kept(values, s), min(s, values.numel())
     out = torch.full((size + 1,), values.numel(), device=values.device)
     place = torch.where(kept, kept.cumsum(0) - 1, size)
@@ -69,15 +70,15 @@ def top_s_padded(values: Tensor, s: int) -> Tensor:
 class StreamedTopS:
     """The ``s`` largest entries of a vector that arrives in tiles of ascending index.
 
-    Equal to :func:`top_s` of the whole vector, ties included, while holding at most ``s`` entries and one tile.
+    The result equals :func:`top_s` of the whole vector, ties included; at most ``s`` entries and one tile are stored.
 
     Parameters
     ----------
     s
         Budget.
     padding
-        None; or the index of entries that fill up a result of too few nonzeros, with zeros as values, so that its shape
-        does not depend on the values. It is above all indices.
+        None, or an index above all others: entries with this index and the value 0 pad a result with too few nonzeros,
+        so that its shape does not depend on the values.
     """
 
     def __init__(self, s: int, padding: int | None = None) -> None:
@@ -86,7 +87,7 @@ class StreamedTopS:
         self._values: Tensor | None = None
 
     def push(self, index: Tensor, values: Tensor) -> None:
-        """Offer a tile: ``index`` (int64, ascending, above all earlier ones) and ``values``, both ``[t]``."""
+        """Add a tile: ``index`` (int64, ascending, above all earlier indices) and ``values``, both ``[t]``."""
         if self._index is not None and self._values is not None:
             index = torch.cat([self._index, index])
             values = torch.cat([self._values, values])

@@ -1,1 +1,1 @@
-"""The IHT family of solvers."""
+"""Solvers of the IHT family."""

@@ -1,4 +1,4 @@
-"""Gradient feature learning with and without pruning first, and a ridge read-out (P3: Vural & Erdogdu, COLT 2024)."""
+"""Gradient feature learning, with or without pruning, and a ridge read-out (P3: Vural & Erdogdu, COLT 2024)."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ from mlpiht_cli.rng import Streams
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ROWS = 8192  # samples at a time: bounds the activations, and sums of blocks are added in float64
+_ROWS = 8192  # samples per block: bounds the activations; the sums of the blocks are added in float64
 MAX_BIAS = 2.5
 """Largest bias of a read-out neuron."""
 
 
 class FeatureLearning(Method):
-    """Learn ``m`` directions by normalised correlation gradients on kept coordinates, then fit a read-out on them.
+    """Learn ``m`` directions by normalised correlation gradients on the kept coordinates, then fit a read-out on them.
 
-    Protocol, section 6. The budget ``s`` is the number of nonzeros of a direction, and ``keep * s`` coordinates are
-    kept; the network has ``readout`` neurons on these, and so more weights than ``s``.
+    Source: protocol, section 6. The budget ``s`` is the number of nonzeros of a direction, and ``keep * s`` coordinates
+    are kept. The network has ``readout`` neurons on these coordinates, and therefore more weights than ``s``.
 
-    The arms differ in the coordinates kept: all (unpruned), those of largest gradient at neurons ``+-e_j`` (pruned, by
-    ``rule``), the true ones (oracle, which alone looks at the truth), random ones, or those where one gradient step of
-    dense neurons is largest (gradient_magnitude: what pruning by magnitude would keep).
+    The arms differ in the coordinates they keep:
+
+    - unpruned: all coordinates.
+    - pruned: those with the largest gradient at neurons ``+-e_j``, by ``rule``.
+    - oracle: the true coordinates; only this arm uses the truth.
+    - random: random coordinates.
+    - gradient_magnitude: those where one gradient step of dense neurons is largest, as in pruning by magnitude.
     """
 
     name: ClassVar[str] = "feature_learning"
@@ -47,25 +51,25 @@ class FeatureLearning(Method):
     arm: Literal["unpruned", "pruned", "oracle", "random", "gradient_magnitude"] = Field(
         "pruned", description="which coordinates are kept"
     )
-    rule: Rule = Field("even", description="score that the pruned arm keeps coordinates by")
-    degree: Literal[2, 3] = Field(2, description="what features look for: ReLU sees degree 2, phi' = z^2 - 1 degree 3")
+    rule: Rule = Field("even", description="score by which the pruned arm chooses coordinates")
+    degree: Literal[2, 3] = Field(2, description="degree that features detect: 2 by ReLU, 3 by phi' = z^2 - 1")
     steps: int = Field(10, ge=1, description="normalised gradient steps T")
-    keep: int = Field(2, ge=1, description="coordinates kept, as a multiple of s")
+    keep: int = Field(2, ge=1, description="number of kept coordinates, as a multiple of s")
     readout: int = Field(128, ge=1, description="ReLU neurons of the read-out")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Weights of the read-out's neurons and of the output, with its intercept."""
+        """Return the number of weights of the read-out's neurons and of the output, with its intercept."""
         return self.readout * d + self.readout + 1
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """One output, squared loss, one hidden layer; the oracle needs a truth."""
+        """Require one output, squared loss and one hidden layer; the oracle also needs planted directions."""
         if self.arm == "oracle" and problem.directions is None:
             return "the arm 'oracle' needs a task with planted directions, such as index_model"
         return super().supports(problem, shape)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
         """Select, learn and read out for one budget."""
-        # The mean tells nothing of directions, and its error would move all scores and gradients alike.
+        # The mean holds no information on directions, and its error would shift all scores and gradients.
         centred = replace(problem, y=problem.y - problem.y.mean())
         kept = self._kept(centred, shape.m, self.keep * budgets[0], streams)
         x = problem.x if len(kept) == problem.d else problem.x[:, kept]
@@ -80,7 +84,7 @@ class FeatureLearning(Method):
         yield Reached(model, facts={"kept": len(kept)})
 
     def _kept(self, problem: Problem, m: int, count: int, streams: Streams) -> Tensor:
-        """Coordinates of this arm, int64 ascending; at most ``count`` unless it is unpruned."""
+        """Return the coordinates of this arm, int64 ascending; at most ``count`` unless the arm is unpruned."""
         x, y, d = problem.x, problem.y[:, 0], problem.d
         match self.arm:
             case "unpruned":
@@ -98,25 +102,25 @@ class FeatureLearning(Method):
 
 
 def _random_neurons(m: int, x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Independent neurons ``[m, d]``, uniform on the unit sphere of the inputs' coordinates."""
+    """Draw independent neurons ``[m, d]``, uniform on the unit sphere of the inputs' coordinates."""
     return _unit(torch.from_numpy(rng.standard_normal((m, x.shape[1]))).to(x))
 
 
 def _unit(w: Tensor) -> Tensor:
-    """Rows over their lengths; rows without length stay zero."""
+    """Divide the rows by their lengths; zero rows stay zero."""
     lengths = w.norm(dim=1, keepdim=True)
     return torch.where(lengths > 0, w / lengths, w)
 
 
 def gradient_step(x: Tensor, y: Tensor, w: Tensor, degree: int) -> tuple[Tensor, float]:
-    """One step ``w <- g / |g|`` of every neuron, ``g = mean(y phi'(w.x) x)`` being the gradient of its correlation.
+    """Take one step ``w <- g / |g|`` of every neuron; ``g = mean(y phi'(w.x) x)`` is the gradient of its correlation.
 
     Parameters
     ----------
     x, y, w
         Inputs ``[n, d]``, targets ``[n]``, neurons ``[m, d]``.
     degree
-        2: ``phi = relu``; 3: ``phi = z^3/3 - z``, since a ReLU without bias has no part of degree 3.
+        2: ``phi = relu``; 3: ``phi = z^3/3 - z``, because a ReLU without bias has no part of degree 3.
 
     Returns
     -------
@@ -136,13 +140,13 @@ def gradient_step(x: Tensor, y: Tensor, w: Tensor, degree: int) -> tuple[Tensor,
 
 
 def read_out(x: Tensor, y: Tensor, w: Tensor, count: int, streams: Streams) -> tuple[Tensor, Tensor, Tensor]:
-    """Fit ``y`` by ridge regression on neurons ``relu(+-w_j.x + b)`` of random j and sign, ``b ~ U[-2.5, 2.5]``.
+    """Fit ``y`` by ridge regression on neurons ``relu(+-w_j.x + b)`` with random j and sign, ``b ~ U[-2.5, 2.5]``.
 
     Returns
     -------
     tuple
-        Neurons ``[count + 1, d]``, output weights and biases ``[count + 1]``. The last neuron has no weights and bias
-        1: it carries the intercept.
+        Neurons ``[count + 1, d]``, output weights and biases ``[count + 1]``. The last neuron has no weights and the
+        bias 1: it represents the intercept.
     """
     rng = streams.readout()
     pick = torch.from_numpy(rng.integers(len(w), size=count)).to(x.device)

@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 def iht_step(
     operator: SensingOperator, y: Tensor, weights: SparseMatrix, s: int, refine: Refinement
 ) -> tuple[SparseMatrix, Tensor]:
-    """One step of accelerated IHT on ``f(w) = |A w - y|^2``.
+    """Take one step of accelerated IHT on ``f(w) = |A w - y|^2``.
 
-    Gradient step with the exact line search of the current support, global top-s, refinement on the kept
-    support. Works for any sensing operator.
+    The step is a gradient step with exact line search on the current support, then global top-s, then refinement on
+    the kept support. It works for any sensing operator.
 
     Returns
     -------
     tuple
-        The new weights, with at most ``s`` nonzeros, and ``f`` at the *old* ones (``[]``).
+        The new weights, with at most ``s`` nonzeros, and ``f`` at the *old* weights (``[]``).
     """
     support = operator.columns(weights.index)
     residual = support.matvec(weights.values) - y
     step = exact_step(support, weights.values, support.rmatvec(residual))
-    del support  # its columns would stay beside the new ones
+    del support  # frees its columns before the new ones are made
     top = StreamedTopS(s, weights.rows * weights.cols if operator.static else None)
     for tile in operator.rmatvec(residual):
         moved = weights.dense_rows(tile.rows) - step * tile.values
@@ -56,7 +56,7 @@ def iht_step(
 
 
 class IHT(Passes, Method):
-    """Iterative hard thresholding: never more than ``s`` nonzero weights, from the first step to the last.
+    """Iterative hard thresholding: at most ``s`` weights are nonzero after every step.
 
     The hidden weights are fused with the output weights, whose signs are fixed; see
     :mod:`mlpiht_cli.linalg.operators`.
@@ -67,7 +67,7 @@ class IHT(Passes, Method):
     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared", instead="iht_vector")
 
     gates: Literal["sequential", "fixed"] = Field(
-        "sequential", description="gates that follow the weights, or stay at their random start (convex)"
+        "sequential", description="whether gates follow the weights or stay at their random start (convex)"
     )
     gate_period: int = Field(1, ge=1, description="steps between two gate updates (Tables 1 and 2)")
     inner_steps: int = Field(10, ge=0, description="refinement steps on the kept support")
@@ -76,16 +76,19 @@ class IHT(Passes, Method):
     )
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Fused weights, ``m * d`` and ``m * m`` a further layer: the output signs are fixed and not counted."""
+        """Return the number of fused weights: ``m * d``, and ``m * m`` for each further layer.
+
+        The output signs are fixed and do not count.
+        """
         return shape.m * (d + (shape.depth - 1) * shape.m)
 
     @property
     def in_kernels(self) -> bool:
-        """Most of the work is in compiled kernels."""
+        """True: most of the work is in compiled kernels."""
         return True
 
     def supports(self, problem: Problem, shape: Shape) -> str | None:
-        """One output, squared loss; gates that stay fixed with one hidden layer only."""
+        """Require one output and squared loss; fixed gates also require one hidden layer."""
         if shape.depth != 1 and self.gates == "fixed":
             return f"gates: fixed needs one hidden layer, asked for {shape.depth}"
         return super().supports(problem, shape)
@@ -97,8 +100,8 @@ class IHT(Passes, Method):
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
         """Run IHT with one hidden layer.
 
-        It ends early when nothing can change any more: every neuron is dead, or a step on all samples gave back the
-        weights that its gates come from.
+        The run ends early when no step can change the weights: every neuron is dead, or a step on all samples returned
+        the weights that its gates come from.
         """
         random = RandomGates(streams.gates(problem.d), m, problem.x)
         state = _State(self, random, SparseMatrix.zeros(m, problem.d, problem.x), budget)
@@ -112,19 +115,19 @@ class IHT(Passes, Method):
         yield Reached(self._model(state.weights.compact(), random))
 
     def _turns(self, problem: Problem, streams: Streams) -> Iterator[_Turn]:
-        """Batches in the order of the protocol, and whether the gates are refreshed before each."""
+        """Yield the batches in the order of the protocol, and whether the gates are refreshed before each batch."""
         sequential = self.gates == "sequential"
         count = 0
         batches = Batches(problem, self.batch, streams.batch_order())
         for epoch in range(self.passes):
             for features, y in batches.epoch():
-                # Minibatch form: the random gates stay for the whole first epoch.
+                # In minibatch form the random gates stay for the whole first epoch.
                 refresh = sequential and epoch > 0 and count % self.gate_period == 0
                 yield _Turn(features, y[:, 0], refresh, batches.full)
                 count += 1
 
     def output_signs(self, m: int, like: Tensor) -> Tensor:
-        """Fixed output signs ``[m]``; equal ones take the memory of one."""
+        """Return the fixed output signs ``[m]``; equal signs share the memory of one number."""
         ones = torch.ones(1, dtype=like.dtype, device=like.device).expand(m)
         if self.signs == "positive":
             return ones
@@ -133,7 +136,7 @@ class IHT(Passes, Method):
         return signs
 
     def _model(self, weights: SparseMatrix, random: RandomGates) -> SparseMLP:
-        """Network of the weights; a gated one when the gates stay fixed."""
+        """Return the network of the weights; it is gated if the gates stay fixed."""
         gates = None
         if self.gates == "fixed":
             live = weights.live_rows()
@@ -144,7 +147,7 @@ class IHT(Passes, Method):
 
 @dataclass(frozen=True)
 class _Turn:
-    """One step's batch: features ``[d, b]``, targets ``[b]``; whether gates are refreshed before it; is it all data."""
+    """Batch of one step: features ``[d, b]``, targets ``[b]``, whether gates are refreshed before, whether all data."""
 
     features: Tensor
     y: Tensor
@@ -153,7 +156,7 @@ class _Turn:
 
 
 class _State:
-    """What a fit carries from step to step: weights, gates, and the operator as long as it stays the same."""
+    """State of a fit between steps: weights, gates, and the operator until it has to change."""
 
     def __init__(self, method: IHT, random: RandomGates, weights: SparseMatrix, s: int) -> None:
         self._s, self._refine = s, Refinement(method.inner_steps)
@@ -166,13 +169,13 @@ class _State:
         self.weights = weights
 
     def is_over(self, turn: _Turn) -> bool:
-        """Whether no step can change anything any more."""
+        """Whether no further step can change the weights."""
         source = self.weights if turn.refresh else self._source
         if source is not None and not source.nnz:
             return True  # all neurons are dead
         if not turn.full or self._before is None or not self.weights.equals(self._before):
             return False
-        # The gates of the step that changed nothing, not those that a refresh would bring.
+        # Compare the gates of the step that changed nothing, not the gates after a refresh.
         return not self._follows or (self._source is not None and self.weights.equals(self._source))
 
     def advance(self, turn: _Turn) -> float:

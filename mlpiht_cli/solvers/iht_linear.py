@@ -20,10 +20,10 @@ from mlpiht_cli.solvers.iht import iht_step
 
 
 class IHTLinear(Method):
-    """The accelerated step of :func:`~mlpiht_cli.solvers.iht.iht_step` with the data matrix itself as operator.
+    """The accelerated step of :func:`~mlpiht_cli.solvers.iht.iht_step` with the data matrix as operator.
 
-    Recovers ``w`` with at most ``s`` nonzeros from ``y = X w``; on other tasks it is the best sparse linear fit.
-    Width and depth have no meaning here.
+    It recovers ``w`` with at most ``s`` nonzeros from ``y = X w``; on other tasks it makes a sparse linear fit. Width
+    and depth have no effect.
     """
 
     name: ClassVar[str] = "iht_linear"
@@ -34,7 +34,7 @@ class IHTLinear(Method):
     inner_steps: int = Field(3, ge=0, description="refinement steps on the kept support")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """One weight an input."""
+        """Return one weight per input."""
         return d
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:

@@ -24,12 +24,12 @@ from mlpiht_cli.solvers.realloc.search import Limits, Search
 
 
 class IHTRealloc(Passes, Method):
-    """IHT, and then a search that moves weights between neurons; never worse than its own start.
+    """IHT, then a search that moves weights between neurons; the result is never worse than that of IHT.
 
-    IHT gets stuck where one neuron serves two planted ones, or two serve one. The search starts from the data instead:
-    it reads neurons off the Hermite moments of the residual, fits all weights by Gauss-Newton steps beside a free
-    linear part, removes what is not significant, and repeats with the residual that is left. Ours; see
-    ``docs/recovery.md`` for what was tried.
+    IHT gets stuck if one neuron represents two planted neurons, or two represent one. The search starts from the data
+    instead: it reads neurons off the Hermite moments of the residual, fits all weights together with a free linear part
+    by Gauss-Newton steps, removes weights that are not significant, and repeats on the remaining residual. The method
+    comes from this project, not from a paper; ``docs/recovery.md`` describes what was tried.
     """
 
     name: ClassVar[str] = "iht_realloc"
@@ -37,21 +37,22 @@ class IHTRealloc(Passes, Method):
     needs: ClassVar[Needs] = IHT.needs
     later: ClassVar[frozenset[str]] = frozenset({"signs"})
 
-    rounds: int = Field(30, ge=0, description="rounds of the search at most; it stops once exact")
+    rounds: int = Field(30, ge=0, description="largest number of search rounds; the search stops once it is exact")
     patience: int = Field(5, ge=1, description="rounds without progress after which the search stops")
 
     signs: Literal["positive", "both"] = Field(
-        "positive", description="output signs: all +1, or each neuron +1 or -1 as it fits, which can fit any target"
+        "positive", description="output signs: all +1, or +1 or -1 per neuron as fits best, which can fit any target"
     )
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """Those of IHT."""
+        """Return the number of weights that IHT counts."""
         return self._start().weights(d, k, shape)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
-        """Fit one budget. Deeper networks: the better of the search layer by layer and of IHT, by training loss.
+        """Fit one budget; a deeper network is the better of the search layer by layer and of IHT, by training loss.
 
-        A first layer that fits the targets better on its own need not give the second layer better features.
+        IHT can be better because a first layer that fits the targets better need not give the second layer better
+        features.
         """
         path = Layerwise(self).iterate(problem, shape, budgets[0], streams)
         if shape.depth == 1:
@@ -70,9 +71,9 @@ class IHTRealloc(Passes, Method):
         yield last if keeps else Reached(plain.model, history=plain.history)
 
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
-        """Run IHT with one hidden layer, and the search after it."""
+        """Run IHT with one hidden layer, then the search."""
         steps, start = 0, None
-        with threads_for(problem.x.device):  # the search, most of the work, is in products of torch
+        with threads_for(problem.x.device):  # the search is most of the work and uses torch products
             for event in self._start().layer(problem, m, budget, streams):
                 if isinstance(event, Step):
                     steps += 1
@@ -105,12 +106,12 @@ class IHTRealloc(Passes, Method):
         search.tidy()
 
     def _start(self) -> IHT:
-        """The IHT that the search follows."""
+        """Return the IHT solver that the search starts after."""
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
 
 
 def _training_loss(model: SparseMLP | None, problem: Problem) -> float:
-    """Loss on the training data; infinite without a network."""
+    """Return the loss on the training data; infinite without a network."""
     if model is None:
         return math.inf
     prediction = model.forward(problem.x)
@@ -118,19 +119,19 @@ def _training_loss(model: SparseMLP | None, problem: Problem) -> float:
 
 
 def _totals(moves: Sequence[Move]) -> dict[str, int]:
-    """How many neurons were proposed and merged, and how many networks accepted."""
+    """Count the neurons that were proposed and merged, and the networks that were accepted."""
     totals = {name: sum(move.count for move in moves if move.name == name) for name in ("proposed", "merged")}
     return totals | {"accepted": sum(move.name == "accepted" for move in moves)}
 
 
 def _scale(x: torch.Tensor) -> torch.Tensor:
-    """Root mean square of each input, rounded to a power of two so that the division is exact; 1 for a dead input."""
+    """Return the RMS of each input, rounded to a power of two so that division is exact; 1 for an all-zero input."""
     mean = x.double().square().mean(0).sqrt()
     return torch.where(mean > 0, torch.exp2(mean.clamp(min=1e-30).log2().round()), 1.0).to(x.dtype)
 
 
 def _blocks(model: SparseMLP, scale: torch.Tensor, free: bool) -> Blocks:
-    """Live neurons of a network, for inputs divided by ``scale``; with their output signs where those are free."""
+    """Return the live neurons of a network, for inputs divided by ``scale``; with output signs if signs are free."""
     layer, readout = model.layers[0], model.readout
     live = layer.live_rows()
     weights = layer.dense_rows(live).double() * scale
@@ -138,7 +139,7 @@ def _blocks(model: SparseMLP, scale: torch.Tensor, free: bool) -> Blocks:
 
 
 def _model(blocks: Blocks, scale: torch.Tensor, like: SparseMLP) -> SparseMLP:
-    """The network of the blocks, as wide as another."""
+    """Return the network of the blocks, as wide as ``like``."""
     weights, readout, m = blocks.weights / scale, like.readout, like.layers[0].rows
     found = SparseMatrix.from_dense(weights)
     if blocks.outputs is not None:

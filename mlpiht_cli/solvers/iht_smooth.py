@@ -24,12 +24,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def descend(loss: SmoothLoss, theta: Array, s: int, step: float) -> Iterator[tuple[Array, float, Array]]:
-    """Points of ``theta <- H_s(theta - step * gradient)`` from ``theta [N]`` on, each with its value and gradient.
+    """Yield the points of ``theta <- H_s(theta - step * gradient)`` from ``theta [N]`` on, with value and gradient.
 
-    Every point counts at most s nonzeros, and with ``step <= 1 / L_2s`` none is above the one before (P2).
+    Every point has at most s nonzeros. With ``step <= 1 / L_2s`` the value never rises (P2).
     """
     while True:
-        with np.errstate(over="ignore", invalid="ignore"):  # a loss that overflows is seen, and told as a divergence
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that overflows is reported as a divergence
             value, gradient = loss.value_and_gradient(theta)
         yield theta, float(value), gradient
         with np.errstate(over="ignore", invalid="ignore"):
@@ -37,24 +37,24 @@ def descend(loss: SmoothLoss, theta: Array, s: int, step: float) -> Iterator[tup
 
 
 class SmoothDescent(Settings):
-    """Settings of full-batch IHT with the fixed step 1 / L, and its steps for one budget.
+    """Settings and steps of full-batch IHT with the fixed step 1 / L.
 
-    Computed in float64 on the processor; ``dtype`` is that of the weights that come back.
+    It computes in float64 on the CPU; ``dtype`` is the dtype of the returned weights.
     """
 
     dtype: Precision = "float64"
     steps: int = Field(1500, ge=1, description="full-batch steps")
-    ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="ridge / 2 times the squared norm joins the loss")
+    ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of half the squared norm in the loss")
     lipschitz: Literal["bound", "exact_at_zero", "monte_carlo"] | Positive = Field(
-        "bound", description="smoothness constant L of the step 1 / L: a bound, two estimates from below, or a number"
+        "bound", description="smoothness constant L of the step 1 / L: an upper bound, two lower estimates, or a number"
     )
     estimator: Literal["descent", "gradient"] = Field("descent", description="monte_carlo: (i) or (ii) of P2")
     samples: int = Field(1000, ge=1, le=1_000_000, description="monte_carlo: random pairs of s-sparse points")
     scale: Positive = Field(1.0, description="monte_carlo: standard deviation of the points' nonzeros")
     start: Literal["random", "zero"] = Field(
-        "random", description="s standard normal weights at random places, or none"
+        "random", description="first point: s standard normal weights at random places, or zero"
     )
-    tolerance: float = Field(1e-6, ge=0, allow_inf_nan=False, description="error of a gradient that passes for stable")
+    tolerance: float = Field(1e-6, ge=0, allow_inf_nan=False, description="gradient error allowed at a stable point")
 
     @field_validator("lipschitz", mode="before")
     @classmethod
@@ -65,7 +65,7 @@ class SmoothDescent(Settings):
         return value
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """One weight for every input and output."""
+        """Return one weight per input and output."""
         return d * k
 
     def descent(self, problem: Problem, s: int, streams: Streams) -> Path:
@@ -87,7 +87,7 @@ class SmoothDescent(Settings):
         yield Reached(SparseMLP((layer,)), facts={**facts, "objective": value, **parts})
 
     def _constants(self, loss: SmoothLoss, s: int, streams: Streams) -> dict[str, float]:
-        """Smoothness constants as far as they are asked for, and the step that follows; only L = 0 if there is none."""
+        """Return the smoothness constants that the settings need, and the step; only L = 0 if there is no step."""
         bound = loss.bound()
         known = {"lipschitz_bound": bound}
         match self.lipschitz:
@@ -114,8 +114,8 @@ class SmoothDescent(Settings):
 class IHTSmooth(SmoothDescent, Method):
     """Full-batch IHT with the fixed step 1 / L for one linear layer; all of its weights may be pruned.
 
-    Every step costs one value and one gradient; with ``s`` = all weights it is gradient descent on the dense layer. The
-    inputs' constant column, if there is one, makes the biases. Width and depth have no meaning here.
+    Every step costs one value and one gradient. With ``s`` equal to the number of weights it is gradient descent on the
+    dense layer. A constant input column, if there is one, provides the biases. Width and depth have no effect.
     """
 
     name: ClassVar[str] = "iht_smooth"
@@ -127,7 +127,7 @@ class IHTSmooth(SmoothDescent, Method):
 
 
 class GradientDescent(SmoothDescent, Method):
-    """IHT that keeps all weights: dense training at equal steps, the yardstick of P2."""
+    """IHT that keeps all weights: dense training with the same steps, the yardstick of P2."""
 
     name: ClassVar[str] = "gradient_descent"
     version: ClassVar[int] = 1
@@ -135,5 +135,5 @@ class GradientDescent(SmoothDescent, Method):
     keeps_budget: ClassVar[bool] = False
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
-        """Run IHT with a budget of all weights, whose network answers every budget."""
+        """Run IHT with a budget of all weights; its network answers every budget."""
         return self.descent(problem, self.weights(problem.d, problem.k, shape), streams)

@@ -49,9 +49,12 @@ def paper_step(m: int, s: int, loss: Loss) -> float:
 class IHTVector(Passes, Method):
     """IHT for networks ``yhat = sum_j 1[X h_j > 0] (X w1_j) w2_j^T`` with one or more outputs.
 
-    The entries kept are those with the largest *accumulated* updates, as a Count Sketch remembers them (``selection:
-    count_sketch``, the idea of MISSION, Aghazadeh et al. 2018) or exactly (``accumulated``: what the sketch estimates,
-    at the price of ``m (d + k)`` numbers), or those of the largest weights (``magnitude``).
+    ``selection`` sets which entries are kept:
+
+    - count_sketch: the largest *accumulated* updates as a Count Sketch estimates them (the idea of MISSION, Aghazadeh
+      et al. 2018).
+    - accumulated: the largest accumulated updates exactly; this takes ``m (d + k)`` numbers of memory.
+    - magnitude: the largest weights.
     """
 
     name: ClassVar[str] = "iht_vector"
@@ -59,24 +62,24 @@ class IHTVector(Passes, Method):
 
     selection: Literal["count_sketch", "accumulated", "magnitude"] = Field(
         "count_sketch",
-        description="keep the entries with the largest accumulated updates, sketched (paper) or exact, or the largest",
+        description="entries kept: largest accumulated updates, sketched (paper) or exact, or largest weights",
     )
     step: Literal["paper", "safeguarded"] = Field(
-        "paper", description="fixed step, or one searched down the gradient that cannot increase the loss of its batch"
+        "paper", description="fixed step, or a step searched along the gradient that cannot increase the batch's loss"
     )
     reinit: Literal["every_epoch", "first_step"] = Field(
         "every_epoch",
-        description="when neurons' blocks whose largest weight is 0 start anew from small random ones; every_epoch "
-        "(paper) concerns the minibatch form",
+        description="when blocks of neurons whose largest weight is 0 restart from small random weights; every_epoch "
+        "(paper) applies to the minibatch form",
     )
 
     @property
     def in_kernels(self) -> bool:
-        """A searched step needs predictions along a ray, which torch computes."""
+        """False for a searched step: it needs predictions along a ray, which torch computes."""
         return self.step == "paper"
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
-        """All hidden and output weights."""
+        """Return the number of all hidden and output weights."""
         return shape.m * (d + (shape.depth - 1) * shape.m + k)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
@@ -92,16 +95,16 @@ class IHTVector(Passes, Method):
 
 
 class _Selection:
-    """Which ``s`` entries of weights ``[m, d + k]`` stay after an update."""
+    """Selects the ``s`` entries of weights ``[m, d + k]`` that stay after an update."""
 
     def __init__(self, s: int, kind: str, sketch: CountSketch | None, like: Tensor) -> None:
         self._s, self._kind, self._sketch = s, kind, sketch
         self._sum = like.new_zeros(like.numel()) if sketch is None else sketch.empty()
 
     def keep(self, weights: Tensor, update: Tensor) -> Tensor:
-        """Return ``weights + update`` with the selected entries only."""
+        """Return ``weights + update`` with all other entries set to zero."""
         moved = (weights + update).flatten()
-        # An entry without a value (a pixel that is black in all images) takes no place, whatever the sketch says of it.
+        # A zero entry (a pixel that is black in all images) is never selected, even if the sketch ranks it high.
         rank = self._rank(moved, update.flatten()) * (moved != 0)
         keep = top_s(rank, self._s)
         kept = torch.zeros_like(moved)
@@ -109,7 +112,7 @@ class _Selection:
         return kept.view_as(weights)
 
     def _rank(self, moved: Tensor, update: Tensor) -> Tensor:
-        """What the entries are chosen by, ``[m * (d + k)]``."""
+        """Return the values that rank the entries, ``[m * (d + k)]``."""
         if self._kind == "magnitude":
             return moved
         self._sum += update if self._sketch is None else self._sketch.encode(update)
@@ -117,7 +120,7 @@ class _Selection:
 
 
 class _Batch(NamedTuple):
-    """One step's batch ``[d, b]``, ``[b, k]``, and the gates ``[m, d]`` it is seen through (None: they follow)."""
+    """Batch of one step, ``[d, b]`` and ``[b, k]``, and its gates ``[m, d]`` (None: gates follow the weights)."""
 
     features: Tensor
     y: Tensor
@@ -130,7 +133,7 @@ class _Batch(NamedTuple):
 
 
 class _Run:
-    """State of one fit: weights ``[m, d + k]``, a neuron's w1 beside its w2; the step; what updates add up to."""
+    """State of one fit: weights ``[m, d + k]`` (each row is w1, then w2, of a neuron), step, accumulated updates."""
 
     def __init__(self, method: IHTVector, problem: Problem, m: int, s: int, streams: Streams) -> None:
         self._method, self._problem = method, problem
@@ -146,16 +149,16 @@ class _Run:
         self._selection = _Selection(s, kind, sketch, self.weights)
 
     def model(self) -> SparseMLP:
-        """The network as it stands."""
+        """Return the current network."""
         hidden, output = self._parts(self.weights)
         return SparseMLP((SparseMatrix.from_dense(hidden), SparseMatrix.from_dense(output.T)))
 
     def losses(self) -> Iterator[float]:
-        """Take all steps; yield each batch's loss before its step."""
+        """Take all steps; yield the loss of each batch before its step."""
         drawn = torch.from_numpy(self._random.rows(0, len(self.weights)))
         random = drawn.to(self.weights.device, self.weights.dtype)
         for epoch in range(self._method.passes):
-            # Random gates stay for the whole first epoch; then the gates follow the weights.
+            # Random gates stay for the whole first epoch; after it the gates follow the weights.
             gates = random if epoch == 0 else None
             revive = epoch == 0 or (self._method.reinit == "every_epoch" and not self._batches.full)
             for features, y in self._batches.epoch():
@@ -164,9 +167,9 @@ class _Run:
                 revive = False
 
     def _advance(self, batch: _Batch, start: Tensor) -> float:
-        """Take a step from ``start``; return the loss of the network as it was.
+        """Take a step from ``start``; return the loss of the network before the step.
 
-        Residual and gates are those of the network before blocks were revived, as in the reference code.
+        Residual and gates are those of the network before blocks were restarted, as in the reference code.
         """
         if self._fused and start is self.weights and batch.gates is None:
             return self._fused_advance(batch)
@@ -186,13 +189,13 @@ class _Run:
         """Take the fixed step of a network whose gates follow its weights, in one pass over the batch."""
         classes = self._problem.loss == "cross_entropy"
         loss, slopes = network.fused_gradients(batch.features, batch.y, *self._parts(self.weights), classes)
-        # The slope of the residual's definition (protocol, section 1) is that of half the square, summed over outputs.
+        # The residual (protocol, section 1) is the gradient of half the squared error, summed over the outputs.
         scale = 1.0 if classes else batch.y.shape[1] / 2.0
         self.weights = self._selection.keep(self.weights, -self._step * scale * torch.cat(slopes, dim=1))
         return loss
 
     def _descent(self, batch: _Batch, start: Tensor, here: network.Pass, slopes: tuple[Tensor, Tensor]) -> float:
-        """Size of a step down the gradient that does not increase the loss of the batch, its gates held fixed."""
+        """Return the size of a gradient step that does not increase the loss of the batch at fixed gates."""
         first, second = network.along(batch.x, here, self._parts(start)[1], slopes)
 
         def loss_at(step: float) -> float:
@@ -210,9 +213,9 @@ class _Run:
         return weights[:, : self._problem.d], weights[:, self._problem.d :]
 
     def _revived(self) -> Tensor:
-        """Start blocks anew whose largest entry is 0, uniform on +-1/sqrt(d m) (hidden) and +-1/sqrt(m k) (output).
+        """Restart blocks whose largest entry is 0: uniform on +-1/sqrt(d m) (hidden) and +-1/sqrt(m k) (output).
 
-        Largest is meant literally (protocol, section 1): sparse blocks without a positive entry start anew too.
+        Largest is meant literally (protocol, section 1): sparse blocks without a positive entry restart too.
         """
         out = self.weights.clone()
         for part in self._parts(out):

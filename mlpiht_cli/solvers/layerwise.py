@@ -1,4 +1,4 @@
-"""Depth two and more: train a one-hidden-layer network, keep its hidden layer, train the next one on its features."""
+"""Deep networks: fit one hidden layer, keep it, and fit the next layer on its features."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class OneLayer(Protocol):
 
 @dataclass(frozen=True)
 class Layerwise:
-    """Any depth from a solver of one hidden layer (P1; protocol, section 1).
+    """Fits networks of any depth with a solver of one hidden layer (P1; protocol, section 1).
 
     Each of the ``depth`` layers gets the budget ``s // depth``. A layer is trained as a whole network on the current
-    features; its hidden weights are kept, its own output weights (several outputs) are dropped, and the features become
-    ``relu(X W^T)``. The last layer's network is the prediction.
+    features. Its hidden weights are kept, its output weights (several outputs) are dropped, and the features become
+    ``relu(X W^T)``. The network of the last layer makes the prediction.
     """
 
     inner: OneLayer

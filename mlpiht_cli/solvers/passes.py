@@ -11,14 +11,14 @@ from mlpiht_cli.core.settings import Settings
 
 
 def counts(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Name of the field that counts passes over the data, and of the one that does not."""
+    """Return the name of the field that counts passes over the data, and the name of the other field."""
     return ("epochs", "steps") if settings.get("batch") else ("steps", "epochs")
 
 
 class Passes(Settings):
     """Settings of a solver that passes over the data: ``steps`` in full batch, ``epochs`` in minibatch form.
 
-    List it in front of ``Method``: it overrides how settings and overrides join.
+    Mixin; list it before ``Method``, because it overrides ``merge``.
     """
 
     batch: int = Field(0, ge=0, description="samples per step; 0 is the full batch")
@@ -27,13 +27,13 @@ class Passes(Settings):
 
     @property
     def passes(self) -> int:
-        """Passes over the data."""
+        """Number of passes over the data."""
         return self.steps or self.epochs or 0
 
     @model_validator(mode="before")
     @classmethod
     def _one_count(cls, data: object) -> object:
-        """Name the number of passes once."""
+        """Keep the number of passes in one field, and check that it is given once."""
         if not isinstance(data, dict):
             return data
         wanted, other = counts(data)
@@ -48,7 +48,7 @@ class Passes(Settings):
 
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """Put overrides over settings; an override of ``epochs`` is one of ``steps`` in full batch."""
+        """Replace settings by overrides; in full batch, an override of ``epochs`` sets ``steps``."""
         merged = {**settings, **overrides}
         wanted, other = counts(merged)
         if wanted in overrides:

@@ -17,9 +17,10 @@ from mlpiht_cli.linalg import backprop, compiled, gated, kernels
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
-from mlpiht_cli.linalg.operators import DenseOperator, GatedOperator
+from mlpiht_cli.linalg.operators import DenseOperator, GatedOperator, SensingOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
+from tests.linalg.twins import dense, product
 
 N, M, D = 37, 6, 5
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -49,9 +50,8 @@ def gate_matrix(kind: str, x: torch.Tensor, m: int, static: bool = False) -> tup
     return WeightGates(SparseMatrix.from_dense(torch.from_numpy(h).to(x.dtype)), static), h
 
 
-def dense_rmatvec(operator: Any, residual: torch.Tensor) -> np.ndarray:
+def dense_rmatvec(operator: SensingOperator, residual: torch.Tensor, m: int, d: int) -> np.ndarray:
     """All of ``A^T r``, with checks of the order of the tiles."""
-    _, m, d = operator.shape
     full, seen = np.zeros((m, d)), []
     for tile in operator.rmatvec(residual):
         seen += tile.rows.tolist()
@@ -78,13 +78,12 @@ def test_products_equal_the_dense_twin(backend: str, dtype: torch.dtype, tile: i
     r = torch.from_numpy(rng.normal(size=N)).to(dtype)
     near = {"atol": TOLERANCE[dtype] * N, "rtol": TOLERANCE[dtype]}
 
-    assert operator.shape == (N, M, D)
-    np.testing.assert_allclose(operator.dense().numpy(), a, **near)
+    np.testing.assert_allclose(dense(operator, M * D, dtype).numpy(), a, **near)
     weights = SparseMatrix.from_dense(torch.from_numpy(w).to(dtype))
-    np.testing.assert_allclose(operator.matvec(weights).numpy(), a @ w.flatten(), **near)
+    np.testing.assert_allclose(product(operator, weights).numpy(), a @ w.flatten(), **near)
     assert all(len(piece.rows) <= tile for piece in operator.rmatvec(r))
     back = a.T @ r.double().numpy()
-    np.testing.assert_allclose(dense_rmatvec(operator, r), back, **near)
+    np.testing.assert_allclose(dense_rmatvec(operator, r, M, D), back, **near)
     support, kept = operator.columns(weights.index), weights.index.numpy()
     np.testing.assert_allclose(support.rmatvec(r).numpy(), back[kept], **near)
     image, (normal, square) = a @ w.flatten(), support.normal(weights.values)
@@ -115,7 +114,7 @@ def test_backends_agree_on_any_shape(
         for operator in (one(x.T.contiguous(), rule, m, None, tile) for one in BACKENDS.values()):
             support = operator.columns(index)
             products = support.matvec(values), support.rmatvec(residual), *support.normal(values)
-            results.append((*products, torch.from_numpy(dense_rmatvec(operator, residual))))
+            results.append((*products, torch.from_numpy(dense_rmatvec(operator, residual, m, d))))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
@@ -135,8 +134,9 @@ def test_a_zero_gate_is_a_dead_neuron(backend: str) -> None:
     x = torch.ones(4, 2)
     gates = WeightGates(SparseMatrix.from_dense(torch.tensor([[0.0, 0.0], [1.0, 0.0]])))
     operator = BACKENDS[backend](x.T.contiguous(), gates, 2)
-    assert operator.dense()[:, :2].abs().sum() == 0
-    assert torch.equal(operator.dense()[:, 2:], x)
+    a = dense(operator, 4, x.dtype)
+    assert a[:, :2].abs().sum() == 0
+    assert torch.equal(a[:, 2:], x)
 
 
 @each_backend
@@ -144,7 +144,7 @@ def test_a_sample_on_the_hinge_is_closed_since_the_indicator_is_strict(backend: 
     x = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
     gates = WeightGates(SparseMatrix.from_dense(torch.tensor([[1.0, 0.0]])))
     operator = BACKENDS[backend](x.T.contiguous(), gates, 1)
-    assert operator.dense().tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    assert dense(operator, 2, x.dtype).tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
 
 @each_backend
@@ -155,8 +155,8 @@ def test_adjoint_identity_holds_for_any_shape(backend: str, n: int, m: int, d: i
     operator = BACKENDS[backend](x.T.contiguous(), RandomGates(Streams(seed).gates(d), m, x), m, tile=tile)
     w = np.random.RandomState(seed).normal(size=(m, d))
     r = torch.from_numpy(np.random.RandomState(seed + 1).normal(size=n))
-    left = operator.matvec(SparseMatrix.from_dense(torch.from_numpy(w))) @ r
-    np.testing.assert_allclose(float(left), dense_rmatvec(operator, r) @ w.flatten(), rtol=1e-9, atol=1e-9)
+    left = product(operator, SparseMatrix.from_dense(torch.from_numpy(w))) @ r
+    np.testing.assert_allclose(float(left), dense_rmatvec(operator, r, m, d) @ w.flatten(), rtol=1e-9, atol=1e-9)
 
 
 @each_backend
@@ -171,7 +171,7 @@ def test_masks_that_are_not_held_are_the_same(backend: str, monkeypatch: pytest.
         return [
             support.matvec(torch.arange(5.0).double()),
             support.rmatvec(r),
-            torch.from_numpy(dense_rmatvec(operator, r)),
+            torch.from_numpy(dense_rmatvec(operator, r, m, 2)),
             operator.masks(torch.arange(m)),
         ]
 
@@ -196,7 +196,7 @@ def test_the_number_of_threads_changes_nothing(kind: str) -> None:
             operator = CompiledOperator(x.T.contiguous(), gates, M)
             support = operator.columns(torch.tensor([0, 1, 9, 30, 41]))
             products = support.matvec(torch.arange(5.0)), support.rmatvec(r), support.normal(torch.arange(5.0))[0]
-            results.append((*products, torch.from_numpy(dense_rmatvec(operator, r))))
+            results.append((*products, torch.from_numpy(dense_rmatvec(operator, r, M, 7))))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
@@ -255,9 +255,8 @@ def test_a_dense_operator_is_its_matrix(n: int, d: int, share: float, seed: int)
     rng = np.random.RandomState(seed)
     a, w, r = rng.normal(size=(n, d)), rng.normal(size=d) * (rng.uniform(size=d) < share), rng.normal(size=n)
     operator, weights = DenseOperator(torch.from_numpy(a)), SparseMatrix.from_dense(torch.from_numpy(w)[None, :])
-    assert operator.shape == (n, 1, d)
-    np.testing.assert_array_equal(operator.dense().numpy(), a)
-    np.testing.assert_allclose(operator.matvec(weights).numpy(), a @ w, atol=1e-12)
+    np.testing.assert_array_equal(dense(operator, d, torch.float64).numpy(), a)
+    np.testing.assert_allclose(product(operator, weights).numpy(), a @ w, atol=1e-12)
     (tile,) = operator.rmatvec(torch.from_numpy(r))
     assert tile.rows.tolist() == [0]
     np.testing.assert_allclose(tile.values.numpy(), (a.T @ r)[None, :], atol=1e-12)

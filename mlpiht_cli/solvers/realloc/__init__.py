@@ -1,1 +1,1 @@
-"""Reallocation of weights and neurons: the parts of :mod:`mlpiht_cli.solvers.iht_realloc`, one idea per file."""
+"""Reallocation of weights and neurons: parts of :mod:`mlpiht_cli.solvers.iht_realloc`, one idea per file."""

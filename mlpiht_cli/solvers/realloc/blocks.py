@@ -1,4 +1,4 @@
-"""What the search works on: live blocks with a free linear part, and the samples that they are fitted to."""
+"""Data of the search: live blocks with a free linear part, and the samples that they are fitted to."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Blocks:
     """The network ``yhat = sum_j sigma_j relu(w_j . x) + c . x``: its live neurons and a skip connection.
 
-    ``relu(z) = z / 2 + |z| / 2``, so the even part of a network does not know the signs of its neurons. While the skip
-    connection is free, a neuron of the wrong sign costs nothing; see :mod:`mlpiht_cli.solvers.realloc.decode`.
+    ``relu(z) = z / 2 + |z| / 2``, so the even part of a network does not depend on the signs of its neurons. While the
+    skip connection is free, a neuron of the wrong sign costs nothing; see :mod:`mlpiht_cli.solvers.realloc.decode`.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Blocks:
     skip
         float64 ``[d]``; None in a finished network.
     outputs
-        Output signs, float64 ``[b]`` of +1 and -1; None where all are +1 and stay so.
+        Output signs, float64 ``[b]`` of +1 and -1; None if all signs are fixed to +1.
     """
 
     weights: Tensor
@@ -39,24 +39,24 @@ class Blocks:
 
     @property
     def nnz(self) -> int:
-        """Weights of the blocks, those that happen to be zero included."""
+        """Number of weights on the support, including weights that happen to be zero."""
         return int(self.support.sum())
 
     @property
     def slopes(self) -> Tensor:
-        """Weights times output signs, ``[b, d]``: what the skip connection gains when a neuron is turned round."""
+        """Weights times output signs, ``[b, d]``: a neuron adds its row to the skip connection when it is flipped."""
         return self.weights if self.outputs is None else self.weights * self.outputs[:, None]
 
     def summed(self, active: Tensor) -> Tensor:
-        """Output ``[n]`` of the blocks' activations ``[b, n]``."""
+        """Return the output ``[n]`` for activations ``[b, n]`` of the blocks."""
         return active.sum(0) if self.outputs is None else self.outputs.to(active.dtype) @ active
 
     def masked(self, mask: Tensor) -> Tensor:
-        """Derivative ``[b, n]`` of the output in the blocks' activations; ``mask`` ``[b, n]`` says which are open."""
+        """Return the derivative ``[b, n]`` of the output in ``w_j . x``; ``mask`` ``[b, n]`` says which are open."""
         return mask if self.outputs is None else mask * self.outputs.to(mask.dtype)[:, None]
 
     def joined(self, other: Blocks) -> Blocks:
-        """Return the network with the blocks of another, whose skip connection does not count."""
+        """Return the network with the blocks of another added; the skip connection of the other is ignored."""
         outputs = None
         if self.outputs is not None and other.outputs is not None:
             outputs = torch.cat([self.outputs, other.outputs])
@@ -69,13 +69,13 @@ class Blocks:
         return Blocks(self.weights[:count], self.support[:count], self.skip, outputs)
 
     def kept(self, keep: Tensor) -> Blocks:
-        """Return the network on the part ``keep`` (bool ``[b, d]``) of its support, without blocks that are empty."""
+        """Return the network on the part ``keep`` (bool ``[b, d]``) of its support, without empty blocks."""
         live = keep.any(1)
         outputs = None if self.outputs is None else self.outputs[live]
         return Blocks(torch.where(keep, self.weights, 0.0)[live], keep[live], self.skip, outputs)
 
     def moved(self, step: Tensor) -> Blocks:
-        """Return the network after a step in the support's entries, row by row, and then the skip connection."""
+        """Return the network after a step; ``step`` has the support's entries row by row, then the skip connection."""
         count = self.nnz
         weights = self.weights.clone()
         weights[self.support] += step[:count]
@@ -95,7 +95,7 @@ class Samples:
         return len(self.y)
 
     def residual(self, blocks: Blocks) -> Tensor:
-        """Targets less predictions, ``[n]``."""
+        """Return the targets minus the predictions, ``[n]``."""
         w = blocks.weights.to(self.y.dtype)
         out = self.y.clone()
         for run in tiles(self.n):
@@ -105,12 +105,12 @@ class Samples:
         return out
 
     def loss(self, blocks: Blocks) -> float:
-        """Mean squared error, summed in float64."""
+        """Return the mean squared error, summed in float64."""
         return float(self.residual(blocks).double().square().mean())
 
 
 def linear_fit(samples: Samples) -> Tensor:
-    """Best linear prediction of the centred targets, float64 ``[d]``; slightly damped, as inputs may be dependent."""
+    """Return the best linear fit to the centred targets, float64 ``[d]``; slightly damped for dependent inputs."""
     x = samples.features
     gram = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
     for run in tiles(samples.n):

@@ -1,4 +1,4 @@
-"""Equivalent networks: signs of neurons, one-sparse pairs, and neurons that are one."""
+"""Equivalent networks: signs of neurons, pairs of one-sparse neurons, and neurons that can be merged."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mlpiht_cli.solvers.realloc.blocks import Blocks
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-PAIR = 0.1  # price of a pair of one-sparse neurons
-TINY = 1e-4  # relative weight of a half that is dropped
+PAIR = 0.1  # cost of a pair of one-sparse neurons
+TINY = 1e-4  # a half of a pair below this relative weight is dropped
 
 
 def signed(blocks: Blocks) -> Blocks:
-    """Turn neurons round so that the fewest inputs are left for the skip connection.
+    """Flip neurons so that the skip connection needs the fewest inputs.
 
-    ``relu(w . x) = relu(-w . x) + w . x``: turning neuron j adds ``w_j``, times its output sign, to the skip
-    connection. What is left, ``c + W^T f`` with f in {0, 1}, is zero but where the planted network has one-sparse
-    neurons of both directions on an input. So it is made sparse: a linear program and its rounding, then turns of one
-    neuron and of two at a time, each one-sparse neuron following the others, since it could hide any mistake on its own
-    input.
+    ``relu(w . x) = relu(-w . x) + w . x``: flipping neuron j adds ``w_j``, times its output sign, to the skip
+    connection. The rest ``c + W^T f`` with f in {0, 1} is zero except on inputs where the planted network has
+    one-sparse neurons of both directions. So the search makes the rest sparse: it rounds the solution of a linear
+    program, then flips one or two neurons at a time. One-sparse neurons follow the others, because such a neuron could
+    hide any mistake on its own input.
     """
     if blocks.skip is None or not len(blocks.weights):
         return blocks
@@ -38,21 +38,22 @@ def signed(blocks: Blocks) -> Blocks:
 
 
 class _Signs:
-    """Which neurons to turn round; ``several`` are those of several weights, and each input has one single at most.
+    """Search for the neurons to flip.
 
-    ``w`` are weights times output signs; ``free`` says whether those signs are, so that a pair of one-sparse neurons
-    has any slopes.
+    ``several`` holds the neurons with several weights; the others are single, at most one per input. ``w`` holds
+    weights times output signs. ``free`` says whether output signs are free; a pair of one-sparse neurons can then have
+    any slopes.
     """
 
     def __init__(self, w: Floats, skip: Floats, single: Flags, free: bool) -> None:
         self.several = np.flatnonzero(~single)
         self._w, self._skip, self._rows = w, skip, w[self.several]
         self._singles = np.flatnonzero(single)
-        self._single = w[single].sum(0)  # of each input
+        self._single = w[single].sum(0)  # one entry per input
         self._free = free
 
     def relaxed(self) -> Floats:
-        """Shares in [0, 1] of the neurons of several weights that leave the least absolute sum."""
+        """Return shares in [0, 1] of the neurons with several weights that give the least absolute sum of the rest."""
         from scipy.optimize import linprog
 
         b, d = self._rows.shape
@@ -66,9 +67,10 @@ class _Signs:
         return np.asarray(self._skip + self._rows[turn].sum(0))
 
     def _costs(self, left: Floats) -> Floats:
-        """Sum of square roots, small for sparse vectors, over the last axis.
+        """Return a sum of square roots, small for sparse vectors, over the last axis.
 
-        What a pair of one-sparse neurons cannot take up counts most; what it can, and so costs a weight, counts too.
+        A rest that a pair of one-sparse neurons cannot represent counts most. A rest that such a pair can represent
+        costs a weight and counts a little.
         """
         turned = left + self._single
         near = np.minimum(np.abs(left), np.abs(turned))
@@ -76,11 +78,11 @@ class _Signs:
         return np.asarray((np.sqrt(apart) + PAIR * np.sqrt(near)).sum(-1))
 
     def cost(self, turn: Flags) -> float:
-        """Cost of turning the neurons ``turn``, bool ``[len(several)]``."""
+        """Return the cost of flipping the neurons ``turn``, bool ``[len(several)]``."""
         return float(self._costs(self._left(turn)))
 
     def improved(self, turn: Flags) -> Flags:
-        """Turn one neuron or two that share an input, the best first, as long as the cost falls."""
+        """Flip one neuron, or two that share an input, the best first, as long as the cost falls."""
         turn, meets = turn.copy(), (self._rows != 0).astype(float) @ (self._rows != 0).T > 0
         for _ in range(4 * len(turn)):
             moves = np.where(turn, -1.0, 1.0)[:, None] * self._rows
@@ -100,7 +102,7 @@ class _Signs:
         return turn
 
     def with_singles(self, turn: Flags) -> Flags:
-        """All neurons to turn, bool ``[b]``."""
+        """Return all neurons to flip, bool ``[b]``."""
         out, left = np.zeros(len(self._w), dtype=bool), self._left(turn)
         out[self.several] = turn
         for j in self._singles:
@@ -112,12 +114,12 @@ class _Signs:
 
 
 def unpaired(blocks: Blocks, room: int = 0) -> Blocks:
-    """Write the skip connection as one-sparse neurons as far as that is possible, and drop the rest of it.
+    """Write the skip connection as one-sparse neurons as far as possible, and drop the rest of it.
 
-    On the coordinate of a one-sparse neuron ``w relu(x_a)`` and a linear part ``c x_a`` are
-    ``p relu(x_a) + q relu(-x_a)``, a pair of neurons when p and q are not negative, or output signs are free. Free ones
-    allow a pair where there is no such neuron, too: ``c relu(x_a) - c relu(-x_a)``, the largest first, for at most
-    ``room`` further neurons.
+    A one-sparse neuron ``w relu(x_a)`` and the linear part ``c x_a`` on its input equal
+    ``p relu(x_a) + q relu(-x_a)``. This is a pair of neurons if p and q are not negative, or if output signs are free.
+    With free signs a pair is also possible on an input without such a neuron: ``c relu(x_a) - c relu(-x_a)``, the
+    largest first, for at most ``room`` further neurons.
     """
     if blocks.skip is None:
         return blocks
@@ -140,7 +142,7 @@ def unpaired(blocks: Blocks, room: int = 0) -> Blocks:
 
 
 def _pair(like: Blocks, a: int, halves: tuple[float, float], least: float) -> Blocks:
-    """The neurons ``p relu(x_a) + q relu(-x_a)``, ``halves = (p, q)``, without one of at most ``least``."""
+    """Return the neurons ``p relu(x_a) + q relu(-x_a)``, ``halves = (p, q)``; drop a half of at most ``least``."""
     kept = [(half, side) for half, side in zip(halves, (1.0, -1.0), strict=True) if abs(half) > least]
     weights = like.weights.new_zeros(len(kept), like.weights.shape[1])
     for row, (half, side) in zip(weights, kept, strict=True):
@@ -150,9 +152,9 @@ def _pair(like: Blocks, a: int, halves: tuple[float, float], least: float) -> Bl
 
 
 def merged(blocks: Blocks, cosine: float) -> Blocks:
-    """Put neurons together, the closest first, while two are closer than ``cosine`` or, turned round, its opposite.
+    """Merge neurons, the closest first, while the cosine of two is above ``cosine`` or, if flipped, below its negative.
 
-    Of two that have different output signs the difference is left, with the sign of the larger.
+    Two neurons with different output signs leave their difference, with the sign of the larger neuron.
     """
     w, support, skip = blocks.weights.clone(), blocks.support.clone(), blocks.skip
     sign = torch.ones_like(w[:, 0]) if blocks.outputs is None else blocks.outputs.clone()

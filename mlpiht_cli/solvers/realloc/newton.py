@@ -1,4 +1,4 @@
-"""Gauss-Newton on a fixed support: gates follow the weights from step to step, and only falls of the loss count."""
+"""Gauss-Newton on a fixed support: gates follow the weights from step to step; a step must lower the loss."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 if TYPE_CHECKING:
     from torch import Tensor
 
-TILE_NUMBERS = 2**21  # numbers of a tile's columns: 8 MB in float32
+TILE_NUMBERS = 2**21  # size of the columns of a tile: 8 MB in float32
 GRAM_ROWS = 256  # rows of a Gram matrix computed at a time
-LEAST_SAMPLES = 10_000  # of a sampled curvature
-SAMPLES_PER_WEIGHT = 20  # of a sampled curvature: it is then right to a few tenths
-DAMPING = (1e-9, 1e-6)  # least and first, relative to the diagonal
-TRIES = 12  # dampings tried for a step, each ten times the one before
+LEAST_SAMPLES = 10_000  # fewest samples for a sampled curvature
+SAMPLES_PER_WEIGHT = 20  # samples per weight for a sampled curvature: its error is then a few tenths
+DAMPING = (1e-9, 1e-6)  # least and first damping, relative to the diagonal
+TRIES = 12  # dampings tried for a step, each ten times the previous one
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Quadratic:
     Attributes
     ----------
     hessian, gradient
-        ``A^T A`` and ``A^T r`` in the support's entries and the skip connection, float64 ``[k, k]`` and ``[k]``.
+        ``A^T A`` and ``A^T r`` for the support's entries and the skip connection, float64 ``[k, k]`` and ``[k]``.
     everywhere
         ``A^T r`` for every input of every block, ``[b, d]``.
     loss
@@ -51,7 +51,7 @@ class Fitted:
 
 
 def quadratic(samples: Samples, blocks: Blocks, curvature: int) -> Quadratic:
-    """Linearise the network; the gradient is that of all samples, the Hessian of the first ``curvature`` ones."""
+    """Linearise the network; the gradient uses all samples, the Hessian the first ``curvature`` samples."""
     w, skip, n = blocks.weights.to(samples.y.dtype), blocks.skip, samples.n
     row, col = blocks.support.nonzero(as_tuple=True)
     size = len(row) + (0 if skip is None else len(skip))
@@ -80,7 +80,7 @@ def quadratic(samples: Samples, blocks: Blocks, curvature: int) -> Quadratic:
 
 
 def _add_gram(total: Tensor, columns: Tensor) -> None:
-    """Add ``columns columns^T`` to the upper triangle of ``total``, rows in groups: half of the work."""
+    """Add ``columns columns^T`` to the upper triangle of ``total``, in groups of rows; this halves the work."""
     for rows in tiles(len(columns), GRAM_ROWS):
         total[rows, rows.start :] += columns[rows] @ columns[rows.start :].T
 
@@ -92,13 +92,13 @@ class GaussNewton:
     Attributes
     ----------
     rounds
-        Steps at most.
+        Largest number of steps.
     gain
         Least relative fall of the loss for another step.
     floor
-        Loss at which to stop.
+        Loss below which the steps stop.
     sampled
-        Whether the curvature is that of a part of the samples; the gradient never is.
+        Whether the curvature uses only a part of the samples; the gradient always uses all.
     """
 
     rounds: int
@@ -123,7 +123,7 @@ class GaussNewton:
         return found
 
     def _step(self, samples: Samples, blocks: Blocks, at: Quadratic, damping: float) -> tuple[Fitted, float] | None:
-        """One accepted step and the next damping; None if no step helps."""
+        """Return one accepted step and the next damping, or None if no step lowers the loss."""
         diagonal = at.hessian.diagonal()
         floor = 1e-12 * float(diagonal.mean()) + 1e-30
         for _ in range(TRIES):

@@ -1,4 +1,4 @@
-"""Proposals: directions of missing neurons, read off the residual's Hermite moments."""
+"""Proposals: directions of missing neurons, from the Hermite moments of the residual."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 if TYPE_CHECKING:
     from torch import Tensor
 
-CLEAN = 3.5  # entries of the second moment below so many standard deviations are noise
+CLEAN = 3.5  # entries of the second moment below this number of standard deviations are noise
 CLEAR = 3.0  # the same for the fourth moment
-DENSE = 0.3  # share of entries from which on the second moment is not sparse, and is taken as it is
-STARTS = 200  # most starts of a kind
-NEAR = 0.1  # of a neuron's boundary, in standard deviations
-SHORT = 0.05  # entries of a proposal below this share of its largest are left out
+DENSE = 0.3  # above this share of nonzero entries the second moment is not sparse and is used without cleaning
+STARTS = 200  # largest number of starts of a kind
+NEAR = 0.1  # distance that counts as near a neuron's boundary, in standard deviations
+SHORT = 0.05  # entries of a proposal below this share of its largest entry are dropped
 
 
 @dataclass(frozen=True)
 class MomentProposal:
     """Power iterations on the fourth moment of the residual, with noise set to zero.
 
-    They start from inputs, rows and entries of the second moment and, where ``whiten`` says so, from the components of
-    the whitened moment tensor (Anandkumar et al. 2014), which finds neurons of many weights while they are fewer than
-    the inputs.
+    They start from inputs, rows and entries of the second moment and, if ``whiten`` is positive, from the components of
+    the whitened moment tensor (Anandkumar et al. 2014), which finds neurons with many weights as long as there are
+    fewer neurons than inputs.
 
     Attributes
     ----------
     rounds
-        Power iterations.
+        Number of power iterations.
     whitened_rounds
-        Iterations in whitened coordinates, which cost less.
+        Number of iterations in whitened coordinates, which cost less.
     signs
         Whether neurons may have the output sign -1.
     """
@@ -61,11 +61,11 @@ class MomentProposal:
         Parameters
         ----------
         samples, residual
-            The data and what the network leaves of the targets, ``[n]``.
+            The data and the residual ``[n]`` of the network.
         whiten
-            Random starts in whitened coordinates, 0 for none.
+            Number of random starts in whitened coordinates, 0 for none.
         draws
-            Where they come from.
+            Generator of the random starts.
         """
         x, centred = samples.features, residual - residual.mean()
         moment, noise = second_moment(x, centred), second_noise(centred)
@@ -90,7 +90,7 @@ class MomentProposal:
         return Blocks(neurons, neurons != 0, None, outputs)
 
     def _iterate(self, x: Tensor, rest: Tensor, directions: Tensor) -> Tensor:
-        """Unit directions where the iteration has come to, each once."""
+        """Return the distinct unit directions that the iteration reaches."""
         noise = CLEAR * fourth_noise(rest)
         for turn in range(self.rounds):
             image = fourth_moment(x, rest, directions)
@@ -106,7 +106,7 @@ class MomentProposal:
         return directions
 
     def _whitened(self, x: Tensor, rest: Tensor, whitening: Whitening, starts: NDArray[np.float64]) -> Tensor:
-        """Unit directions of the orthogonal tensor's components."""
+        """Return the unit directions of the components of the orthogonal tensor."""
         directions = torch.from_numpy(starts).to(x.device)
         if not directions.shape[1]:
             return directions.new_empty(0, len(x))
@@ -128,16 +128,16 @@ class MomentProposal:
 
 
 def _clean(moment: Tensor, noise: float) -> Tensor:
-    """Set what may be noise to zero."""
+    """Set entries that may be noise to zero."""
     bound = torch.full_like(moment, CLEAN * noise)
     bound.diagonal().mul_(math.sqrt(2.0))
     return torch.where(moment.abs() > bound, moment, 0.0)
 
 
 def sparse_starts(moment: Tensor, clean: Tensor, signs: bool) -> Tensor:
-    """Unit vectors: single inputs, rows of the cleaned moment, and pairs of inputs of its largest entries.
+    """Return unit vectors: single inputs, rows of the cleaned moment, and pairs of inputs of its largest entries.
 
-    The sign of an entry is that of the pair's product for neurons of output sign +1; ``signs``: try both.
+    For neurons of output sign +1 the sign of an entry is the sign of the pair's product; with ``signs`` both are tried.
     """
     d = len(moment)
     diagonal = moment.diagonal().abs() if signs else moment.diagonal()
@@ -155,7 +155,7 @@ def sparse_starts(moment: Tensor, clean: Tensor, signs: bool) -> Tensor:
 
 
 def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
-    """Positions of the directions, largest ``size`` first, without those closer than ``cosine`` to an earlier one."""
+    """Return positions of directions, largest ``size`` first; skip those closer than ``cosine`` to an earlier one."""
     close = ((directions @ directions.T).abs() > cosine).cpu().numpy()
     order = size.argsort(descending=True).tolist()
     gone = np.zeros(len(directions), dtype=bool)
@@ -168,9 +168,9 @@ def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
 
 
 def amplitudes(samples: Samples, residual: Tensor, directions: Tensor, signs: bool = False) -> Tensor:
-    """Coefficients of the best fit ``sum_j a_j |u_j . x| + c . x`` to the residual, float64 ``[b]``.
+    """Return the coefficients a of the best fit ``sum_j a_j |u_j . x| + c . x`` to the residual, float64 ``[b]``.
 
-    None is negative, unless ``signs`` allows it.
+    They are not negative unless ``signs`` allows it.
     """
     from scipy.optimize import nnls
 
@@ -185,7 +185,7 @@ def amplitudes(samples: Samples, residual: Tensor, directions: Tensor, signs: bo
     gram.diagonal().mul_(1.0 + 1e-9).add_(1e-30 + 1e-12 * gram.diagonal().mean())
     factor = torch.linalg.cholesky_ex(gram)[0]
     solved = torch.linalg.solve_triangular(factor, right[:, None], upper=False)[:, 0]
-    # The last rows of the factor are what the linear part leaves of the problem.
+    # The last rows of the factor are the problem that remains without the linear part.
     rest = factor[d:, d:].T
     if signs:
         free: Tensor = torch.linalg.solve_triangular(rest, solved[d:, None], upper=True)[:, 0]
@@ -195,15 +195,15 @@ def amplitudes(samples: Samples, residual: Tensor, directions: Tensor, signs: bo
 
 
 def new_inputs(everywhere: Tensor, support: Tensor, noise: float, most: int) -> Tensor:
-    """Entries outside the support whose gradient stands out of the noise, bool ``[b, d]``: at most ``most``.
+    """Return entries outside the support whose gradient is above the noise, bool ``[b, d]``, at most ``most``.
 
     Parameters
     ----------
     everywhere
         ``A^T r`` for every input of every block, ``[b, d]``.
     noise
-        Standard deviation of an entry. A mask opens for half of the samples, and the skip connection takes half of
-        the rest: ``std(r) sqrt(n) / 2``.
+        Standard deviation of an entry: ``std(r) sqrt(n) / 2``, because a mask is open for half of the samples, and the
+        skip connection takes half of the rest.
     """
     z = torch.where(support, 0.0, everywhere.abs() / max(noise, 1e-300))
     least = z.flatten().topk(min(most, z.numel())).values[-1] if z.numel() else z.new_zeros(())
@@ -211,9 +211,9 @@ def new_inputs(everywhere: Tensor, support: Tensor, noise: float, most: int) -> 
 
 
 def boundary_share(samples: Samples, weights: Tensor, residual: Tensor) -> Tensor:
-    """Mean square of the residual near each neuron's boundary, ``|w . x| < 0.1 |w|``, relative to its mean; ``[b]``.
+    """Return the mean square of the residual near each boundary ``|w . x| < 0.1 |w|``, over its mean, ``[b]``.
 
-    A neuron that stands for two of nearly equal directions errs there and nowhere else.
+    A neuron that represents two neurons of nearly equal directions is wrong only near its boundary.
     """
     w = torch.nn.functional.normalize(weights).to(residual.dtype)
     inside, count = torch.zeros_like(weights[:, 0]), torch.zeros_like(weights[:, 0])

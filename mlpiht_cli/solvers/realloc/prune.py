@@ -1,4 +1,4 @@
-"""Backward elimination: weights leave one by one, the cheapest first, and the others move to make up for them."""
+"""Backward elimination: weights are removed one by one, the cheapest first, and the others adjust."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import torch
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 from mlpiht_cli.solvers.realloc.newton import Fitted
 
-RIDGE = 1e-6  # of the diagonal, above the rounding of float32: keeps the inverse finite where two blocks are one
+RIDGE = 1e-6  # share of the diagonal, above the rounding of float32: keeps the inverse finite if two blocks are equal
 
 
 @dataclass(frozen=True)
 class Elimination:
     """Remove weights until each is significant and at most ``budget`` are left.
 
-    The price of a weight is what the squared error at fixed gates rises by when it leaves and all others follow,
-    ``w_i^2 / (H^-1)_ii`` (Hassibi and Stork's optimal brain surgeon). It is significant when the price is at least
-    ``z^2`` mean squared errors: a z-test that takes the misfit for noise. One by one, since of two blocks that are one
-    both look needless until one of them is gone.
+    The price of a weight is the rise of the squared error at fixed gates when the weight is removed and all others
+    adjust: ``w_i^2 / (H^-1)_ii`` (Hassibi and Stork's optimal brain surgeon). A weight is significant if its price is
+    at least ``z^2`` mean squared errors: a z-test that treats the misfit as noise. Weights are removed one by one,
+    because two equal blocks both look needless until one of them is removed.
     """
 
     z: float
     budget: int
 
     def __call__(self, fitted: Fitted) -> Blocks:
-        """Return the network on what is left, its weights moved along."""
+        """Return the network on the remaining support, with adjusted weights."""
         from scipy.linalg.blas import dger
 
         blocks, hessian = fitted.blocks, fitted.quadratic.hessian.cpu().numpy()

@@ -20,40 +20,40 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EXACT = 1e-11
-"""Loss that counts as exact, relative to the mean square of the targets; float32 data allow about 1e-13."""
+"""Loss below which a network counts as exact, relative to the targets' mean square; float32 data allow about 1e-13."""
 SAMPLES_PER_INPUT = 4
-"""Samples per input below which a free linear part fits too much for rounds of the search to make sense."""
+"""Samples per input below which the search does not run: a free linear part would fit too much."""
 NEARLY_ONE = 0.9
-"""Share of a neuron's norm from which on it may hide a one-sparse neuron."""
+"""A neuron whose largest weight is above this share of its norm may hide a one-sparse neuron."""
 HALVED = 3
 """Neurons that are halved in a round."""
 SPECKS = (1e-6, 1e-3)
-"""Weights below these shares of a neuron's largest are tried as rounding: a speck hides that a neuron is one-sparse."""
+"""Weights below these shares of a neuron's largest are dropped on trial: such a weight can hide a one-sparse neuron."""
 
 ROUNDING = (1e-5, 1e-6, 1e-7)
-"""Weights below these shares of the largest are tried as rounding errors of an exact network."""
+"""Weights below these shares of the largest are dropped on trial as rounding errors of an exact network."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a network may have: neurons ``m`` and weights ``s``; and what the search may have beside."""
+    """Limits of the answer: neurons ``m`` and weights ``s``; and the larger limits of networks during the search."""
 
     m: int
     s: int
 
     @property
     def blocks(self) -> int:
-        """Neurons of the search."""
+        """Largest number of neurons during the search."""
         return math.ceil(1.5 * self.m) + 5
 
     @property
     def weights(self) -> int:
-        """Weights of the search, once pruned."""
+        """Largest number of weights during the search, after pruning."""
         return math.ceil(1.3 * self.s) + 20
 
     @property
     def inputs(self) -> int:
-        """Weights that are added to known neurons in a round."""
+        """Largest number of weights that a round adds to known neurons."""
         return max(10, math.ceil(0.3 * self.s))
 
 
@@ -68,7 +68,7 @@ class Search:
     best
         Best network within the limits, and its loss.
     moves
-        What was done, with the number of neurons: ``(round, name, count)``; polishing is round 0.
+        Actions with the number of neurons, ``(round, name, count)``; polishing is round 0.
     """
 
     samples: Samples
@@ -80,33 +80,33 @@ class Search:
     def __post_init__(self) -> None:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
         self._loss, self._stalled, self._round = math.inf, 0, 0
-        # Afresh: it is harder to undo a start that put planted neurons together than to find them.
+        # Start empty: finding planted neurons is easier than undoing a start that merged them.
         self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
         self._propose = MomentProposal(signs=self._blocks.outputs is not None)
 
     @property
     def is_exact(self) -> bool:
-        """Whether the best network explains the targets."""
+        """Whether the best network fits the targets exactly."""
         return self.best[1] < self._floor
 
     @property
     def is_possible(self) -> bool:
-        """Whether rounds make sense: there are samples enough, and inputs whose moments tell neurons apart."""
+        """Whether rounds can help: there are enough samples, and the moments of the inputs separate neurons."""
         features = self.samples.features
         return self.samples.n >= SAMPLES_PER_INPUT * len(features) and looks_normal(features)
 
     @property
     def stalled(self) -> int:
-        """Rounds since the loss last fell by a tenth."""
+        """Number of rounds since the loss last fell by a tenth."""
         return self._stalled
 
     def polish(self) -> None:
-        """Offer the best network's support with all gates and weights fitted."""
+        """Fit gates and weights on the support of the best network, and offer the result."""
         if self.best[0].nnz:
             self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
 
     def tidy(self) -> None:
-        """Drop weights of an exact network that are rounding errors: a budget that is too large leaves such."""
+        """Drop weights of an exact network that are rounding errors; they occur if the budget is too large."""
         blocks, loss = self.best
         for share in ROUNDING if self.is_exact else ():
             fewer = blocks.kept(blocks.weights.abs() > share * blocks.weights.abs().max())
@@ -116,12 +116,12 @@ class Search:
                 break
 
     def round(self) -> None:
-        """One round of proposals."""
-        if not self._round:  # not before: with thousands of inputs that have no rounds, it would take most of the time
+        """Run one round of proposals."""
+        if not self._round:  # not earlier: with thousands of inputs and no rounds, it would take most of the time
             self._blocks = replace(self._blocks, skip=linear_fit(self.samples))
         self._round += 1
         grown = self._grown()
-        # Halved neurons have farther to go; what they miss would pass for noise in the elimination.
+        # Halved neurons need more steps; the elimination would take their remaining misfit for noise.
         fitted = GaussNewton(10 if self._stalled % 2 else 3, floor=self._floor)(self.samples, grown)
         for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
             fitted = GaussNewton(steps, floor=self._floor)(self.samples, Elimination(z, budget)(fitted))
@@ -133,7 +133,7 @@ class Search:
             self._finish(fitted.blocks)
 
     def _grown(self) -> Blocks:
-        """The network with new inputs for its neurons, new neurons, and one-sparse ones everywhere."""
+        """Return the network with new inputs for its neurons, new neurons, and a one-sparse neuron on every input."""
         blocks, samples = self._blocks, self.samples
         known = len(blocks.weights)
         residual = samples.residual(blocks)
@@ -151,7 +151,7 @@ class Search:
         return with_one_sparse(blocks, self._halved(residual), even_part(samples, residual)) if known else blocks
 
     def _halved(self, residual: Tensor) -> list[int]:
-        """Every other round without progress: a few neurons, nearly one-sparse, at whose boundary the misfit lives."""
+        """Return neurons to halve in every other round without progress: nearly one-sparse, misfit at the boundary."""
         if self._stalled % 2 == 0:
             return []
         weights = self._blocks.weights
@@ -165,7 +165,7 @@ class Search:
         return halved
 
     def _merged(self, fitted: Fitted) -> Fitted:
-        """Put together what may be one neuron, unless the loss rises."""
+        """Merge blocks that may be one neuron, unless the loss rises."""
         for cosine in (0.95, 0.99, 0.999, 0.99999):
             fewer = merged(fitted.blocks, cosine)
             if len(fewer.weights) == len(fitted.blocks.weights):
@@ -177,7 +177,7 @@ class Search:
         return fitted
 
     def _finish(self, blocks: Blocks) -> None:
-        """Offer the network within the limits and without a skip connection, at the first that is exact."""
+        """Offer the network within the limits and without a skip connection; stop at the first exact one."""
         for share in SPECKS:
             size = blocks.weights.abs()
             keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max())
@@ -188,7 +188,7 @@ class Search:
                 self._offer(self._settled(_largest(clear, self.limits)))
 
     def _settled(self, blocks: Blocks) -> Fitted:
-        """Fit a finished network, to the last digit where it is the right one."""
+        """Fit a finished network; fit it to the last digit if it is the right one."""
         fitted = GaussNewton(8, gain=0.1, floor=self._floor)(self.samples, blocks)
         if fitted.loss < 1e-5 * float(self.samples.y.double().var()):
             fitted = GaussNewton(10, gain=1e-3, sampled=False)(self.samples, fitted.blocks)
@@ -204,7 +204,7 @@ class Search:
 
 
 def _largest(blocks: Blocks, limits: Limits) -> Blocks:
-    """The ``m`` largest neurons and the ``s`` largest weights of them."""
+    """Keep the ``m`` largest neurons and the ``s`` largest weights among them."""
     keep = blocks.support.clone()
     size = blocks.weights.norm(dim=1)
     keep[size.argsort(descending=True)[limits.m :]] = False
@@ -214,7 +214,7 @@ def _largest(blocks: Blocks, limits: Limits) -> Blocks:
 
 
 def even_part(samples: Samples, residual: Tensor) -> Tensor:
-    """Covariance of the residual and ``|x_a|``, times n, ``[d]``; its sign is that of a one-sparse neuron on x_a."""
+    """Return the covariance of the residual and ``|x_a|``, times n, ``[d]``: the sign of a one-sparse neuron on x_a."""
     total, centred = torch.zeros_like(samples.features[:, 0]), residual - residual.mean()
     for run in tiles(samples.n):
         total += samples.features[:, run].abs() @ centred[run]
@@ -222,10 +222,10 @@ def even_part(samples: Samples, residual: Tensor) -> Tensor:
 
 
 def with_one_sparse(blocks: Blocks, halve: list[int], even: Tensor) -> Blocks:
-    """Add a neuron of one weight for every input that has none; the neurons ``halve`` give half of their largest.
+    """Add a one-sparse neuron for every input that has none; the neurons ``halve`` give half of their largest weight.
 
-    Such a neuron may be two planted ones. Their gates agree on nearly all samples, so that a small weight beside it
-    would grow too slowly to be noticed. Output signs, if they are free, are those of ``even``.
+    A neuron of ``halve`` may represent two planted neurons whose gates agree on nearly all samples, so that a small
+    second neuron would grow too slowly to be noticed. Output signs, if they are free, are those of ``even``.
     """
     single = blocks.support[blocks.support.sum(1) == 1].any(0)
     weights = blocks.weights.clone()
