@@ -16,6 +16,7 @@ from mlpiht_cli.analysis.scores import finite, intact, number, recorded
 from mlpiht_cli.core.metric import METRICS, Metric, Tolerance, metric, task_metrics
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import Scores, evaluate
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, Look
 from mlpiht_cli.figures.read import figure_tables
 from mlpiht_cli.figures.text import markdown
@@ -133,6 +134,25 @@ def test_figures_show_what_the_entry_says(mlpiht: Run, toy: Callable[..., None])
     Path("b.csv").write_text(to_csv(row for row in rows_of() if row.panel == "b"))
     plain = mlpiht("plot", "b.csv")
     assert plain.code == 0, plain.err
+
+
+def test_a_figure_refuses_rows_without_a_metric_that_all_must_have(toy: Callable[..., None], tmp_path: Path) -> None:
+    base = {"task": "t", "method": "iht", "depth": 1, "m": 1, "s": 1, "params": {}, "status": "ok", "spec": "x"}
+    scored = {**base, "seed": 0, "cell": "c0", "metric": "toy", "value": 1.0}
+    other = {**base, "seed": 1, "cell": "c1", "metric": "r2", "value": 1.0}
+    (tmp_path / "x.csv").write_text(to_csv([Row(**scored), Row(**other)]))
+    with pytest.raises(InputError, match="the figure shows toy, but the rows of panel '' have r2"):
+        figure_tables(str(tmp_path / "x.csv"), "paper", tmp_path)
+    toy(always=False)
+    assert len(figure_tables(str(tmp_path / "x.csv"), "paper", tmp_path)) == 1
+
+
+def test_planted_neurons_are_matched_unless_the_metric_is_of_linear_models(
+    mlpiht: Run, toy: Callable[..., None]
+) -> None:
+    assert "merged_f1" in mlpiht(*FIT).json["measures"]
+    toy(linear=True)
+    assert "merged_f1" not in mlpiht(*FIT).json["measures"]
 
 
 def test_claims_and_comparisons_go_by_the_entry(mlpiht: Run, toy: Callable[..., None]) -> None:
