@@ -17,10 +17,9 @@ from torch import Tensor
 
 from mlpiht_cli.baselines.imp import IMP, prune
 from mlpiht_cli.baselines.training import Trainer
-from mlpiht_cli.core.fit import ignore
 from mlpiht_cli.core.method import Shape
+from mlpiht_cli.core.metric import accuracy
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.core.scoring import accuracy
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tasks.mnist import MNISTBinary
@@ -49,15 +48,14 @@ def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float
     weights on pixels that no training image uses.
     """
     method = IMP(batch=1000, epochs=15)
-    trainer = Trainer(problem, Shape(10), Streams(seed), method.batch, method.dtype)
+    trainer = Trainer(problem, Shape(10), Streams(seed), method.batch)
     masks = [torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial]
     black = problem.x.abs().amax(dim=0) == 0
     rounds: list[dict[str, float]] = []
     curves = []
     while sum(int(mask.sum()) for mask in masks) > stop:
-        start = len(trainer.history)
-        weights, _ = trainer.train(masks, method.epochs, method.lr, ignore)
-        curves.append(trainer.history[start:])
+        weights, losses = train(trainer, masks, method)
+        curves.append(losses)
         one = {"round": len(rounds) + 1, "trained": score(problem, weights, masks)}
         on = (problem.x @ (weights[0] * masks[0]).T) > 0
         one |= {"firing": int(on.any(dim=0).sum()), "silent": float((~on.any(dim=1)).double().mean())}
@@ -67,6 +65,16 @@ def follow(problem: Problem, seed: int, stop: int) -> tuple[list[dict[str, float
         one["on_black"] = float(masks[0][:, black].sum()) / max(1, int(masks[0].sum()))
         rounds.append(one)
     return rounds, curves
+
+
+def train(trainer: Trainer, masks: Sequence[Tensor], method: IMP) -> tuple[list[Tensor], list[float]]:
+    """Run one round; return the trained weights and the loss before each step."""
+    steps, losses = trainer.train(masks, method.epochs, method.lr), list[float]()
+    while True:
+        try:
+            losses.append(next(steps).loss)
+        except StopIteration as end:
+            return end.value, losses
 
 
 def score(problem: Problem, weights: Sequence[Tensor], masks: Sequence[Tensor]) -> float:
