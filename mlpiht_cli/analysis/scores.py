@@ -56,6 +56,12 @@ def finites(rows: Iterable[Row], name: str | None = None) -> list[float]:
     return [value for row in rows if (value := finite(row, name)) is not None]
 
 
+def least_first(row: Row, name: str) -> float:
+    """Key that sorts rows from the least number up; rows without a finite one come last."""
+    value = finite(row, name)
+    return math.inf if value is None else value
+
+
 def ranked(row: Row, name: str) -> float | None:
     """As :func:`finite`, and inf where the run ended first: a support that moves in the last step has not settled."""
     value, bound = recorded(row, name), metric(name).within

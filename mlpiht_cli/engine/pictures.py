@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mlpiht_cli.analysis.scores import least_first
 from mlpiht_cli.baselines.imp import fused
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.core.model import SparseMLP
@@ -73,14 +73,10 @@ def _runs(chosen: Sequence[Cell], runner: Runner) -> list[_Run]:
         for row, fit in runner.run(job):
             run = _Run(by_key[row.cell], row, None if fit is None or row.status != "ok" else fit.model)
             place = run.cell.point.label, row.s
-            if place not in best or _loss(row) < _loss(best[place].row):
+            if place not in best or least_first(row, "final_loss") < least_first(best[place].row, "final_loss"):
                 best[place] = run
     labels = list(dict.fromkeys(cell.point.label for cell in chosen))
     return sorted(best.values(), key=lambda run: (labels.index(run.cell.point.label), run.row.s))
-
-
-def _loss(row: Row) -> float:
-    return math.inf if row.final_loss is None else row.final_loss
 
 
 def _layer_shot(run: _Run) -> Shot:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from mlpiht_cli.analysis.scores import finite
+from mlpiht_cli.analysis.scores import finite, least_first
 from mlpiht_cli.figures.lines import COLOURS
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 
@@ -78,5 +76,5 @@ def _draw(axes: Axes, panel: PanelTable) -> None:
 def _runs(panel: PanelTable, method: str, s: int) -> list[tuple[float, float]]:
     """Value and training loss of every run with the budget ``s``."""
     rows = [row for m in panel.m for size in panel.sizes for row in panel.at(method, m, s, size) if row is not None]
-    found = [(finite(row, panel.metric), finite(row, "final_loss")) for row in rows]
-    return [(value, math.inf if loss is None else loss) for value, loss in found if value is not None]
+    found = [(finite(row, panel.metric), least_first(row, "final_loss")) for row in rows]
+    return [(value, loss) for value, loss in found if value is not None]

@@ -52,6 +52,15 @@ class Source:
         """Functions and methods, nested ones too."""
         return (node for node in ast.walk(self.tree) if isinstance(node, Function))
 
+    @property
+    def owned_functions(self) -> Iterator[tuple[Function, str]]:
+        """Functions at the top of the file and methods, each with the name of its class if it has one."""
+        for node in self.tree.body:
+            if isinstance(node, Function):
+                yield node, ""
+            elif isinstance(node, ast.ClassDef):
+                yield from ((inner, node.name) for inner in node.body if isinstance(inner, Function))
+
     def place(self, node: Function) -> str:
         """A function by its file."""
         return f"{self.path.relative_to(self.root / NAME)}: {node.name}"
@@ -146,16 +155,14 @@ class House:
 
     @property
     def numbers(self) -> list[str]:
-        """Functions that make a number of a row.
+        """Files that turn a row into a number: a function there takes a ``Row`` and returns a float.
 
-        They apply the rule for perfect fits (name ``PERFECT_DB``, or call ``countable``), or they return a float and
-        read a column whose name they are given (``getattr`` of ``row`` or ``self``) as well as ``value``.
+        A method of the class ``Row`` counts as well; a function that reads the settings of a row (``params``) does not.
         """
         return [
-            source.place(function)
+            source.module
             for source in self.every
-            for function in source.functions
-            if _applies_perfect(function) or _reads_any_column(function)
+            if any(_makes_a_number(function, owner) for function, owner in source.owned_functions)
         ]
 
     @property
@@ -194,7 +201,7 @@ class House:
             f"files over {LONGEST_FILE} lines": len(self.long_files),
             f"functions over {LONGEST_FUNCTION} lines": len(self.long_functions),
             "places that build a diverged fit": len(self.diverged_fits),
-            "places that turn a row into a number": len(self.numbers),
+            "files that turn a row into a number": len(self.numbers),
             "files that hold facts of a metric": len(self.metric_facts),
             "lines of the README": len(self.readme),
             "characters of its longest line": max(len(line) for line in self.readme),
@@ -279,19 +286,12 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterable[tuple[ast.expr, ast.ex
     return [(target, value)]
 
 
-def _applies_perfect(function: Function) -> bool:
-    return any(
-        (isinstance(node, ast.Name) and node.id == "PERFECT_DB") or _is_call_of(node, {"countable"})
-        for node in ast.walk(function)
-    )
-
-
-def _reads_any_column(function: Function) -> bool:
-    nodes = list(ast.walk(function))
+def _makes_a_number(function: Function, owner: str) -> bool:
     returns = "" if function.returns is None else ast.unparse(function.returns)
-    reads = [node for node in nodes if isinstance(node, ast.Call) and _last_name(node.func) == "getattr"]
-    is_row = any(_last_name(node.args[0]) in ("row", "self") for node in reads)
-    return "float" in returns and is_row and any(isinstance(n, ast.Attribute) and n.attr == "value" for n in nodes)
+    taken = [ast.unparse(one.annotation) for one in function.args.args if one.annotation is not None]
+    reads_settings = any(isinstance(node, ast.Attribute) and node.attr == "params" for node in ast.walk(function))
+    is_float = returns in ("float", "float | None")
+    return is_float and ("Row" in taken or owner == "Row") and not reads_settings
 
 
 def _is_metric_fact(node: ast.AST) -> bool:

@@ -39,20 +39,21 @@ def ended(why):
 def kept(fit):
     return replace(fit, budget=3) if fit.status is Status.DIVERGED else fit
 """,
+    "rooms/c.py": """
+def steps(row: Row) -> float:
+    return float(row.params["method"]["steps"])
+
+def place(row: Row) -> tuple[float, str]:
+    return row.value, row.panel
+""",
     "rooms/b.py": """
 from mlpiht_cli.rooms.a import Half
 
 def better(row, metric):
     return metric != "accuracy"
 
-def number(row, name) -> float:
+def number(row: Row, name: str) -> float | None:
     return float(getattr(row, name) or row.value)
-
-def mean(rows):
-    return sum(METRICS["psnr"].countable(row.value) for row in rows)
-
-def place(row, names) -> tuple[object, ...]:
-    return tuple(getattr(row, name) for name in names)
 """,
 }
 
@@ -75,27 +76,22 @@ def test_this_checkout_keeps_the_limits() -> None:
     assert HOUSE.long_functions == []
 
 
-@pytest.mark.xfail(strict=False)
 def test_a_diverged_fit_is_built_in_one_place() -> None:
     assert len(HOUSE.diverged_fits) == 1, HOUSE.diverged_fits
 
 
-@pytest.mark.xfail(strict=False)
 def test_a_row_becomes_a_number_in_one_place() -> None:
     assert len(HOUSE.numbers) == 1, HOUSE.numbers
 
 
-@pytest.mark.xfail(strict=False)
 def test_one_file_holds_the_facts_of_a_metric() -> None:
     assert len(HOUSE.metric_facts) == 1, HOUSE.metric_facts
 
 
-@pytest.mark.xfail(strict=False)
 def test_methods_are_at_most_three_deep() -> None:
     assert HOUSE.method_depth <= 3
 
 
-@pytest.mark.xfail(strict=False)
 def test_the_readme_fits_on_a_screen() -> None:
     assert len(HOUSE.readme) <= 150
     assert max(len(line) for line in HOUSE.readme) <= 100
@@ -107,7 +103,7 @@ def test_each_fault_is_found(made: House) -> None:
     assert made.floors == 1, "rooms that import each other are on one floor"
     assert made.cycles == [{"mlpiht_cli.method", "mlpiht_cli.rooms.a", "mlpiht_cli.rooms.b"}]
     assert made.diverged_fits == ["rooms/a.py: ended"]
-    assert made.numbers == ["rooms/b.py: number", "rooms/b.py: mean"]
+    assert made.numbers == ["mlpiht_cli.rooms.b"]
     assert made.metric_facts == ["mlpiht_cli.rooms.a", "mlpiht_cli.rooms.b"]
     assert made.method_depth == 4
     assert (made.long_files, made.long_functions) == ([], [])
