@@ -146,8 +146,8 @@ def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]
             lines += [f"## {spec.figure.label}: {spec.title}", "", f"**{verdict(told)}.** {told['why'].strip()}", ""]
             for table in own[spec.name]:
                 lines += section(table)
-    if beside := beside_authors(found):
-        lines += ["## Against the authors' code", "", words["reference"].strip(), "", *beside]
+    if comparison := authors_comparison(found):
+        lines += ["## Against the authors' code", "", words["reference"].strip(), "", *comparison]
     lines += ["## What the protocol of IMP is worth", "", words["protocol"].strip(), ""]
     for table in own.get("imp_protocol", []):
         lines += protocol(table)
@@ -257,7 +257,7 @@ def protocol(table: Table) -> list[str]:
     return [f"{scale}; values beyond the figure's colour scale count as its ends.", "", *grid(lines), ""]
 
 
-def beside_authors(found: Sequence[Table]) -> list[str]:
+def authors_comparison(found: Sequence[Table]) -> list[str]:
     """Return the values of mlpiht at the paper's size next to those of the authors' code."""
     head = ("figure", "panel", "method", "depth", "k", "m", "s", "seeds", "authors' code", "ours")
     rows, said = [], []
