@@ -21,7 +21,7 @@ import yaml
 
 from experiments.agreement import agreement, reference_path
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.scores import finites
+from mlpiht_cli.analysis.scores import finite_numbers
 from mlpiht_cli.analysis.tables import find_table, placed
 from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.checks.text import claim_fields, number_text
@@ -250,7 +250,7 @@ def protocol(table: Table) -> list[str]:
         low, high = panel.limits or figure.limits or (float("-inf"), float("inf"))
         means = []
         for label in labels:
-            found = finites(row for row in table.by_label[label] if row.panel == panel.name)
+            found = finite_numbers(row for row in table.by_label[label] if row.panel == panel.name)
             means.append(f"{statistics.fmean(min(max(value, low), high) for value in found):.3g}" if found else "-")
         lines.append((panel.title or panel.name, panel.metric or figure.metric, *means))
     scale = f"Means over widths, budgets and seeds, {share(table)} cells of the {table.profile} profile"

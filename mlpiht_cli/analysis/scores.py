@@ -45,29 +45,29 @@ def number(row: Row, name: str | None = None) -> float | None:
     return math.nan if value == -math.inf else metric(row.metric if name is None else name).countable(value)
 
 
-def finite(row: Row, name: str | None = None) -> float | None:
+def finite_number(row: Row, name: str | None = None) -> float | None:
     """The :func:`number` of a row where it is finite, else None."""
     value = number(row, name)
     return value if value is not None and math.isfinite(value) else None
 
 
-def finites(rows: Iterable[Row], name: str | None = None) -> list[float]:
+def finite_numbers(rows: Iterable[Row], name: str | None = None) -> list[float]:
     """Finite numbers of rows, in their order; rows without one are left out."""
-    return [value for row in rows if (value := finite(row, name)) is not None]
+    return [value for row in rows if (value := finite_number(row, name)) is not None]
 
 
 def least_first(row: Row, name: str) -> float:
     """Key that sorts rows from the least number up; rows without a finite one come last."""
-    value = finite(row, name)
+    value = finite_number(row, name)
     return math.inf if value is None else value
 
 
 def ranked(row: Row, name: str) -> float | None:
-    """As :func:`finite`, and inf where the run ended first: a support that moves in the last step has not settled."""
+    """The finite number, or inf where the run ended first: a support that moves in the last step has not settled."""
     value, bound = recorded(row, name), metric(name).within
     if row.status == "ok" and value is not None and bound is not None and value >= (recorded(row, bound) or 0.0):
         return math.inf
-    return finite(row, name)
+    return finite_number(row, name)
 
 
 def intact(row: Row) -> bool:

@@ -15,7 +15,7 @@ from mlpiht_cli.core.method import Method, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.newton import newton
-from mlpiht_cli.linalg.smooth import LOSSES
+from mlpiht_cli.linalg.smooth import SMOOTH_LOSSES
 from mlpiht_cli.linalg.subsets import subsets
 from mlpiht_cli.rng import Streams
 
@@ -57,7 +57,7 @@ class BestSubset(Method):
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
         """Try every support of one budget; a step is a Newton step on a block of supports."""
-        loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
+        loss = SMOOTH_LOSSES[problem.loss](problem.x, problem.y, self.ridge)
         if not loss.finite:
             raise Diverged("the data are not finite, or too large")
         theta, value, slope, tried = np.zeros(loss.size), math.inf, math.inf, 0

@@ -13,7 +13,7 @@ from mlpiht_cli.errors import InputError
 if TYPE_CHECKING:
     from mlpiht_cli.records.clean import Scope, What
 
-KINDS: tuple[What, ...] = ("failed", "stale", "all")
+RECORD_KINDS: tuple[What, ...] = ("failed", "stale", "all")
 
 
 @click.command("clean")
@@ -33,7 +33,7 @@ def command(spec: str | None, out: Path, dry_run: bool, as_json: bool, **given: 
     from mlpiht_cli.records.clean import look, remove
     from mlpiht_cli.records.store import Store
 
-    flags = [kind for kind in KINDS if given[kind]]
+    flags = [kind for kind in RECORD_KINDS if given[kind]]
     if len(flags) > 1:
         raise InputError(f"--{' and --'.join(flags)}: choose one")
     if spec is not None and not flags and not dry_run:
@@ -41,7 +41,7 @@ def command(spec: str | None, out: Path, dry_run: bool, as_json: bool, **given: 
     kind, store = flags[0] if flags else None, Store(out)
     scope = _scope(spec, kind == "stale")
     found = look(store, kind, scope)
-    kinds = {} if spec is None or kind else {one: look(store, one, scope) for one in KINDS}
+    kinds = {} if spec is None or kind else {one: look(store, one, scope) for one in RECORD_KINDS}
     gone = len(found.paths) if dry_run else remove(found.paths)
     if as_json:
         facts = {**found.counts, "temporary": len(found.litter), "removed": 0 if dry_run else gone, "kept": found.kept}

@@ -25,7 +25,7 @@ _PRIOR = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
 _RIDGE = 1.0  # weight of the prior, in rows that differ by a factor e in one size
 _FASTEST = 1e-4  # seconds; rows resolve nothing shorter
 
-Features = NDArray[np.float64]
+LogSizes = NDArray[np.float64]
 
 
 def work(cell: Cell) -> float:
@@ -42,12 +42,12 @@ def job_total(job: Job, costs: Sequence[float]) -> float:
 class _Fitted:
     """Log-linear cost of one kind of cell; the factor ``spread`` turns a median into a mean."""
 
-    centre: Features
+    centre: LogSizes
     level: float
-    slopes: Features
+    slopes: LogSizes
     spread: float
 
-    def seconds(self, features: Features) -> float:
+    def seconds(self, features: LogSizes) -> float:
         return self.spread * math.exp(min(self.level + float((features - self.centre) @ self.slopes), 50.0))
 
 
@@ -150,11 +150,11 @@ def _effort(settings: object) -> float:
     return next((float(value) for value in given if isinstance(value, int | float) and value >= 1), 1.0)
 
 
-def _features(effort: float, *sizes: int) -> Features:
+def _features(effort: float, *sizes: int) -> LogSizes:
     return np.log([max(effort, 1.0), *(float(max(size, 1)) for size in sizes)])
 
 
-def _features_of(cell: Cell) -> Features:
+def _features_of(cell: Cell) -> LogSizes:
     dims, p = cell.task.dims(), cell.point
     return _features(_effort(cell.method.recorded()), dims.n, dims.d, p.m, p.depth, p.s)
 
@@ -169,7 +169,7 @@ def _fit(rows: Sequence[Row]) -> _Fitted:
     return _regressed(x[near], y[near])
 
 
-def _regressed(x: Features, y: Features) -> _Fitted:
+def _regressed(x: LogSizes, y: LogSizes) -> _Fitted:
     centre, level = x.mean(axis=0), float(y.mean())
     about = x - centre
     rest = (y - level) - about @ _PRIOR

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpiht_cli.analysis.scores import finites
+from mlpiht_cli.analysis.scores import finite_numbers
 from mlpiht_cli.figures.lines import AXIS_NAMES, Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
-from mlpiht_cli.specs.figure import Axis
+from mlpiht_cli.specs.figure import LineAxis
 
 CROWDED = 6
 """Lines above which the panels get axes of their own."""
@@ -73,7 +73,7 @@ def _groups(data: FigureTable) -> list[_Group]:
     return [*groups.values()]
 
 
-def _label(line: Line, data: FigureTable, said: Axis | None, first: list[str]) -> str:
+def _label(line: Line, data: FigureTable, said: LineAxis | None, first: list[str]) -> str:
     return ", ".join([*first, *line.words(data, said)] or [line.panel.title])
 
 
@@ -139,7 +139,7 @@ def _explain(figure: Figure, grid: list[Axes], data: FigureTable, look: Look) ->
 
 def _draw(axes: Axes, line: Line, look: dict[str, str], label: str) -> None:
     panel = line.panel
-    found = {value: finites(line.at(value), panel.metric) for value in getattr(panel, line.x)}
+    found = {value: finite_numbers(line.at(value), panel.metric) for value in getattr(panel, line.x)}
     points = {x: values for x, values in found.items() if values}
     if not points:
         return

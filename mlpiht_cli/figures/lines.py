@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 
 from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.figure import Axis
+from mlpiht_cli.specs.figure import LineAxis
 
 # Okabe and Ito's colours differ for the colour-blind as well; line styles and markers differ in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-LINE_AXES: tuple[Axis, ...] = ("d", "n", "m", "s")
-AXIS_NAMES: dict[Axis, str] = {
+LINE_AXES: tuple[LineAxis, ...] = ("d", "n", "m", "s")
+AXIS_NAMES: dict[LineAxis, str] = {
     "s": "budget s (nonzero weights)",
     "n": "samples n",
     "d": "features d",
@@ -37,8 +37,8 @@ class Line:
 
     panel: PanelTable
     method: str
-    fixed: dict[Axis, int | None]
-    x: Axis
+    fixed: dict[LineAxis, int | None]
+    x: LineAxis
 
     def every(self, value: int | None) -> list[Row | None]:
         """Rows at one place of the line, one for each seed; None for a missing row."""
@@ -50,17 +50,17 @@ class Line:
         return [row for row in self.every(value) if row is not None]
 
     @property
-    def varied(self) -> list[Axis]:
+    def varied(self) -> list[LineAxis]:
         """Axes other than x that the panel varies."""
         return [axis for axis in self.fixed if len(getattr(self.panel, axis)) > 1]
 
-    def words(self, data: FigureTable, said: Axis | None = None) -> list[str]:
+    def words(self, data: FigureTable, said: LineAxis | None = None) -> list[str]:
         """Parts of the label: the method if there are several, and the axes that the panel varies except ``said``."""
         varied = [f"{axis} = {self.fixed[axis]}" for axis in self.varied if axis != said]
         return [*([self.method] if len(data.methods) > 1 else []), *varied]
 
 
-def lines(panel: PanelTable, x: Axis) -> Iterator[Line]:
+def lines(panel: PanelTable, x: LineAxis) -> Iterator[Line]:
     """Lines of a panel over an axis."""
     others = [axis for axis in LINE_AXES if axis != x]
     for method, *values in product(panel.methods, *(getattr(panel, axis) for axis in others)):

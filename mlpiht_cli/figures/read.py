@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mlpiht_cli.analysis.scores import finite
+from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.analysis.tables import RowKey, placed, read_results
 from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.errors import InputError
@@ -131,8 +131,8 @@ def _labels(table: list[Row]) -> dict[str, str]:
 
 def _check_metric(panel: PanelTable, path: Path) -> None:
     """Every row must have a metric of tasks; of a measure, which some methods report, one row is enough."""
-    known = [row for row in panel.rows.values() if finite(row) is not None]
-    without = [row for row in known if finite(row, panel.metric) is None]
+    known = [row for row in panel.rows.values() if finite_number(row) is not None]
+    without = [row for row in known if finite_number(row, panel.metric) is None]
     if without if panel.facts.always else known and len(without) == len(known):
         measures = ", ".join(dict.fromkeys(name for row in known for name in row.measures))
         has = without[0].metric + (f" and the measures {measures}" if measures else "")

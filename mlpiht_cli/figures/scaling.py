@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scaling import Curve, Scaling
-from mlpiht_cli.analysis.scores import finite
+from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import DASHES, Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look
@@ -83,7 +83,7 @@ def _curve(line: Line) -> Curve | None:
     dims = {row.d for there in rows.values() for row in there if row.d is not None}
     if not dims:
         return None
-    scores = [[_or_nan(finite(row, line.panel.metric)) for row in there] for there in rows.values()]
+    scores = [[_or_nan(finite_number(row, line.panel.metric)) for row in there] for there in rows.values()]
     return Curve(float(dims.pop()), tuple(map(float, rows)), np.array(scores))
 
 

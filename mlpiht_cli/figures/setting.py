@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlpiht_cli.analysis.scores import finite
+from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.figures.lines import log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
@@ -51,7 +51,7 @@ def _draw(axes: Axes, panel: PanelTable, s: int, name: str) -> list[float]:
     across: dict[str, list[float]] = {}
     for method in panel.methods:
         rows = [row for m in panel.m for row in panel.at(method, m, s, panel.sizes[0]) if row is not None]
-        for row, value in ((row, finite(row, panel.metric)) for row in rows):
+        for row, value in ((row, finite_number(row, panel.metric)) for row in rows):
             x = _setting(row, name) if AT in method else None
             if value is not None and x is not None:
                 found.setdefault(method.partition(AT)[0], {}).setdefault(x, []).append(value)

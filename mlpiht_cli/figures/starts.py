@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from mlpiht_cli.analysis.scores import finite, least_first
+from mlpiht_cli.analysis.scores import finite_number, least_first
 from mlpiht_cli.figures.lines import COLOURS
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 
 PANELS_PER_ROW = 5
 SPREAD = 0.3
 """Half the width over which the points of one budget are spread, in places."""
-DASHES = ("--", ":", "-.")
+YARDSTICK_DASHES = ("--", ":", "-.")
 
 
 def starts(data: FigureTable, look: Look) -> Figure:
@@ -52,7 +52,7 @@ def starts(data: FigureTable, look: Look) -> Figure:
 
 
 def _draw(axes: Axes, panel: PanelTable) -> None:
-    dashes = iter(DASHES * len(panel.methods))
+    dashes = iter(YARDSTICK_DASHES * len(panel.methods))
     for method, colour in zip(panel.methods, COLOURS * len(panel.methods), strict=False):
         runs = [_runs(panel, method, s) for s in panel.s]
         places = [place for place, here in enumerate(runs) if here]
@@ -76,5 +76,5 @@ def _draw(axes: Axes, panel: PanelTable) -> None:
 def _runs(panel: PanelTable, method: str, s: int) -> list[tuple[float, float]]:
     """Value and training loss of every run with the budget ``s``."""
     rows = [row for m in panel.m for size in panel.sizes for row in panel.at(method, m, s, size) if row is not None]
-    found = [(finite(row, panel.metric), least_first(row, "final_loss")) for row in rows]
+    found = [(finite_number(row, panel.metric), least_first(row, "final_loss")) for row in rows]
     return [(value, loss) for value, loss in found if value is not None]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scaling import wilson
-from mlpiht_cli.analysis.scores import finite
+from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look
@@ -67,7 +67,7 @@ def _draw(axes: Axes, line: Line, data: FigureTable, styles: dict[str, dict[str,
         rows = line.at(n)
         dims = {row.d for row in rows if row.d is not None}
         if n is not None and dims and len(rows) == len(line.every(n)):
-            hits = sum(_reaches(finite(row, line.panel.metric), data) for row in rows)
+            hits = sum(_reaches(finite_number(row, line.panel.metric), data) for row in rows)
             x = n / ((line.fixed["s"] or 1) * math.log(dims.pop()))
             points.append((x, hits / len(rows), *wilson(hits, len(rows))))
     if not points:

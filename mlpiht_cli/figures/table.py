@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpiht_cli.analysis.scores import finite, finites
+from mlpiht_cli.analysis.scores import finite_number, finite_numbers
 from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.core.metric import Metric, metric
 from mlpiht_cli.errors import InputError
@@ -77,7 +77,7 @@ class PanelTable:
     @property
     def span(self) -> tuple[float, float]:
         """Limits of the metric: those given, or what the rows span."""
-        values = finites(self.rows.values(), self.metric)
+        values = finite_numbers(self.rows.values(), self.metric)
         low, high = self.limits or (min(values, default=0.0), max(values, default=1.0))
         return (low, high) if low < high else (low - 0.5, high + 0.5)
 
@@ -135,7 +135,7 @@ def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[
     if "skipped" in known:
         return [], "skipped"
     there = [row for row in rows if row is not None]
-    values = finites(there, name)
+    values = finite_numbers(there, name)
     return (values, "ok") if len(values) == len(there) else ([], "bad")
 
 
@@ -163,6 +163,8 @@ class FigureTable:
     def fingerprint(self) -> str:
         """Hash of the values shown: a picture with another hash is older than the table."""
         shown = [
-            (panel.name, row.cell, finite(row, panel.metric)) for panel in self.panels for row in panel.rows.values()
+            (panel.name, row.cell, finite_number(row, panel.metric))
+            for panel in self.panels
+            for row in panel.rows.values()
         ]
         return hashlib.sha256(repr(sorted(shown, key=lambda one: one[:2])).encode()).hexdigest()[:20]

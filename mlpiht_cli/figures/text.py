@@ -18,7 +18,7 @@ STATISTICS = ("seeds", "median", "mean", "std", "min", "max", "exact", "settled"
 HEAD = ("panel", "method", "n", "d", "m", "s", *STATISTICS)
 
 
-def lines(data: FigureTable) -> list[tuple[str, ...]]:
+def table_lines(data: FigureTable) -> list[tuple[str, ...]]:
     """Cells of the table in the order of :data:`HEAD`.
 
     ``exact`` is the share of seeds with exact recovery. ``settled`` is the median step from which the support stays,
@@ -74,7 +74,7 @@ def markdown(data: FigureTable) -> str:
     One line for each panel, method, n, d, m and s: seeds with a value; their median, mean, standard deviation, least
     and largest; how many are exact; the median settling step; seeds without a value.
     """
-    every = [HEAD, *lines(data)]
+    every = [HEAD, *table_lines(data)]
     used = [j for j in range(len(HEAD)) if any(line[j] for line in every[1:])]
     rows = ["| " + " | ".join(line[j] for j in used) + " |" for line in every]
     rule = "|" + "---|" * len(used)
@@ -85,5 +85,5 @@ def markdown(data: FigureTable) -> str:
 def comma_separated(data: FigureTable) -> str:
     """The table as CSV."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([HEAD, *lines(data)])
+    csv.writer(out, lineterminator="\n").writerows([HEAD, *table_lines(data)])
     return out.getvalue()

@@ -137,5 +137,5 @@ class Squares(SmoothLoss):
         return np.broadcast_to(one, (*outputs.shape[:-2], self.k, self.k, self.n))
 
 
-LOSSES: dict[str, type[SmoothLoss]] = {"cross_entropy": Softmax, "squared": Squares}
+SMOOTH_LOSSES: dict[str, type[SmoothLoss]] = {"cross_entropy": Softmax, "squared": Squares}
 """Losses by the name that a problem gives."""

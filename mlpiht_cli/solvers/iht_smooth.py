@@ -15,7 +15,7 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.settings import Settings
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vectors
-from mlpiht_cli.linalg.smooth import LOSSES, Array, SmoothLoss
+from mlpiht_cli.linalg.smooth import SMOOTH_LOSSES, Array, SmoothLoss
 from mlpiht_cli.linalg.stability import ht_stability
 from mlpiht_cli.linalg.threshold import hard_threshold
 from mlpiht_cli.rng import Streams
@@ -71,7 +71,7 @@ class SmoothDescent(Settings):
     def descent(self, problem: Problem, s: int, streams: Streams) -> Path:
         """Run IHT with at most ``s`` nonzeros."""
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = LOSSES[problem.loss](problem.x, problem.y, self.ridge)
+            loss = SMOOTH_LOSSES[problem.loss](problem.x, problem.y, self.ridge)
             facts = self._constants(loss, s, streams) if loss.finite else {"lipschitz": 0.0}
         if not facts["lipschitz"]:
             raise Diverged("the data are not finite, too large, or all zero")

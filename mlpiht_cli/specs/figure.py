@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from mlpiht_cli.specs.fields import Budget, Finite, Limits, Metric, Name, Seed, Strict, Width, distinct
 
-Axis = Literal["s", "n", "d", "m"]
+LineAxis = Literal["s", "n", "d", "m"]
 
 
 class View(Strict):
@@ -21,7 +21,7 @@ class View(Strict):
     metric: Metric | None = Field(None, description="metric shown, in place of the figure's and its panels'")
     limits: Limits | None = Field(None, description="lowest and highest value of the metric, in place of the figure's")
     scale: Literal["linear", "log"] | None = Field(None, description="scale of the metric, in place of the figure's")
-    x: Axis | None = Field(None, description="axis that curves run over, in place of the figure's")
+    x: LineAxis | None = Field(None, description="axis that curves run over, in place of the figure's")
     setting: Name | None = Field(None, description="setting that lines run over, in place of the figure's")
     level: Finite | None = Field(None, description="level of the metric, in place of the figure's")
     falling: bool | None = Field(None, description="whether the metric falls with n, in place of the figure's")
@@ -40,7 +40,7 @@ class FigureSpec(Strict):
         None, description="lowest and highest value of the metric; by default its own, or what the rows span"
     )
     scale: Literal["linear", "log"] = Field("linear", description="scale of the metric's axis in curves")
-    x: Axis = Field("s", description="axis that curves run over")
+    x: LineAxis = Field("s", description="axis that curves run over")
     setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
     level: Finite | None = Field(
         None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpiht_cli.analysis.scores import finite, finites, number, ranked, recorded
+from mlpiht_cli.analysis.scores import finite_number, finite_numbers, number, ranked, recorded
 from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.records.rows import Row, RowStatus
 
@@ -25,12 +25,16 @@ def test_a_value_counts_and_is_shown(value: float, counted: float, shown: float 
     assert recorded(row(value)) == pytest.approx(value, nan_ok=True)
     for name in (None, "psnr"):
         assert number(row(value), name) == pytest.approx(counted, nan_ok=True)
-    assert finite(row(value)) == shown
+    assert finite_number(row(value)) == shown
 
 
 def test_a_row_without_the_score_has_none() -> None:
-    assert (recorded(row(), "accuracy"), number(row(), "accuracy"), finite(row(), "accuracy")) == (None, None, None)
-    assert (number(row(None)), finite(row(None)), ranked(row(None), "psnr")) == (None, None, None)
+    assert (recorded(row(), "accuracy"), number(row(), "accuracy"), finite_number(row(), "accuracy")) == (
+        None,
+        None,
+        None,
+    )
+    assert (number(row(None)), finite_number(row(None)), ranked(row(None), "psnr")) == (None, None, None)
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "skipped", "timeout"])
@@ -41,9 +45,9 @@ def test_a_run_that_went_wrong_has_no_number(status: RowStatus) -> None:
         found = number(broken, name)
         assert found is not None
         assert math.isnan(found)
-        assert finite(broken, name) is None
+        assert finite_number(broken, name) is None
     assert ranked(broken, "settled") is None
-    assert finites([broken, row(2.0), row(None), row(math.inf)]) == [2.0, PERFECT_DB]
+    assert finite_numbers([broken, row(2.0), row(None), row(math.inf)]) == [2.0, PERFECT_DB]
 
 
 @pytest.mark.parametrize(
@@ -54,5 +58,5 @@ def test_a_support_that_moves_in_the_last_step_has_not_settled(
 ) -> None:
     made = row(settled=settled, iterations=iterations)
     assert ranked(made, "settled") == rank
-    assert finite(made, "settled") == settled
+    assert finite_number(made, "settled") == settled
     assert ranked(made, "psnr") == 1.5

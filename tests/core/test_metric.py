@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from mlpiht_cli.analysis.scores import finite, intact, number, recorded
+from mlpiht_cli.analysis.scores import finite_number, intact, number, recorded
 from mlpiht_cli.core.metric import METRICS, Metric, Tolerance, metric, task_metrics
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import Scores, evaluate
@@ -121,7 +121,7 @@ def test_figures_show_what_the_entry_says(mlpiht: Run, toy: Callable[..., None])
     assert list(axes.lines[0].get_ydata()) == [1.0, 1.0, 1.0]
     (axes,) = FIGURES["scaling"](law, Look()).axes
     assert axes.get_ylabel() == "samples n* with error of the labels (u) ≤ 100"
-    found = [finite(row) for row in rows_of() if row.panel == "b" and (row.m, row.s) == (2, 4)]
+    found = [finite_number(row) for row in rows_of() if row.panel == "b" and (row.m, row.s) == (2, 4)]
     assert f"| {sum(found) / 2:.3f} |" in markdown(words)
     bar = FIGURES["heatmap"](map_, Look()).axes[-1]
     assert (bar.get_ylabel(), bar.get_ylim()) == ("error of the labels (u)", (0.0, 7.0))
@@ -196,10 +196,10 @@ def test_values_are_close_within_the_tolerance_the_noise_or_exact_recovery() -> 
 def test_an_infinite_value_counts_as_its_entry_says(toy: Callable[..., None]) -> None:
     base = {"cell": "c", "task": "t", "method": "iht", "depth": 1, "m": 1, "s": 1, "seed": 0, "params": {}}
     row = Row(**base, status="ok", metric="toy", value=float("inf"), measures={"other": float("inf")})
-    assert (recorded(row), number(row), finite(row)) == (float("inf"), 9.0, 9.0)
-    assert (number(row, "other"), finite(row, "other"), number(row, "psnr")) == (float("inf"), None, None)
+    assert (recorded(row), number(row), finite_number(row)) == (float("inf"), 9.0, 9.0)
+    assert (number(row, "other"), finite_number(row, "other"), number(row, "psnr")) == (float("inf"), None, None)
     toy(perfect=None)
-    assert (number(row), finite(row)) == (float("inf"), None)
+    assert (number(row), finite_number(row)) == (float("inf"), None)
 
 
 def test_every_entry_is_whole() -> None:

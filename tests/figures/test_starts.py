@@ -14,7 +14,7 @@ from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.pictures import Shot, layers
 from mlpiht_cli.figures.table import PanelTable
-from mlpiht_cli.figures.text import lines as text_lines
+from mlpiht_cli.figures.text import table_lines
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import FigureSpec
 
@@ -79,7 +79,7 @@ def test_a_method_with_seeds_of_its_own_lacks_none(many: FigureTable) -> None:
     (one,) = many.panels
     assert one.total == 2 * 3 + 2
     assert one.grid("dense", partial=False).mean.tolist() == [[0.04, 0.04]]
-    without = {(line[1], line[5]): line[-1] for line in text_lines(many)}
+    without = {(line[1], line[5]): line[-1] for line in table_lines(many)}
     assert set(without.values()) == {"0"}
 
 

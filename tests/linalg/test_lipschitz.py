@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import CellSkipped
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, monte_carlo, sparse_vectors
-from mlpiht_cli.linalg.smooth import LOSSES, SmoothLoss, Softmax, Squares
+from mlpiht_cli.linalg.smooth import SMOOTH_LOSSES, SmoothLoss, Softmax, Squares
 from mlpiht_cli.linalg.subsets import subsets
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tasks.iris import Iris
@@ -32,7 +32,7 @@ def pairs(loss: SmoothLoss, s: int, scale: float = 1.0, count: int = 500) -> tup
 def drawn(kind: str, seed: int) -> SmoothLoss:
     rng = np.random.RandomState(seed)
     x, y = torch.from_numpy(rng.normal(size=(9, 3))), torch.eye(2)[rng.randint(2, size=9)]
-    return LOSSES[kind](x, y, 0.05 * (seed % 3))
+    return SMOOTH_LOSSES[kind](x, y, 0.05 * (seed % 3))
 
 
 def test_sparse_vectors_have_s_nonzeros_anywhere() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpiht_cli.core.problem import LOSSES as TORCH_LOSSES
-from mlpiht_cli.linalg.smooth import LOSSES, Softmax, Squares
+from mlpiht_cli.linalg.smooth import SMOOTH_LOSSES, Softmax, Squares
 
 KINDS = ["cross_entropy", "squared"]
 
@@ -28,7 +28,7 @@ def test_values_gradients_and_hessians_are_autograds(kind: str, seed: int, ridge
     def objective(theta: torch.Tensor) -> torch.Tensor:
         return TORCH_LOSSES[kind](x @ theta.reshape(3, 3).T, y) + ridge / 2 * theta.square().sum()
 
-    loss = LOSSES[kind](x, y, ridge)
+    loss = SMOOTH_LOSSES[kind](x, y, ridge)
     value, gradient = loss.value_and_gradient(theta.numpy())
     np.testing.assert_allclose(value, objective(theta), rtol=1e-12)
     np.testing.assert_allclose(gradient, torch.autograd.functional.jacobian(objective, theta), atol=1e-12)
@@ -40,7 +40,7 @@ def test_values_gradients_and_hessians_are_autograds(kind: str, seed: int, ridge
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_points_at_once_are_each_for_itself(kind: str) -> None:
     x, y, rng = data(3)
-    loss, points = LOSSES[kind](x, y, 0.1), rng.normal(size=(2, 4, 9))
+    loss, points = SMOOTH_LOSSES[kind](x, y, 0.1), rng.normal(size=(2, 4, 9))
     values, gradients = loss.value_and_gradient(points)
     hessians = loss.hessian(points)
     for place in np.ndindex(2, 4):
@@ -61,7 +61,7 @@ def test_the_hessian_of_softmax_at_zero_is_a_kronecker_product() -> None:
 @given(seed=st.integers(0, 999), scale=st.sampled_from([0.0, 0.1, 1.0, 10.0]))
 def test_no_curvature_is_above_the_bound(kind: str, seed: int, scale: float) -> None:
     x, y, rng = data(seed)
-    loss = LOSSES[kind](x, y, 0.01)
+    loss = SMOOTH_LOSSES[kind](x, y, 0.01)
     top = np.linalg.eigvalsh(loss.hessian(scale * rng.normal(size=9)))[-1]
     assert top <= loss.bound() * (1 + 1e-12)
 

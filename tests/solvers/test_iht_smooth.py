@@ -13,7 +13,7 @@ from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.lipschitz import exact_at_zero, sparse_vectors
-from mlpiht_cli.linalg.smooth import LOSSES, SmoothLoss, Softmax
+from mlpiht_cli.linalg.smooth import SMOOTH_LOSSES, SmoothLoss, Softmax
 from mlpiht_cli.linalg.stability import ht_stability
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht_smooth import IHTSmooth, descend
@@ -38,7 +38,7 @@ def small_loss(kind: str, seed: int) -> tuple[SmoothLoss, np.random.RandomState]
     rng = np.random.RandomState(seed)
     n, d, k = rng.randint(2, 12), rng.randint(1, 5), rng.randint(2, 4)
     x = torch.from_numpy(rng.normal(size=(n, d)) * 10 ** rng.uniform(-1, 1))
-    return LOSSES[kind](x, torch.eye(int(k))[rng.randint(k, size=n)], rng.choice([0.0, 0.01, 1.0])), rng
+    return SMOOTH_LOSSES[kind](x, torch.eye(int(k))[rng.randint(k, size=n)], rng.choice([0.0, 0.01, 1.0])), rng
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "squared"])

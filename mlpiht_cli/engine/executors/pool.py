@@ -29,7 +29,7 @@ SECONDS_PER_BATCH = 0.25
 
 
 @dataclass(frozen=True)
-class Batch:
+class JobBatch:
     """Jobs that one worker runs, in their order."""
 
     attempts: list[Attempt]
@@ -46,7 +46,7 @@ class Pool(Executor):
 
     def __init__(self, settings: WorkerSettings, workers: Workers) -> None:
         self._settings, self._workers, self._store = settings, workers, Store(settings.root)
-        self._running: dict[Future[Any], Batch] = {}
+        self._running: dict[Future[Any], JobBatch] = {}
         self._seconds_per_job = SECONDS_PER_BATCH  # measured on the last batch; the first jobs go out one by one
         self._false_starts: Counter[str] = Counter()
 
@@ -74,7 +74,7 @@ class Pool(Executor):
         for worker in workers:
             if worker.name in busy or not waiting:
                 continue
-            batch = Batch(self._next_batch(waiting, max(1, len(waiting) // (2 * len(workers)))), worker)
+            batch = JobBatch(self._next_batch(waiting, max(1, len(waiting) // (2 * len(workers)))), worker)
             for attempt in batch.attempts:
                 attempt.log(self._store).unlink(missing_ok=True)  # one that a killed sweep left would report a death
             future = self._workers.submit(
@@ -91,7 +91,7 @@ class Pool(Executor):
             batch.append(waiting.popleft())
         return batch
 
-    def _outcome(self, future: Future[Any], batch: Batch) -> tuple[list[Row], list[Attempt]]:
+    def _outcome(self, future: Future[Any], batch: JobBatch) -> tuple[list[Row], list[Attempt]]:
         """Rows of a batch that ended, well or not, and its jobs that never started."""
         if future.status in ("cancelled", "lost"):
             raise ConnectionError("the connection to the scheduler is lost")
