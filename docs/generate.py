@@ -20,6 +20,7 @@ import schema_tables
 from schema_tables import plain, table
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # the package of this checkout, whichever is installed
 BLOCK = re.compile(r"<!-- generated: (?P<kind>\w+)(?: (?P<name>[\w ]+))? -->\n.*?<!-- end -->", re.DOTALL)
 
 

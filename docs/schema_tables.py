@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,12 @@ def plain(text: str) -> str:
     text = re.sub(r":\w+:`~?([^`]*)`", lambda found: f"`{found[1].rsplit('.', 1)[-1]}`", text)
     text = " ".join(text.replace("``", "`").split())
     return re.sub(r"<(?=\w+>)(?=[^`]*(?:`[^`]*`[^`]*)*$)", r"\<", text)
+
+
+def paragraph(text: str) -> str:
+    """A docstring's paragraph or list as Markdown."""
+    items = re.split(r"(?m)^- ", text)
+    return plain(text) if len(items) == 1 else "\n".join(f"- {plain(item)}" for item in items[1:])
 
 
 def spec_schema() -> Schema:
@@ -85,9 +92,24 @@ def every(kind: str) -> str:
     schema = spec_schema()
     sections = []
     for name in sorted(one for one in schema["$defs"] if one.startswith(f"{kind} ")):
-        about = schema["$defs"][name].get("description", "").split("\n\n")
-        sections += [f"### {name.removeprefix(kind + ' ')}", *map(plain, about), settings(name)]
+        about, own = schema["$defs"][name].get("description", "").split("\n\n"), name.removeprefix(f"{kind} ")
+        sections += [
+            f"### {own}",
+            *map(paragraph, about),
+            *([promises(own)] if kind == "method" else []),
+            settings(name),
+        ]
     return "\n\n".join(sections)
+
+
+def promises(name: str) -> str:
+    """What a method needs of a problem, and which weights it counts against the budget."""
+    from mlpiht_cli.plan.registry import METHODS
+
+    kind = METHODS[name]
+    words = plain((inspect.getdoc(kind.weights) or "").split("\n\n")[0])
+    words = words.removeprefix("Return the number of ").removeprefix("Return ")
+    return f"Needs: {kind.needs.text or 'nothing special'}. Counts: {words[0].lower()}{words[1:]}"
 
 
 def _meaning(one: Schema) -> str:

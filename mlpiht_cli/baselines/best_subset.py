@@ -36,6 +36,7 @@ class BestSubset(Method):
 
     name: ClassVar[str] = "best_subset"
     version: ClassVar[int] = 1
+    is_random: ClassVar[bool] = False
 
     dtype: Precision = "float64"
     ridge: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of half the squared norm in the loss")

@@ -22,6 +22,7 @@ class Zero(Method):
 
     name: ClassVar[str] = "zero"
     version: ClassVar[int] = 1
+    is_random: ClassVar[bool] = False
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return the number of weights of all layers."""

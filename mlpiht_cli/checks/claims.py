@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -115,7 +115,7 @@ def _judge(claim: Claim, expansion: Expansion, table: Mapping[tables.RowKey, Row
     cells = set.intersection(*(side.cells for side in sides))
     used = [place for place in sides[0].scores if all(place in side.scores for side in sides)]
     own, other = ({place: side.scores[place] for place in used} for side in (sides[0], sides[-1]))
-    found = _measured(Sample(claim, own, other), table)
+    found = _measured(Sample(claim, own, other, _falling(claim, cells, table)), table)
     doctored: Counter[str] = sum((side.doctored for side in sides), Counter())
     skipped = set.union(*(side.skipped for side in sides)) & cells
     missing = set.union(*(side.missing for side in sides)) & cells - skipped
@@ -157,19 +157,23 @@ class _Measured:
 
 
 def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
-    claim, name = sample.claim, sample.claim.measure
+    name = sample.claim.measure
     if name in MEASURES:
         return _Measured(MEASURES[name](sample), standard_error(MEASURES[name], sample))
-    panels = {place.panel for place in sample.own}
-    metrics = {claim.metric or row.metric for row in table.values() if row.panel in panels}
-    falling = claim.falling or any(metric(one).falling for one in metrics)
-    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()), falling=falling)
+    sample = replace(sample, own=thresholds.with_dimension(sample.own, table.values()))
     return _Measured(
         value=thresholds.THRESHOLDS[name](sample),
         interval=thresholds.interval(sample),
         undecided=thresholds.open_question(sample),
         notes=tuple(thresholds.notes(sample)),
     )
+
+
+def _falling(claim: Claim, cells: Collection[Place], table: Mapping[tables.RowKey, Row]) -> bool:
+    """Whether less is better of the metric that a claim speaks of: its own, or that of the rows of its panels."""
+    panels = {place.panel for place in cells}
+    metrics = {claim.metric or row.metric for row in table.values() if row.panel in panels}
+    return claim.falling or any(metric(one).falling for one in metrics)
 
 
 def _threshold(claim: Claim) -> float:

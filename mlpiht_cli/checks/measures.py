@@ -43,7 +43,7 @@ class Sample:
     own: Scores
     other: Scores
     falling: bool = False
-    """Whether less of the metric is better; measures of thresholds alone ask for it."""
+    """Whether less of the metric is better."""
 
     def without(self, seed: int) -> Sample:
         """The sample without one seed; another method with a single seed draws no numbers and keeps it."""
@@ -73,6 +73,11 @@ class Sample:
         """Mean of the other method over the seeds."""
         return float(np.mean(_filled(self.other[place], self._end(high=False))))
 
+    def not_worse(self, place: Place) -> bool:
+        """Whether the method's mean is as good as the other's, up to the margin of the claim."""
+        own, other, margin = self.mean(place), self.other_mean(place), self.claim.margin
+        return own <= other + margin if self.falling else own >= other - margin
+
     def bad(self, *places: Place) -> bool:
         """Whether a run of the method diverged or failed at one of the places."""
         return any(math.isnan(value) for place in places for value in self.own[place].values())
@@ -95,20 +100,26 @@ class Sample:
 
 
 def share_not_worse(sample: Sample) -> float | None:
-    """Share of the places where the method is not worse: ``#{p: a_p >= b_p - margin} / #{p}``."""
+    """Share of the places where the method is not worse: ``#{p: a_p >= b_p - margin} / #{p}``.
+
+    Where less of the metric is better, ``a_p <= b_p + margin``.
+    """
 
     def won(place: Place) -> bool:
         if sample.bad(place):
             return sample.claim.at_most is not None
         if any(math.isnan(value) for value in sample.other[place].values()):
             return True
-        return sample.mean(place) >= sample.other_mean(place) - sample.claim.margin
+        return sample.not_worse(place)
 
     return _mean([float(won(place)) for place in sample.own], math.nan)
 
 
 def mean_difference(sample: Sample) -> float | None:
-    """Mean over the places of the method's mean minus the other's: ``sum_p (a_p - b_p) / #{p}``."""
+    """Mean over the places of the method's mean minus the other's: ``sum_p (a_p - b_p) / #{p}``.
+
+    It is negative for the better method where less of the metric is better.
+    """
 
     def difference(place: Place) -> float:
         own = sample.mean(place)

@@ -89,7 +89,7 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
     try:
         while waiting:
             with threads():
-                reached = _next_network(path, trace)
+                reached = _next_network(path, trace, waiting)
             answered = waiting[:] if reached.budget is None else [reached.budget]
             for budget in answered:
                 waiting.remove(budget)
@@ -99,10 +99,13 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
             yield trace.diverged(silent, budget, why)
 
 
-def _next_network(path: Path, trace: Trace) -> Reached:
+def _next_network(path: Path, trace: Trace, waiting: Sequence[int]) -> Reached:
     """Run the method up to its next network."""
     for event in path:
         if isinstance(event, Reached):
             return event
         trace.add(event)
-    raise RuntimeError("the method ended without a network for each budget: let iterate() yield Reached(model)")
+    raise RuntimeError(
+        f"the method ended without a network for the budgets {', '.join(map(str, waiting))}: let iterate() yield "
+        "Reached(model, budget) for each, also for one above the number of weights"
+    )

@@ -64,6 +64,15 @@ class Needs:
     samples: int = 1
     instead: str = ""
 
+    @property
+    def text(self) -> str:
+        """The needs in words; empty if there are none."""
+        words = [_counted(self.outputs, "output")] if self.outputs is not None else []
+        words += [f"the {self.loss} loss"] if self.loss is not None else []
+        words += [_counted(self.depth, "hidden layer")] if self.depth is not None else []
+        words += [f"{_counted(self.samples, 'sample')} or more"] if self.samples > 1 else []
+        return ", ".join(words)
+
     def refusal(self, name: str, problem: Problem, shape: Shape) -> str | None:
         """Return why the method ``name`` cannot treat the problem or the network, or None if it can."""
         use = f"; use {self.instead}" if self.instead else ""
@@ -106,6 +115,7 @@ class Method(Settings, ABC):
     ...     name: ClassVar[str] = "plain_iht"
     ...     version: ClassVar[int] = 1
     ...     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared")
+    ...     is_random: ClassVar[bool] = False
     ...     steps: int = Field(100, ge=1, description="gradient steps")
     ...     lr: float = Field(0.5, gt=0, description="step length")
     ...
@@ -135,6 +145,8 @@ class Method(Settings, ABC):
     """Number that is raised by hand when results change; part of the key of every cell."""
     needs: ClassVar[Needs] = Needs()
     """Problems and networks that the method can treat."""
+    is_random: ClassVar[bool] = True
+    """Whether the method draws random numbers, so that its networks differ from seed to seed."""
     shares_trajectory: ClassVar[bool] = False
     """Whether one run reaches every budget; budgets of equal problems then run together."""
     keeps_budget: ClassVar[bool] = True

@@ -111,9 +111,10 @@ def _panel_faults(plan: Plan, grid: PanelGrid, i: int) -> list[Fault]:
         found = faults_of(error.cause, error.location, error.kind)
         return [replace(one, location=("panels", i, *_place(one.location, panel))) for one in found]
     task, methods = made[0]
+    hint = f", whose set {', '.join(plan.expansion.sets)} makes them so" if plan.expansion.sets else "; drop one"
     faults = _picture_faults(plan.expansion.spec, panel, task)
     faults += [
-        Fault(("panels", i, "methods"), f"'{a}' and '{b}' are the same method in profile {profile}; drop one")
+        Fault(("panels", i, "methods"), f"'{a}' and '{b}' are the same method in profile {profile}{hint}")
         for a, b in combinations(methods, 2)
         if _same(methods[a], methods[b])
     ]
@@ -177,9 +178,10 @@ def budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) ->
     dims = task.dims()
     weights = method.weights(dims.d, dims.k, shape)
     if s > weights and method.keeps_budget and not task.clip_budget:
+        grows = method.weights(dims.d, dims.k, replace(shape, m=shape.m + 1)) > weights
         return (
-            f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, raise m, "
-            "or set task.clip_budget=true to keep all weights there"
+            f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, "
+            f"{'raise m, ' if grows else ''}or set task.clip_budget=true to keep all weights there"
         )
     return task.budget_fault(Axes(shape.m, s, shape.depth))
 

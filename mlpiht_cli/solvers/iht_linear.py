@@ -28,6 +28,7 @@ class IHTLinear(Method):
 
     name: ClassVar[str] = "iht_linear"
     version: ClassVar[int] = 1
+    is_random: ClassVar[bool] = False
     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared")
 
     steps: int = Field(100, ge=1, description="full-batch steps")

@@ -73,8 +73,8 @@ def test_a_method_says_itself_that_there_is_nothing_to_compute() -> None:
 
 
 def test_a_method_that_forgets_its_network_is_told_so() -> None:
-    with pytest.raises(RuntimeError, match="let iterate\\(\\) yield Reached"):
-        run([Step(1.0)], 3)
+    with pytest.raises(RuntimeError, match="a network for the budgets 3, 1: let iterate\\(\\) yield Reached"):
+        run([Step(1.0)], 3, 1)
 
 
 def test_threads_are_the_methods_while_it_computes_and_ours_while_a_fit_is_scored() -> None:
