@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from mlpiht_cli.core.fit import Diverged, Path, Reached, Step
+from mlpiht_cli.core.fit import Diverged, Path, Reached, Step, finite
 from mlpiht_cli.core.method import Method, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -65,10 +65,14 @@ class BestSubset(Method):
         for kept in subsets(loss.size, min(budgets[0], loss.size)):
             tried += len(kept)
             for solved in islice(newton(loss, kept, self.tolerance), self.newton_steps + 1):
-                yield Step(float(solved.value.min()))
+                least = float(np.min(solved.value, where=np.isfinite(solved.value), initial=math.inf))
+                if finite(least):  # a support without any finite value is left out
+                    yield Step(least)
             first = int(solved.value.argmin())
             if float(solved.value[first]) < value:
                 theta, value, slope = solved.theta[first], float(solved.value[first]), float(solved.slope[first])
+        if not finite(value):
+            raise Diverged("the data are not finite, or too large")
         layer = loss.matrix(theta).to(problem.x.device, problem.x.dtype)
         facts = {"objective": value, "on_support_gradient": slope, "supports": tried}
         yield Reached(SparseMLP((layer,)), facts=facts)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.baselines.training import Trainer, adam, sgd
-from mlpiht_cli.core.fit import Path, Reached
+from mlpiht_cli.core.fit import Known, Path, Reached
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -66,6 +66,7 @@ class MLP(Method):
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
         """Mask and train for one budget."""
         kept = self._kept(problem, self.keep * budgets[0])
+        yield Known({"kept": len(kept)})
         # A constant input makes its weights biases.
         biased = replace(problem, x=torch.cat([problem.x, torch.ones_like(problem.x[:, :1])], dim=1))
         trainer = Trainer(biased, shape, streams, self.batch)
@@ -75,7 +76,7 @@ class MLP(Method):
         make = adam if self.optimizer == "adam" else sgd
         hidden, output = yield from trainer.train([first, second], self.epochs, self.lr, make)
         layers = (SparseMatrix.from_dense(hidden[:, :-1]), SparseMatrix.from_dense(output))
-        yield Reached(SparseMLP(layers, bias=hidden[:, -1].clone()), facts={"kept": len(kept)})
+        yield Reached(SparseMLP(layers, bias=hidden[:, -1].clone()))
 
     def _kept(self, problem: Problem, count: int) -> Tensor:
         """Return the inputs that the mask keeps, int64 ascending; float32, the precision of the data, decides."""

@@ -170,10 +170,12 @@ def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
 
 
 def _falling(claim: Claim, cells: Collection[Place], table: Mapping[tables.RowKey, Row]) -> bool:
-    """Whether less is better of the metric that a claim speaks of: its own, or that of the rows of its panels."""
+    """Whether less is better: the claim says so, or its metric, or the metric of the rows of its panels."""
+    if claim.falling is not None:
+        return claim.falling
     panels = {place.panel for place in cells}
     metrics = {claim.metric or row.metric for row in table.values() if row.panel in panels}
-    return claim.falling or any(metric(one).falling for one in metrics)
+    return any(metric(one).falling for one in metrics)
 
 
 def _threshold(claim: Claim) -> float:

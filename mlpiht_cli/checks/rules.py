@@ -42,6 +42,8 @@ def _of_claim(claim: Claim, at: Location, draft: Draft) -> Iterator[Fault]:
         return
     if draft.whole("panels", "methods"):
         yield from _of_cells(claim, chosen, at, draft)
+    elif draft.whole("panels") and not chosen.of_methods and not chosen.parts(draft.expansion()):
+        yield Fault((*at, "where"), f"no cell of {draft.spec.name} fits '{claim.where}'")
 
 
 def _of_cells(claim: Claim, chosen: Filter, at: Location, draft: Draft) -> Iterator[Fault]:

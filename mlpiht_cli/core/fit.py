@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -100,7 +100,14 @@ class Reached:
     history: tuple[float, ...] | None = None
 
 
-Path = Iterator[Step | Reached]
+@dataclass(frozen=True)
+class Known:
+    """Facts that a method knows before its networks; a fit that diverges has them too."""
+
+    facts: Mapping[str, Fact]
+
+
+Path = Generator[Step | Known | Reached, None, None]
 """The events of a method: a step for each iteration, and a network for each budget that it reaches."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from mlpiht_cli.core.fit import Callback, Diverged, Fit, Path, Reached, Status, Step
+from mlpiht_cli.core.fit import Callback, Diverged, Fact, Fit, Known, Path, Reached, Status, Step
 from mlpiht_cli.core.model import SparseMLP
 
 
@@ -24,49 +24,47 @@ class Threads(Protocol):
 
 
 class Trace:
-    """Record of the steps so far: the losses, and the step from which the support stays the same."""
+    """What a run shows so far: losses, the step from which the support stays the same, and facts."""
 
-    def __init__(self, callback: Callback) -> None:
-        self._callback = callback
-        self._losses: list[float] = []
+    def __init__(self) -> None:
+        self.losses: list[float] = []
         self._settled: int | None = None
+        self._facts: dict[str, Fact] = {}
         self._of_layer: Counter[int] = Counter()
 
     def add(self, step: Step) -> None:
-        """Record a step.
-
-        Raises
-        ------
-        Diverged
-            The loss or the network is not finite.
-        """
-        self._losses.append(step.loss)
+        """Record a step."""
+        self.losses.append(step.loss)
         self._of_layer[step.layer] += 1
         if step.moved is not None:
-            self._settled = len(self._losses) if step.moved else self._settled or 0
-        self._callback(len(self._losses), step.loss)
-        if not step.finite:
-            where = f"hidden layer {step.layer}: " if step.layer else ""
-            number = self._of_layer[step.layer]
-            raise Diverged(f"{where}the loss or the weights left the finite numbers at step {number}")
+            self._settled = len(self.losses) if step.moved else self._settled or 0
+
+    def learn(self, known: Known) -> None:
+        """Record facts that every fit of the run has."""
+        self._facts |= known.facts
+
+    def divergence(self, step: Step) -> Diverged:
+        """Return what is wrong with the last step, which is not finite."""
+        where = f"hidden layer {step.layer}: " if step.layer else ""
+        return Diverged(f"{where}the loss or the weights left the finite numbers at step {self._of_layer[step.layer]}")
 
     def fit(self, reached: Reached, budget: int) -> Fit:
         """Return the fit of a network that answers a budget."""
-        history = tuple(self._losses) if reached.history is None else reached.history
+        history = tuple(self.losses) if reached.history is None else reached.history
         return Fit(
             reached.model,
             budget,
             len(history) if reached.iterations is None else reached.iterations,
             settled=self._settled if reached.followed else None,
             history=history,
-            facts=reached.facts,
+            facts={**self._facts, **reached.facts},
             moves=reached.moves,
         )
 
     def diverged(self, silent: SparseMLP, budget: int, why: Diverged) -> Fit:
         """Return the fit of a budget that has no network because the method diverged before it reached the budget."""
-        history = tuple(self._losses)
-        return Fit(silent, budget, len(history), Status.DIVERGED, history=history, reason=str(why))
+        history, facts = tuple(self.losses), dict(self._facts)
+        return Fit(silent, budget, len(history), Status.DIVERGED, history=history, reason=str(why), facts=facts)
 
 
 def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callback, threads: Threads) -> Iterator[Fit]:
@@ -75,7 +73,7 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
     Parameters
     ----------
     path
-        The method's generator.
+        The method's generator; it is closed at the end, however the end comes.
     budgets
         Budgets to answer, largest first.
     silent
@@ -85,27 +83,47 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
     threads
         Makes the context of the computation; the loop leaves it before it yields a fit.
     """
-    trace, waiting = Trace(callback), list(budgets)
+    trace, waiting = Trace(), list(budgets)
     try:
         while waiting:
             with threads():
-                reached = _next_network(path, trace, waiting)
-            answered = waiting[:] if reached.budget is None else [reached.budget]
-            for budget in answered:
+                found = _next_network(path, trace, callback, waiting)
+            if isinstance(found, Diverged):
+                path.close()  # the method may hold a context, which ends before a fit is scored
+                yield from (trace.diverged(silent, budget, found) for budget in waiting)
+                return
+            for budget in waiting[:] if found.budget is None else [found.budget]:
                 waiting.remove(budget)
-                yield trace.fit(reached, budget)
-    except Diverged as why:
-        for budget in waiting:
-            yield trace.diverged(silent, budget, why)
+                yield trace.fit(found, budget)
+    finally:
+        path.close()
 
 
-def _next_network(path: Path, trace: Trace, waiting: Sequence[int]) -> Reached:
-    """Run the method up to its next network."""
-    for event in path:
-        if isinstance(event, Reached):
-            return event
-        trace.add(event)
+def _next_network(path: Path, trace: Trace, callback: Callback, waiting: Sequence[int]) -> Reached | Diverged:
+    """Run the method up to its next network, or to its divergence."""
+    while True:
+        try:
+            event = next(path)
+        except Diverged as why:
+            return why
+        except StopIteration:
+            break
+        if isinstance(event, Known):
+            trace.learn(event)
+        elif isinstance(event, Reached):
+            if event.budget is None or event.budget in waiting:
+                return event
+            raise RuntimeError(f"the method answers the budget {event.budget}, which is none of {_listed(waiting)}")
+        else:
+            trace.add(event)
+            callback(len(trace.losses), event.loss)
+            if not event.finite:
+                return trace.divergence(event)
     raise RuntimeError(
-        f"the method ended without a network for the budgets {', '.join(map(str, waiting))}: let iterate() yield "
+        f"the method ended without a network for the budgets {_listed(waiting)}: let iterate() yield "
         "Reached(model, budget) for each, also for one above the number of weights"
     )
+
+
+def _listed(budgets: Sequence[int]) -> str:
+    return ", ".join(map(str, budgets))

@@ -156,6 +156,12 @@ class Method(Settings, ABC):
 
     dtype: Precision = "float32"
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a class that lists shared settings behind ``Method``, whose defaults would hide theirs."""
+        super().__init_subclass__(**options)
+        if Method in cls.__bases__[:-1]:
+            raise TypeError(f"class {cls.__name__}: list Method last, after the settings that it shares with others")
+
     @cached_property
     def fingerprint(self) -> str:
         """The settings as JSON, for the cell's key."""
@@ -211,7 +217,8 @@ class Method(Settings, ABC):
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback = ignore) -> Fit:
         """Fit one budget."""
-        return next(self.fit_path(problem, shape, [budget], streams, callback))
+        (fit,) = self.fit_path(problem, shape, [budget], streams, callback)
+        return fit
 
 
 def torch_dtype(name: Precision) -> torch.dtype:

@@ -11,8 +11,9 @@ from mlpiht_cli.specs.rules.views import drawn
 
 def kind_faults(draft: Draft) -> list[Fault]:
     """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
-    if not draft.whole("figure") and not draft.spec.figure.views:
-        return []  # the figure itself is left out
+    absent = {name for name in ("kind", "level", "setting") if ("figure", name) in draft.left_out}
+    if ("figure",) in draft.left_out or "kind" in absent:
+        return []
     faults, spec = [], draft.spec
     for at, figure, panels in drawn(spec):
         sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
@@ -24,9 +25,9 @@ def kind_faults(draft: Draft) -> list[Fault]:
                 faults.append(Fault((*at, "kind"), f"a {kind} is over m and s, but panel '{sized}' varies n or d"))
             elif kind == "scaling" and single is not None:
                 faults.append(Fault((*at, "kind"), f"scaling needs panels that vary n; '{single}' does not"))
-            elif kind == "scaling" and figure.level is None:
+            elif kind == "scaling" and figure.level is None and "level" not in absent:
                 faults.append(Fault((*at, "level"), "scaling needs the level of the metric that n* is the n of"))
-            elif kind == "setting" and figure.setting is None:
+            elif kind == "setting" and figure.setting is None and "setting" not in absent:
                 faults.append(Fault((*at, "setting"), "kind setting needs the method's setting that lines run over"))
         labels = {entry.shown for panel in panels for entry in panel.methods or spec.methods}
         complete = draft.whole("panels", "methods")

@@ -157,7 +157,9 @@ class FigureTable:
     @property
     def falling(self) -> bool:
         """Whether less is better: the figure says so, or its metric does."""
-        return self.spec.falling or any(panel.facts.falling for panel in self.panels[:1])
+        if self.spec.falling is not None:
+            return self.spec.falling
+        return any(panel.facts.falling for panel in self.panels[:1])
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -93,9 +93,6 @@ def remove(paths: Iterable[Path]) -> int:
         except FileNotFoundError:
             continue
     return count
-
-
-Chosen = Callable[[Path, Row | None, Scope], bool]
 
 
 def _mine(path: Path, row: Row | None, scope: Scope) -> bool:

@@ -58,12 +58,10 @@ class IHTRealloc(Passes, Method):
         if shape.depth == 1:
             yield from path
             return
-        last: Step | Reached | None = None
         for last in path:
-            if isinstance(last, Reached) or not last.finite:
+            if isinstance(last, Reached) or (isinstance(last, Step) and not last.finite):
                 break
             yield last
-        assert last is not None, "a path has a step or more"
         found = last.model if isinstance(last, Reached) else None
         plain = self._start().fit(problem, shape, budgets[0], streams)
         other = plain.model if plain.status is Status.OK else None
@@ -75,11 +73,11 @@ class IHTRealloc(Passes, Method):
         steps, start = 0, None
         with threads_for(problem.x.device):  # the search is most of the work and uses torch products
             for event in self._start().layer(problem, m, budget, streams):
-                if isinstance(event, Step):
-                    steps += 1
-                    yield event
-                else:
+                if isinstance(event, Reached):
                     start = event
+                else:
+                    steps += isinstance(event, Step)
+                    yield event
         assert start is not None, "IHT ends with its network"
         scale = _scale(problem.x)
         samples = Samples((problem.x / scale).T.contiguous(), problem.y[:, 0])

@@ -81,7 +81,8 @@ class SmoothDescent(Settings):
             before, start = value, theta
             theta, value, gradient = next(path)
             yield Step(before, value, bool(((start != 0) != (theta != 0)).any()))
-        ends = ht_stability(theta, gradient, s, facts["step_size"], self.tolerance)
+        with np.errstate(over="ignore", invalid="ignore"):
+            ends = ht_stability(theta, gradient, s, facts["step_size"], self.tolerance)
         parts = {"on_support_gradient": ends.on_support, "off_support_ratio": ends.off_ratio, "stable": ends.stable}
         layer = loss.matrix(theta).to(problem.x.device, problem.x.dtype)
         yield Reached(SparseMLP((layer,)), facts={**facts, "objective": value, **parts})

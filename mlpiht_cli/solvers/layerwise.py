@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mlpiht_cli.core.fit import Path, Step
+from mlpiht_cli.core.fit import Known, Path, Reached, Step
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -17,6 +18,15 @@ class OneLayer(Protocol):
 
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
         """Fit a network with one hidden layer of ``m`` neurons; see :meth:`~mlpiht_cli.core.method.Method.iterate`."""
+
+
+def _of_layer(path: Path, layer: int) -> Generator[Step | Known, None, Reached]:
+    """Pass on the events of a layer's solver, its steps with the layer's number, and return its network."""
+    for event in path:
+        if isinstance(event, Reached):
+            return event
+        yield event._replace(moved=None, layer=layer) if isinstance(event, Step) else event
+    raise RuntimeError("a solver of one hidden layer ends with its network: let layer() yield Reached(model)")
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,8 @@ class Layerwise:
             raise ValueError(f"the budget s={budget} is below one weight for each of the {shape.depth} hidden layers")
         kept: list[SparseMatrix] = []
         for layer in range(shape.depth):
-            reached = None
-            for event in self.inner.layer(problem, shape.m, budget // shape.depth, streams.for_layer(layer)):
-                if isinstance(event, Step):
-                    yield event._replace(moved=None, layer=layer + 1)
-                else:
-                    reached = event
-            assert reached is not None, "a solver of one layer ends with its network"
+            path = self.inner.layer(problem, shape.m, budget // shape.depth, streams.for_layer(layer))
+            reached = yield from _of_layer(path, layer + 1)
             if layer == shape.depth - 1:
                 model = replace(reached.model, layers=(*kept, *reached.model.layers))
                 yield replace(reached, model=model)

@@ -107,9 +107,9 @@ class Draft:
 def draft_of(document: Document, error: ValidationError, faults: Sequence[Fault]) -> Draft:
     """Draft of a document that the schema refuses.
 
-    Unknown fields of claims, figures and pictures are left out. Of what else does not hold, the smallest part around it
-    is left out that can be: a panel, method, claim, picture, view or profile, or else a whole field of the spec. A
-    panel that would take its seeds or methods from what is left out goes too.
+    Unknown fields of claims, figures and pictures are left out. For each other fault, the smallest part around it is
+    left out: a panel, method, claim, picture, view, profile or field of the figure, or else a whole field of the spec.
+    A panel that would take its seeds or methods from what is left out goes too.
     """
     unknown = {place for kind, place in _refused(error) if kind == "extra_forbidden" and place[0] in FORGIVEN}
     data = _without(document.data, unknown)
@@ -161,10 +161,11 @@ def _without(data: Any, places: Collection[Location], at: Location = ()) -> Any:
 
 
 def _part(place: Location) -> Location:
+    """The smallest part around a place that can be left out."""
     for at in (*LISTS, ("profiles",)):
         if place[: len(at)] == at and len(place) > len(at):
             return place[: len(at) + 1]
-    return place[:1]
+    return place[:2] if place[0] == "figure" and place[1:] != ("label",) else place[:1]
 
 
 def _listed(data: Any, at: Location) -> list[Any]:

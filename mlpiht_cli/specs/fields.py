@@ -31,7 +31,7 @@ def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Limits = Annotated[tuple[Finite, Finite], AfterValidator(_ascending)]
 
-Metric = Name
+MetricName = Name
 """Name of what a figure shows or a claim is about: a task's metric, or another score or measure in its rows.
 
 Methods and tasks have measures of their own, so that only a table can tell whether there is one of a name.

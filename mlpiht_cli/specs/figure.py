@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from mlpiht_cli.specs.fields import Budget, Finite, Limits, Metric, Name, Seed, Strict, Width, distinct
+from mlpiht_cli.specs.fields import Budget, Finite, Limits, MetricName, Name, Seed, Strict, Width, distinct
 
 LineAxis = Literal["s", "n", "d", "m"]
 
@@ -18,13 +18,13 @@ class View(Strict):
     title: str = Field("", description="heading, by default the spec's title")
     panels: list[str] | None = Field(None, min_length=1, description="names of the panels it shows, by default all")
     kind: str | None = Field(None, description="kind of picture or table, in place of the figure's")
-    metric: Metric | None = Field(None, description="metric shown, in place of the figure's and its panels'")
+    metric: MetricName | None = Field(None, description="metric shown, in place of the figure's and its panels'")
     limits: Limits | None = Field(None, description="lowest and highest value of the metric, in place of the figure's")
     scale: Literal["linear", "log"] | None = Field(None, description="scale of the metric, in place of the figure's")
     x: LineAxis | None = Field(None, description="axis that curves run over, in place of the figure's")
     setting: Name | None = Field(None, description="setting that lines run over, in place of the figure's")
     level: Finite | None = Field(None, description="level of the metric, in place of the figure's")
-    falling: bool | None = Field(None, description="whether the metric falls with n, in place of the figure's")
+    falling: bool | None = Field(None, description="whether less is better, in place of the figure's")
     slopes: dict[str, Finite] | None = Field(None, description="reference exponents, in place of the figure's")
 
     _unique = field_validator("panels")(distinct)
@@ -35,7 +35,7 @@ class FigureSpec(Strict):
 
     label: str = Field(description="what it reproduces, e.g. Figure 1")
     kind: str | list[str] = Field("heatmap", min_length=1, description="one or more kinds of picture or table")
-    metric: Metric = Field("psnr", description="metric shown; a panel or view may show another")
+    metric: MetricName = Field("psnr", description="metric shown; a panel or view may show another")
     limits: Limits | None = Field(
         None, description="lowest and highest value of the metric; by default its own, or what the rows span"
     )
@@ -45,7 +45,9 @@ class FigureSpec(Strict):
     level: Finite | None = Field(
         None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
     )
-    falling: bool = Field(False, description="of scaling: the metric falls with n, as errors do")
+    falling: bool | None = Field(
+        None, description="of scaling and success: whether less is better; by default what the metric says"
+    )
     against: str | None = Field(
         None,
         description="of difference: label of the method that is subtracted; by default each other from the first",

@@ -47,6 +47,11 @@ class Filter:
 
     conditions: tuple[Condition, ...] = ()
 
+    @property
+    def of_methods(self) -> bool:
+        """Whether a condition is on the method, its label or its seeds."""
+        return any(one.field in ("method", "label", "seed") for one in self.conditions)
+
     def admits(self, point: Point) -> bool:
         """Whether a grid point fits."""
         return all(one.holds(getattr(point, one.field)) for one in self.conditions)

@@ -12,7 +12,7 @@ from mlpiht_cli.specs.fields import (
     Features,
     Finite,
     Limits,
-    Metric,
+    MetricName,
     Name,
     Samples,
     Seed,
@@ -78,7 +78,7 @@ class Panel(Strict):
     )
     seeds: list[Seed] | None = Field(None, min_length=1, description="seeds of this panel, in place of the spec's")
     methods: list[Entry] | None = Field(None, min_length=1, description="methods of this panel, in place of the spec's")
-    metric: Metric | None = Field(None, description="metric that the figure shows here, if not the figure's own")
+    metric: MetricName | None = Field(None, description="metric that the figure shows here, if not the figure's own")
     limits: Limits | None = Field(None, description="lowest and highest value of the colours, if not the figure's")
 
     _unique = field_validator("m", "s", "n", "d", "seeds")(distinct)
@@ -98,11 +98,13 @@ class Claim(Strict):
     measure: str = Field(description="how the claim turns scores into one number, such as median or share_above")
     method: str = Field(description="label of the method that the claim is about")
     against: str | None = Field(None, description="label of the method that it is compared with")
-    metric: Metric | None = Field(None, description="metric that the claim is about, if not the task's own")
+    metric: MetricName | None = Field(None, description="metric that the claim is about, if not the task's own")
     where: str | None = Field(None, description="which cells, as in --only: 'panel=depth1,m>=10'; by default all")
     margin: Finite = Field(0.0, description="slack of a comparison, in units of the metric")
     level: Finite | None = Field(None, description="value that a share counts from, or that a threshold is the n of")
-    falling: bool = Field(False, description="of threshold_n and slope_in_d: the metric falls with n, as errors do")
+    falling: bool | None = Field(
+        None, description="whether less of the metric is better, as of errors; by default what the metric says"
+    )
     clip: Limits | None = Field(None, description="values are cut to these limits, as a colour scale does")
     at_least: Finite | None = Field(None, description="the claim holds if the number is this or more")
     at_most: Finite | None = Field(None, description="the claim holds if the number is this or less")

@@ -55,6 +55,17 @@ def test_measures_agree_with_short_computations(seed: int) -> None:
         assert judge(rows, measure=measure, **claim).measured == pytest.approx(value), measure
 
 
+def test_less_is_better_where_the_metric_or_the_claim_says_so() -> None:
+    rows = [one.model_copy(update={"final_loss": one.value}) for one in drawn(1)]
+    a, b = array(rows, "iht").mean(-1), array(rows, "imp").mean(-1)
+    losses = {"measure": "share_not_worse", "against": "imp", "metric": "final_loss", "margin": 5}
+    assert judge(rows, **losses).measured == pytest.approx(np.mean(a <= b + 5))
+    assert judge(rows, **losses, falling=False).measured == pytest.approx(np.mean(a >= b - 5))
+    scores = {**losses, "metric": "psnr"}
+    assert judge(rows, **scores).measured == pytest.approx(np.mean(a >= b - 5))
+    assert judge(rows, **scores, falling=True).measured == pytest.approx(np.mean(a <= b + 5))
+
+
 def test_ties_share_their_rank_and_constants_have_none() -> None:
     values = [4.0, 4.0, 1.0, 9.0, 4.0, 1.0]
     sample = Sample(spec_with().claims[0], {Place("a", m, 10): {0: v} for m, v in enumerate(values)}, {})

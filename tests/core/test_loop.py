@@ -11,20 +11,21 @@ import pytest
 import torch
 
 from mlpiht_cli.core import method
-from mlpiht_cli.core.fit import Diverged, Fit, Path, Reached, Status, Step, ignore
+from mlpiht_cli.core.fit import Diverged, Fit, Known, Path, Reached, Status, Step, ignore
 from mlpiht_cli.core.loop import fits
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.settings import Settings
 from mlpiht_cli.plan.registry import METHODS
+from mlpiht_cli.rng import Streams
 
 SILENT = SparseMLP.silent([3, 2, 1], torch.zeros(1))
 OTHER = SparseMLP.silent([3, 5, 1], torch.zeros(1))
 
 
 def run(events: Iterable[Step | Reached], *budgets: int) -> list[Fit]:
-    return list(fits(iter(events), budgets, SILENT, ignore, nullcontext))
+    return list(fits((event for event in events), budgets, SILENT, ignore, nullcontext))
 
 
 def test_a_network_answers_its_budget_with_the_steps_so_far() -> None:
@@ -95,6 +96,88 @@ def test_threads_are_the_methods_while_it_computes_and_ours_while_a_fit_is_score
     for _ in fits(path(), [2, 1], SILENT, ignore, threads):
         seen.append(inside[0])
     assert seen == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("end", ["the callback raises", "a step is not finite", "the reader leaves", "all is reached"])
+def test_the_generator_is_closed_before_anything_else_happens(end: str) -> None:
+    events: list[str] = []
+
+    def path() -> Path:
+        try:
+            yield Reached(OTHER, 9)
+            yield Step(math.nan if end == "a step is not finite" else 1.0)
+            yield Reached(OTHER, 4)
+        finally:
+            events.append("closed")
+
+    def stop(*_: object) -> None:
+        if end == "the callback raises":
+            raise TimeoutError
+
+    found = fits(path(), [9, 4], SILENT, stop, nullcontext)
+    next(found)
+    assert events == []
+    if end == "the reader leaves":
+        found.close()  # type: ignore[attr-defined]
+    elif end == "the callback raises":
+        with pytest.raises(TimeoutError):
+            next(found)
+    else:
+        events.append(next(found).status.value)
+        assert list(found) == []
+    assert events == {"a step is not finite": ["closed", "diverged"], "all is reached": ["ok", "closed"]}.get(
+        end, ["closed"]
+    )
+
+
+def test_a_callback_that_raises_is_no_divergence() -> None:
+    def stop(*_: object) -> None:
+        raise Diverged("says the callback")
+
+    with pytest.raises(Diverged, match="says the callback"):
+        list(fits((event for event in [Step(1.0), Reached(OTHER)]), [1], SILENT, stop, nullcontext))
+
+
+def test_a_budget_that_nobody_asked_for_is_named() -> None:
+    with pytest.raises(RuntimeError, match="answers the budget 7, which is none of 9, 4"):
+        run([Reached(OTHER, 7)], 9, 4)
+
+
+def test_facts_known_early_belong_to_a_diverged_fit_too() -> None:
+    early = Known({"kept": 3})
+    assert run([early, Step(math.nan)], 1)[0].facts == {"kept": 3}
+    assert run([early, Step(1.0), Reached(OTHER, facts={"more": 1})], 1)[0].facts == {"kept": 3, "more": 1}
+
+
+@pytest.mark.parametrize("end", ["the callback raises", "it diverges"])
+def test_the_threads_come_back_however_a_search_ends(end: str) -> None:
+    """The start of iht_realloc holds torch's threads while it yields steps."""
+    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    y = x[:, :1].relu() * (math.nan if end == "it diverges" else 1.0)
+
+    def stop(*_: object) -> None:
+        if end == "the callback raises":
+            raise TimeoutError
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        path = METHODS["iht_realloc"]().fit_path(Problem(x, y, x, y, "psnr", peak=1.0), Shape(3), [4], Streams(0), stop)
+        try:
+            assert next(path).status is Status.DIVERGED
+        except TimeoutError:
+            assert end == "the callback raises"
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_shared_settings_behind_method_are_refused() -> None:
+    class Shared(Settings):
+        rounds: int = 3
+
+    with pytest.raises(TypeError, match="class Wrong: list Method last"):
+        type("Wrong", (Method, Shared), {"__module__": __name__})
 
 
 def test_the_method_in_the_docstring_runs() -> None:

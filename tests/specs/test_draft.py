@@ -66,6 +66,18 @@ ROUNDS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
             "29:35: pictures[1].s[0]: 3 is not",
         ],
     ),
+    "a field of the figure, and its kind": (
+        [("label: Tiny\n", "label: Tiny\n  kind: zzz\n  limits: [5, 1]\n")],
+        ["figure.limits: the lower limit", "views[0].kind: unknown kind 'zzz'", "views[1].kind: unknown kind 'zzz'"],
+    ),
+    "a level of the figure, which scaling needs": (
+        [("label: Tiny\n", "label: Tiny\n  kind: heatmap\n  level: much\n")],
+        ["figure.level: input should be a valid number"],
+    ),
+    "a method, and cells that a claim has nowhere": (
+        [("{name: imp, epochs: 2}", "{name: imp, seeds: []}"), ("where: panel=a", "where: panel=z")],
+        ["8:17: methods[1].seeds: the grid is empty", "claims[0].where: no cell of tiny fits 'panel=z'"],
+    ),
     "a method": (
         [("{name: iht, steps: 4}", "{nome: iht}"), ("iht, steps: 3", "iht, steps: 0")],
         ["7:5: methods[0].name: this field is missing", "18:27: panels[1].methods[0].steps: input should be greater"],
