@@ -43,9 +43,11 @@ class FigureSpec(Strict):
     x: LineAxis = Field("s", description="axis that curves run over")
     setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
     level: Finite | None = Field(
-        None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
+        None,
+        description="of scaling: n* is the n from which the metric stays beyond it; of success: the value that a seed "
+        "has to reach; of setting: a line to read by",
     )
-    falling: bool = Field(False, description="of scaling: the metric falls with n, as errors do")
+    falling: bool = Field(False, description="of scaling and success: the metric falls with n, as errors do")
     against: str | None = Field(
         None,
         description="of difference: label of the method that is subtracted; by default each other from the first",
