@@ -42,7 +42,7 @@ class IndexModel(Task):
     link: Literal["single", "sum", "product"] = Field(
         "single", description="He_k(z); (He_k(z1) + He_k(z2)) / sqrt(2); z1 z2, whose degree is 2"
     )
-    noise: float = Field(0.1, ge=0.0, allow_inf_nan=False, description="standard deviation of the labels' noise")
+    noise: float = Field(0.1, ge=0.0, allow_inf_nan=False, description="standard deviation of the targets' noise")
     q: float | None = Field(
         None,
         gt=0.0,
