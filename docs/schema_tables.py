@@ -122,7 +122,7 @@ def suggestions(name: str) -> list[str]:
         return []
     if isinstance(hints, property):
         words = plain((inspect.getdoc(hints) or "").split("\n\n")[0])
-        return [f"Defaults of methods on this task: {words[0].lower()}{words[1:]}"]
+        return [f"Defaults of methods on this task: {words}"]
     said = []
     for setting, value in hints.items():
         kept = [f"`{one}`" for one, kind in sorted(METHODS.items()) if setting in kind.unhinted]

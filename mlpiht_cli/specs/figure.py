@@ -47,7 +47,10 @@ class FigureSpec(Strict):
         description="of scaling: n* is the n from which the metric stays beyond it; of success: the value that a seed "
         "has to reach; of setting: a line to read by",
     )
-    falling: bool = Field(False, description="of scaling and success: the metric falls with n, as errors do")
+    falling: bool = Field(
+        False,
+        description="of scaling and success: less of the metric is better; needless where the table of metrics says so",
+    )
     against: str | None = Field(
         None,
         description="of difference: label of the method that is subtracted; by default each other from the first",

@@ -102,7 +102,10 @@ class Claim(Strict):
     where: str | None = Field(None, description="which cells, as in --only: 'panel=depth1,m>=10'; by default all")
     margin: Finite = Field(0.0, description="slack of a comparison, in units of the metric")
     level: Finite | None = Field(None, description="value that a share counts from, or that a threshold is the n of")
-    falling: bool = Field(False, description="of threshold_n and slope_in_d: the metric falls with n, as errors do")
+    falling: bool = Field(
+        False,
+        description="less of the metric is better; needless where the table of metrics says so, as of relative_error",
+    )
     clip: Limits | None = Field(None, description="values are cut to these limits, as a colour scale does")
     at_least: Finite | None = Field(None, description="the claim holds if the number is this or more")
     at_most: Finite | None = Field(None, description="the claim holds if the number is this or less")

@@ -58,9 +58,9 @@ class IndexModel(Task):
 
     @property
     def hints(self) -> Mapping[str, object]:
-        """The degree of the task, and the rule that sees it: even for degree 2, odd for 3, row_max for a product.
+        """``degree`` as in the task; ``rule`` is even for degree 2, odd for degree 3, and row_max for the link product.
 
-        The theory assumes that the degree is known; only a scan of all coordinate pairs sees a product.
+        The theory assumes that the degree is known; only a scan of all coordinate pairs (row_max) sees a product.
         """
         rule = "row_max" if self.link == "product" else {2: "even", 3: "odd"}[self.degree]
         return {"degree": self.degree, "rule": rule}
