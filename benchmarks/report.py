@@ -31,15 +31,15 @@ class Table:
 
 
 def draw_speed(table: pd.DataFrame) -> Figure:
-    """Draw the seconds of mlpiht and of the yardstick, one line per measurement."""
+    """Draw the seconds of mlpiht and of the reference implementation, one line per measurement."""
     table = table[table["status"] == "ok"].iloc[::-1]
     figure = Figure(figsize=(7.2, 1.2 + 0.36 * len(table)), layout="constrained")
     axes = figure.subplots()
     place = np.arange(len(table))
     axes.hlines(place, table["ours_s"], table["yardstick_s"], color="0.8", linewidth=2)
     axes.plot(table["ours_s"], place, "o", color=OURS, label="mlpiht")
-    axes.plot(table["yardstick_skip_dead_s"], place, "D", color=COLOURS[2], label="yardstick without dead blocks")
-    axes.plot(table["yardstick_s"], place, "s", color=OTHER, label="literal yardstick")
+    axes.plot(table["yardstick_skip_dead_s"], place, "D", color=COLOURS[2], label="reference without dead blocks")
+    axes.plot(table["yardstick_s"], place, "s", color=OTHER, label="reference implementation")
     axes.set_yticks(place, labels=table["name"].tolist(), fontsize=8)
     axes.set_xscale("log")
     axes.set_xlabel("seconds a fit, one thread")
@@ -63,7 +63,7 @@ def write(path: Path, rows: Sequence[Row], keep: bool) -> pd.DataFrame:
     """Write rows to a CSV and return the table.
 
     With ``keep`` earlier rows with other names stay, so that single measurements can be repeated. The values of mlpiht
-    and of the yardstick in a row come from one run; the row holds its time and its machine.
+    and of the reference in a row come from one run; the row holds its time and its machine.
     """
     table = pd.DataFrame(list(rows))
     if keep and path.exists():
@@ -109,13 +109,13 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "speed": (
-        "IHT against the literal yardstick (float64 NumPy, neuron by neuron)",
+        "IHT against the reference implementation (float64 NumPy, neuron by neuron)",
         {
             **{"name": "measurement", "n": "n", "d": "d", "k": "k", "m": "m", "s": "s", "steps": "steps"},
-            **{"ours_s": "mlpiht (s)", "yardstick_s": "yardstick (s)", "ratio": "ratio"},
+            **{"ours_s": "mlpiht (s)", "yardstick_s": "reference (s)", "ratio": "ratio"},
             **{"ratio_skip_dead": "ratio, dead blocks skipped", "two_threads_gain": "gain of 2 threads"},
             **{"step_over_floor": "step / floor", "psnr_ours": "PSNR (dB)"},
-            **{"psnr_ours_same_seeds": "PSNR, yardstick's seeds", "psnr_yardstick": "yardstick's PSNR"},
+            **{"psnr_ours_same_seeds": "PSNR, reference's seeds", "psnr_yardstick": "reference's PSNR"},
         },
     ),
     "imp": (

@@ -1,4 +1,4 @@
-"""Parts (a) and (b): IHT against the literal yardstick, and a step against the floor of the machine.
+"""Parts (a) and (b): IHT against the reference implementation, and a step against the floor of the machine.
 
 Both run in the same process, one after the other, on one thread. The time of the yardstick is the median time of its
 steps times their number; ``yardstick_steps_timed`` is the number of whole steps that were timed, from the first on.

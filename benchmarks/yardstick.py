@@ -1,4 +1,4 @@
-"""The literal yardstick: one-output IHT, neuron by neuron in float64 NumPy, as in protocol.md (section 1).
+"""The reference implementation: one-output IHT, neuron by neuron in float64 NumPy, as in protocol.md (section 1).
 
 Nothing is rearranged: ``A = [D_1 X ... D_m X]`` is applied block by block, and Armijo tests evaluate ``f`` at every
 trial point. If the formulas leave a choice, the yardstick takes the faster one, so that it does not flatter the ratios:

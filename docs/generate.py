@@ -116,7 +116,7 @@ def metrics(_: str) -> str:
         (
             f"`{name}`",
             one.label,
-            "less" if one.falling else "more",
+            {True: "less", False: "more", None: ""}[one.falling],
             "" if one.exact is None else f"{one.exact:g}",
             "" if one.limits is None else f"{one.limits[0]:g} to {one.limits[1]:g}",
             "a metric of tasks" if one.score else "a column" if one.column else "among `measures`",

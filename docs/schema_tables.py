@@ -96,7 +96,7 @@ def every(kind: str) -> str:
         sections += [
             f"### {own}",
             *map(paragraph, about),
-            *([promises(own)] if kind == "method" else []),
+            *([promises(own)] if kind == "method" else suggestions(own)),
             settings(name),
         ]
     return "\n\n".join(sections)
@@ -110,6 +110,29 @@ def promises(name: str) -> str:
     words = plain((inspect.getdoc(kind.weights) or "").split("\n\n")[0])
     words = words.removeprefix("Return the number of ").removeprefix("Return ")
     return f"Needs: {kind.needs.text or 'nothing special'}. Counts: {words[0].lower()}{words[1:]}"
+
+
+def suggestions(name: str) -> list[str]:
+    """Defaults of methods that a task replaces, as a paragraph; none where it replaces none."""
+    from mlpiht_cli.core.task import Task
+    from mlpiht_cli.plan.registry import METHODS, TASKS
+
+    hints = TASKS[name].hints
+    if hints is Task.hints:
+        return []
+    if isinstance(hints, property):
+        words = plain((inspect.getdoc(hints) or "").split("\n\n")[0])
+        return [f"Defaults of methods on this task: {words}"]
+    said = []
+    for setting, value in hints.items():
+        kept = [f"`{one}`" for one, kind in sorted(METHODS.items()) if setting in kind.unhinted]
+        said.append(f"`{setting}: {yaml_of(value)}`{f' (but not of {listed(kept)})' if kept else ''}")
+    return [f"Defaults of methods on this task: {', '.join(said)}."]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _meaning(one: Schema) -> str:

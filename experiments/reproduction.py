@@ -75,7 +75,7 @@ class Table:
 
     @cached_property
     def claims(self) -> list[Judged]:
-        """Claims as the rows bear them out."""
+        """Claims as judged by the rows."""
         return check_claims(self.planned.expansion, self.rows)
 
     @cached_property

@@ -95,7 +95,7 @@ class IMP(Pruning, Training, Method):
 
     The paper's protocol scores the network right after a prune, *before* it is trained with the new mask
     (``evaluate: after_prune``). The usual lottery-ticket protocol trains first (``after_retrain``). IMP counts
-    ``m (d + k)`` weights, but IHT with one output counts ``m d`` fused weights; see :class:`IMPFused`.
+    ``m (d + k)`` weights, but IHT with one output counts ``m d`` fused weights, as ``imp_fused`` does.
     """
 
     name: ClassVar[str] = "imp"

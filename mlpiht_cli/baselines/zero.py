@@ -17,7 +17,7 @@ from mlpiht_cli.rng import Streams
 class Zero(Method):
     """Predicts 0 (for classes: the first class) for every input. It draws no random numbers.
 
-    The PSNR of such a network is far from 0 dB if the labels have rare peaks, as planted labels have.
+    The PSNR of such a network is far from 0 dB if the targets have rare peaks, as planted targets have.
     """
 
     name: ClassVar[str] = "zero"

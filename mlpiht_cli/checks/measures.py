@@ -181,7 +181,7 @@ def median(sample: Sample) -> float | None:
 
 
 def share_above(sample: Sample) -> float | None:
-    """Share of all scores at or above the level (100 for exact recovery in dB): ``#{i: x_i >= level} / #{i}``."""
+    """Share of all scores at or above the level, even where less is better: ``#{i: x_i >= level} / #{i}``."""
     level = math.nan if sample.claim.level is None else sample.claim.level
     return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
 

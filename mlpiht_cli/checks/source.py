@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.analysis.tables import read_results
+from mlpiht_cli.analysis.tables import find_table, read_results
 from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
@@ -42,7 +42,8 @@ def read_source(source: str, profile: str, results: Path) -> Source:
     draft = _draft(source)
     expansion, spec = draft.expansion(profile), draft.spec
     if not spec.claims:  # nothing to read a table for
-        return Source(results / table_name(spec.name, profile), [], expansion)
+        path = find_table(spec, profile, results) or results / table_name(spec.cells_of or spec.name, profile)
+        return Source(path, [], expansion)
     return Source(*read_results(spec, profile, results), expansion)
 
 

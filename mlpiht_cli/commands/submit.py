@@ -19,7 +19,7 @@ from mlpiht_cli.errors import InputError
 @click.argument("spec")
 @click.option("--to", "scheduler", type=click.Choice(["slurm", "pbs"]), required=True, help="The scheduler.")
 @click.option("--array", "count", type=click.IntRange(1, 100_000), required=True, help="Number of tasks in the array.")
-@click.option("--print", "shown", is_flag=True, help="Print the script.")
+@click.option("--print", "shown", is_flag=True, help="Print the script (required; nothing is sent).")
 @click.option("--time", default="12:00:00", show_default=True, metavar="HH:MM:SS", help="Time limit of each task.")
 @common.profile_option
 @click.option("--only", metavar="CONDITIONS", help="Only these cells, as in sweep.")

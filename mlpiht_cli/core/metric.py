@@ -83,7 +83,7 @@ class Metric:
     always
         Whether a figure refuses finished rows without a value; otherwise one row with a value is enough.
     falling
-        Whether less is better.
+        Whether less is better; None where neither direction is, which comparisons treat as False.
     linear
         Whether it compares the weights of linear models, which have no hidden neurons to match.
     unit
@@ -112,7 +112,7 @@ class Metric:
     score: Callable[[Scored], float | None] | None = None
     column: bool = False
     always: bool = False
-    falling: bool = False
+    falling: bool | None = False
     linear: bool = False
     unit: str = ""
     digits: int = 4
@@ -245,7 +245,7 @@ METRICS: dict[str, Metric] = {
     "mse_ratio": Metric("test MSE / variance", falling=True),
     "alignment": Metric("median alignment"),
     "support_recall": Metric("share of true coordinates found"),
-    "lipschitz": Metric("smoothness constant L"),
+    "lipschitz": Metric("smoothness constant L", falling=None),
     "on_support_gradient": Metric("largest gradient on the support", falling=True),
     "off_support_ratio": Metric("ratio off the support", falling=True),
 }

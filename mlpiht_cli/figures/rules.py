@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mlpiht_cli.errors import did_you_mean
 from mlpiht_cli.figures import KINDS, MAPS
 from mlpiht_cli.specs.draft import Draft
+from mlpiht_cli.specs.figure import FigureSpec
 from mlpiht_cli.specs.load import Fault
 from mlpiht_cli.specs.rules.views import drawn
+from mlpiht_cli.specs.schema import Panel
+
+LEVELS = {
+    "scaling": "scaling needs the level of the metric that n* is the n of",
+    "success": "success needs the level of the metric that a seed has to reach",
+}
+"""What a kind needs the figure's level for."""
+LEAST_SIZES = {"scaling": 2, "success": 1}
+"""By kind: the least number of n that each panel varies."""
+
+
+class _KindFault(NamedTuple):
+    """A field of the figure that does not suit its kind, and what is wrong."""
+
+    field: str
+    message: str
 
 
 def kind_faults(draft: Draft) -> list[Fault]:
@@ -16,19 +35,8 @@ def kind_faults(draft: Draft) -> list[Fault]:
         return []
     faults, spec = [], draft.spec
     for at, figure, panels in drawn(spec):
-        sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
-        single = next((panel.name for panel in panels if len(panel.n or []) < 2), None)
-        for kind in figure.kinds:
-            if kind not in KINDS:
-                faults.append(Fault((*at, "kind"), f"unknown kind '{kind}'{did_you_mean(kind, KINDS)}"))
-            elif kind in MAPS and sized is not None:
-                faults.append(Fault((*at, "kind"), f"a {kind} is over m and s, but panel '{sized}' varies n or d"))
-            elif kind == "scaling" and single is not None:
-                faults.append(Fault((*at, "kind"), f"scaling needs panels that vary n; '{single}' does not"))
-            elif kind == "scaling" and figure.level is None and "level" not in absent:
-                faults.append(Fault((*at, "level"), "scaling needs the level of the metric that n* is the n of"))
-            elif kind == "setting" and figure.setting is None and "setting" not in absent:
-                faults.append(Fault((*at, "setting"), "kind setting needs the method's setting that lines run over"))
+        found = [_of_kind(kind, figure, panels) for kind in figure.kinds]
+        faults += [Fault((*at, one.field), one.message) for one in found if one is not None and one.field not in absent]
         labels = {entry.shown for panel in panels for entry in panel.methods or spec.methods}
         complete = draft.whole("panels", "methods")
         if figure.against is not None and figure.against not in labels and complete:
@@ -36,3 +44,20 @@ def kind_faults(draft: Draft) -> list[Fault]:
                 Fault((*at, "against"), f"no method '{figure.against}'{did_you_mean(figure.against, labels)}")
             )
     return faults
+
+
+def _of_kind(kind: str, figure: FigureSpec, panels: list[Panel]) -> _KindFault | None:
+    """What keeps a kind from showing these panels; None if nothing does."""
+    sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
+    single = next((panel.name for panel in panels if len(panel.n or []) < LEAST_SIZES.get(kind, 0)), None)
+    if kind not in KINDS:
+        return _KindFault("kind", f"unknown kind '{kind}'{did_you_mean(kind, KINDS)}")
+    if kind in MAPS and sized is not None:
+        return _KindFault("kind", f"a {kind} is over m and s, but panel '{sized}' varies n or d")
+    if single is not None:
+        return _KindFault("kind", f"{kind} needs panels that vary n; '{single}' does not")
+    if kind in LEVELS and figure.level is None:
+        return _KindFault("level", LEVELS[kind])
+    if kind == "setting" and figure.setting is None:
+        return _KindFault("setting", "kind setting needs the method's setting that lines run over")
+    return None

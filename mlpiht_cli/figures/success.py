@@ -20,8 +20,9 @@ PANELS_PER_ROW = 3
 def success(data: FigureTable, look: Look) -> Figure:
     """Share of the seeds whose metric reaches the level, against ``n / (s log d)``; axes for each panel.
 
-    Bands are 95 % Wilson intervals. A run that failed or diverged counts as no success; places without all seeds are
-    left out.
+    Each panel varies n, and the figure gives the level. Where less of the metric is better, or with ``falling``, a seed
+    at or below the level succeeds. Bands are 95 % Wilson intervals. A run that failed or diverged counts as no success;
+    places without all seeds are left out.
 
     Raises
     ------

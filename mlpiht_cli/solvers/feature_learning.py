@@ -31,7 +31,7 @@ MAX_BIAS = 2.5
 class FeatureLearning(Method):
     """Learn ``m`` directions by normalised correlation gradients on the kept coordinates, then fit a read-out on them.
 
-    Source: protocol, section 6. The budget ``s`` is the number of nonzeros of a direction, and ``keep * s`` coordinates
+    The method is that of P3. The budget ``s`` is the number of nonzeros of a direction, and ``keep * s`` coordinates
     are kept. The network has ``readout`` neurons on these coordinates, and therefore more weights than ``s``.
 
     The arms differ in the coordinates they keep:

@@ -58,8 +58,7 @@ def iht_step(
 class IHT(Passes, Method):
     """Iterative hard thresholding: at most ``s`` weights are nonzero after every step.
 
-    The hidden weights are fused with the output weights, whose signs are fixed; see
-    :mod:`mlpiht_cli.linalg.operators`.
+    The hidden weights are fused with the output weights, whose signs are fixed: neuron j adds ``sign_j relu(w_j . x)``.
     """
 
     name: ClassVar[str] = "iht"

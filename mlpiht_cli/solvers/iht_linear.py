@@ -20,7 +20,7 @@ from mlpiht_cli.solvers.iht import iht_step
 
 
 class IHTLinear(Method):
-    """The accelerated step of :func:`~mlpiht_cli.solvers.iht.iht_step` with the data matrix as operator.
+    """IHT for sparse linear models: the step of ``iht`` with the data matrix in place of gates.
 
     It recovers ``w`` with at most ``s`` nonzeros from ``y = X w``; on other tasks it makes a sparse linear fit. Width
     and depth have no effect.

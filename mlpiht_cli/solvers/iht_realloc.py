@@ -29,7 +29,7 @@ class IHTRealloc(Passes, Method):
     IHT gets stuck if one neuron represents two planted neurons, or two represent one. The search starts from the data
     instead: it reads neurons off the Hermite moments of the residual, fits all weights together with a free linear part
     by Gauss-Newton steps, removes weights that are not significant, and repeats on the remaining residual. The method
-    comes from this project, not from a paper; ``docs/recovery.md`` describes what was tried.
+    comes from this project, not from a paper; its log (docs/recovery.md) says what was tried.
     """
 
     name: ClassVar[str] = "iht_realloc"

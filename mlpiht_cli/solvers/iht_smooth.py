@@ -48,7 +48,9 @@ class SmoothDescent(Settings):
     lipschitz: Literal["bound", "exact_at_zero", "monte_carlo"] | Positive = Field(
         "bound", description="smoothness constant L of the step 1 / L: an upper bound, two lower estimates, or a number"
     )
-    estimator: Literal["descent", "gradient"] = Field("descent", description="monte_carlo: (i) or (ii) of P2")
+    estimator: Literal["descent", "gradient"] = Field(
+        "descent", description="monte_carlo: L from the quadratic bound (descent) or from differences of gradients"
+    )
     samples: int = Field(1000, ge=1, le=1_000_000, description="monte_carlo: random pairs of s-sparse points")
     scale: Positive = Field(1.0, description="monte_carlo: standard deviation of the points' nonzeros")
     start: Literal["random", "zero"] = Field(
@@ -128,7 +130,7 @@ class IHTSmooth(SmoothDescent, Method):
 
 
 class GradientDescent(SmoothDescent, Method):
-    """IHT that keeps all weights: dense training with the same steps, the yardstick of P2."""
+    """IHT that keeps all weights: dense training with the same steps, which P2 compares IHT with."""
 
     name: ClassVar[str] = "gradient_descent"
     version: ClassVar[int] = 1

@@ -43,7 +43,9 @@ class FigureSpec(Strict):
     x: LineAxis = Field("s", description="axis that curves run over")
     setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
     level: Finite | None = Field(
-        None, description="of scaling: n* is the n from which the metric stays beyond it; of setting: a line to read by"
+        None,
+        description="of scaling: n* is the n from which the metric stays beyond it; of success: the value that a seed "
+        "has to reach; of setting: a line to read by",
     )
     falling: bool | None = Field(
         None, description="of scaling and success: whether less is better; by default what the metric says"

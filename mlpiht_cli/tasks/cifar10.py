@@ -58,7 +58,7 @@ def airplanes_and_automobiles(
 
 
 class CIFAR10Binary(Task):
-    """Airplanes (label 0) and automobiles (label 1), squared loss; test accuracy at threshold 0.5.
+    """Airplanes (target 0) and automobiles (target 1), squared loss; test accuracy at threshold 0.5.
 
     Pixels are standardised per channel with mean and standard deviation of the training images that are used, and
     flattened in the order row, column, channel.

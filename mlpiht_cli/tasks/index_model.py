@@ -42,7 +42,7 @@ class IndexModel(Task):
     link: Literal["single", "sum", "product"] = Field(
         "single", description="He_k(z); (He_k(z1) + He_k(z2)) / sqrt(2); z1 z2, whose degree is 2"
     )
-    noise: float = Field(0.1, ge=0.0, allow_inf_nan=False, description="standard deviation of the labels' noise")
+    noise: float = Field(0.1, ge=0.0, allow_inf_nan=False, description="standard deviation of the targets' noise")
     q: float | None = Field(
         None,
         gt=0.0,
@@ -58,7 +58,10 @@ class IndexModel(Task):
 
     @property
     def hints(self) -> Mapping[str, object]:
-        """Degree, which the theory assumes known, and rule; only a scan of all coordinate pairs sees a product."""
+        """``degree`` as in the task; ``rule`` is even for degree 2, odd for degree 3, and row_max for the link product.
+
+        The theory assumes that the degree is known; only a scan of all coordinate pairs (row_max) sees a product.
+        """
         rule = "row_max" if self.link == "product" else {2: "even", 3: "odd"}[self.degree]
         return {"degree": self.degree, "rule": rule}
 

@@ -116,7 +116,7 @@ class _Digits(Task):
 
 
 class MNISTBinary(_Digits):
-    """Digits 0 and 1 with labels 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
+    """Digits 0 and 1 with targets 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
 
     hints: ClassVar[Mapping[str, object]] = {"batch": 1000}
     digits: ClassVar[Sequence[int]] = (0, 1)

@@ -1,4 +1,4 @@
-"""Planted sparse networks: Gaussian inputs, and labels from a random sparse ReLU network (P1, section 4)."""
+"""Planted sparse networks: Gaussian inputs, and targets from a random sparse ReLU network (P1, section 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS = 4096  # samples labelled at a time, which limits the float64 activations
 
 
 class Planted(Task):
-    """Recover a sparse network from its own labels; the metric is the PSNR on the training set.
+    """Recover a sparse network from its own outputs; the metric is the PSNR on the training set.
 
     The network has ``depth`` hidden layers of width ``m`` and about ``s`` nonzeros, spread evenly over the layers. A
     single output is the sum of the last ReLU layer, with signs if they are mixed (an extension of the paper's task).
@@ -40,7 +40,7 @@ class Planted(Task):
     )
 
     noise: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="standard deviation of noise on the training labels alone"
+        0.0, ge=0, allow_inf_nan=False, description="standard deviation of noise on the training targets alone"
     )
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ class Planted(Task):
         return Problem(inputs, train, inputs, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
 
     def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:
-        """Labels with noise, for training; the score uses the labels without noise, so that it measures recovery."""
+        """Targets with noise, for training; the score uses the targets without noise, so that it measures recovery."""
         return (y + self.noise * streams.noise().standard_normal(y.shape)).astype(np.float32)
 
     def output_signs(self, axes: Axes, streams: Streams) -> NDArray[np.float32] | None:

@@ -113,6 +113,23 @@ def test_a_spec_without_claims_says_so(mlpiht: Run) -> None:
     assert "the spec makes no claims" in result.out
 
 
+def test_the_table_that_is_read_is_named(mlpiht: Run, rows: list[Row]) -> None:
+    """A spec that takes its cells from another one has no table of its own."""
+    put(rows)
+    head, _, tail = SPEC.partition("seeds:")
+    head = head.replace("name: hand", "name: spread") + "cells_of: hand\n"
+    claims = tail[tail.index("claims:") : tail.index("profiles:")]
+    for text in ("figure: {label: Spread, kind: std}\n", "figure: {label: Spread}\n" + claims):
+        Path("spread.yaml").write_text(head + text)
+        result = mlpiht("check", "spread")
+        assert result.code == 0
+        assert result.out.splitlines()[0] == "spread (paper), results/hand.csv"
+        assert mlpiht("check", "spread", "--json").json["table"] == "results/hand.csv"
+    Path("results/hand.csv").unlink()
+    Path("spread.yaml").write_text(head + "figure: {label: Spread}\n")
+    assert mlpiht("check", "spread").out.startswith("spread (paper), results/hand.csv\n"), "which a sweep of hand makes"
+
+
 def test_references_are_compared(mlpiht: Run, rows: list[Row]) -> None:
     put(rows)
     assert mlpiht("check", "hand", "--reference", "results/hand.csv", "--mode", "exact").code == 0

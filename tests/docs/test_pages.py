@@ -169,10 +169,13 @@ def parse(words: list[str]) -> None:
 
 
 def same_output(expected: str, found: str) -> bool:
-    """Whether an output is as the page says: a line ``...`` is any lines, numbers and gaps may differ a little."""
-    lines = [" ".join(line.split()) for line in expected.strip().splitlines()]
+    """Whether an output is as the page says: a line ``...`` is any lines.
+
+    Numbers may differ a little, and so may the gaps around them; everything else is the same.
+    """
+    lines = [line.rstrip() for line in expected.strip().splitlines()]
     pattern = "".join(r"(?:.*\n)*?" if line == "..." else f"{_pattern(line)}\n" for line in lines)
-    match = re.fullmatch(pattern, "".join(f"{' '.join(line.split())}\n" for line in found.strip().splitlines()))
+    match = re.fullmatch(pattern, "".join(f"{line.rstrip()}\n" for line in found.strip().splitlines()))
     numbers = [float(one) for line in lines for one in re.findall(NUMBER, line)]
     return match is not None and all(
         abs(one - float(other)) <= CLOSE * abs(one) for one, other in zip(numbers, match.groups(), strict=True)
@@ -180,9 +183,12 @@ def same_output(expected: str, found: str) -> bool:
 
 
 def _pattern(line: str) -> str:
-    """A line with a group for each number."""
-    parts = re.split(f"({NUMBER})", line)
-    return "".join(f"({NUMBER})" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    """A line with a group for each number, and any gap where there is one next to a number."""
+    parts = re.split(f"( *)({NUMBER})( *)", line)
+    return "".join(
+        re.escape(part) if i % 4 == 0 else f"({NUMBER})" if i % 4 == 2 else " +" if part else ""
+        for i, part in enumerate(parts)
+    )
 
 
 def console(capsys: pytest.CaptureFixture[str]) -> Callable[[Example], None]:
@@ -266,3 +272,6 @@ def test_mistakes_in_code_blocks_are_found(tmp_path: Path, capsys: pytest.Captur
     assert same_output("a 1.00 b\n...\nd", "a 1.01 b\nc\nc\nd\n")
     assert not same_output("a 1.00", "a 1.10")
     assert not same_output("a 1.00", "b 1.00")
+    assert same_output("a   1 ± 0   >= 1  holds", "a  1 ± 0  >= 1     holds")
+    assert not same_output("a  b", "a   b"), "columns of words stand where the page has them"
+    assert not same_output("a 1", "a1")

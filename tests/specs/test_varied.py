@@ -102,6 +102,11 @@ FAULTS = {
         "views[2].kind: scaling needs panels that vary n",
     ),
     "a law without a level": ("  level: 0.5\n  falling", "  falling", "views[2].level: scaling needs the level"),
+    "a share of one size": (
+        "scaling, panels: [a]",
+        "success, panels: [b]",
+        "views[2].kind: success needs panels that vary n; 'b' does not",
+    ),
     "an unknown kind": (
         "kind: scaling",
         "kind: scalling",
@@ -140,6 +145,16 @@ def test_faults_are_placed(mlpiht: Run, name: str) -> None:
     assert result.code == 2
     assert message in result.err
     assert "varied.yaml:" in result.err
+
+
+def test_a_share_of_successes_needs_a_level(mlpiht: Run) -> None:
+    text = SPEC.replace("kind: scaling", "kind: success", 1)
+    Path("varied.yaml").write_text(text)
+    assert mlpiht("validate", "varied.yaml").code == 0
+    Path("varied.yaml").write_text(text.replace("  level: 0.5\n  falling", "  falling", 1))
+    result = mlpiht("validate", "varied.yaml")
+    assert result.code == 2
+    assert "views[2].level: success needs the level of the metric that a seed has to reach" in result.err
 
 
 def test_a_size_that_the_task_refuses_is_placed(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
