@@ -11,23 +11,13 @@ import pytest
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.read import read_spec
+from tests.hand import TINY
 
 Run = Callable[..., Any]
 
-SPEC = """\
-spec_version: 1
-name: tiny
-title: Tiny
-source: test
-seeds: [0, 1]
-methods:
-  - {name: iht, steps: 4}
-  - {name: imp, epochs: 2}
-panels:
-  - name: a
-    task: {name: planted, n: 60, d: 6}
-    m: [2, 3]
-    s: [2]
+SPEC = (
+    TINY.partition("figure:")[0].replace("s: [2, 5]", "s: [2]")
+    + """\
   - name: b
     task: {name: planted, n: 60, d: 6}
     m: [2, 3]
@@ -48,6 +38,7 @@ profiles:
   smoke: {m: [2], set: {task.n: 40}}
   laptop: {s: [2]}
 """
+)
 
 ROUNDS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     "a panel and what refers to it": (
