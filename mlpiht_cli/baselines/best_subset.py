@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from mlpiht_cli.core.fit import Diverged, Path, Reached, Step, finite
+from mlpiht_cli.core.fit import Diverged, Events, Reached, Step, finite
 from mlpiht_cli.core.method import Method, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -56,7 +56,7 @@ class BestSubset(Method):
             return f"{self.name} tries all supports of at most {_MAX_WEIGHTS} weights, not {size}"
         return super().supports(problem, shape)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Try every support of one budget; a step is a Newton step on a block of supports."""
         loss = SMOOTH_LOSSES[problem.loss](problem.x, problem.y, self.ridge)
         if not loss.finite:

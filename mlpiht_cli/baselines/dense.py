@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from mlpiht_cli.baselines.training import Trainer, Training
-from mlpiht_cli.core.fit import Path, Reached
+from mlpiht_cli.core.fit import Events, Reached
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -23,7 +23,7 @@ class Dense(Training, Method):
     version: ClassVar[int] = 1
     keeps_budget: ClassVar[bool] = False
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Train all weights; the network answers every budget."""
         trainer = Trainer(problem, shape, streams, self.batch)
         masks = [torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial]

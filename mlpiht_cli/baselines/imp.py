@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.baselines.training import Trainer, Training
-from mlpiht_cli.core.fit import Path, Reached
+from mlpiht_cli.core.fit import Events, Reached
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -61,7 +61,7 @@ def fused(layers: Sequence[Tensor]) -> SparseMLP:
     return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in scaled), output[0].sign())
 
 
-def rounds(method: IMP | IMPFused, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+def rounds(method: IMP | IMPFused, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
     """Train, prune and rewind until the network fits the smallest budget; one run reaches every budget.
 
     The first network whose number of weights, including weights that are zero, fits a budget answers it.
@@ -105,7 +105,7 @@ class IMP(Pruning, Training, Method):
         """Return the network of the layers ``[out, in]``."""
         return SparseMLP(tuple(SparseMatrix.from_dense(layer) for layer in layers))
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run :func:`rounds`."""
         return rounds(self, problem, shape, budgets, streams)
 
@@ -128,6 +128,6 @@ class IMPFused(Pruning, Training, Method):
         """Return the fused network of the layers ``[out, in]``; see :func:`fused`."""
         return fused(layers)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run :func:`rounds`."""
         return rounds(self, problem, shape, budgets, streams)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.baselines.training import Trainer, adam, sgd
-from mlpiht_cli.core.fit import Known, Path, Reached
+from mlpiht_cli.core.fit import Events, Known, Reached
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -63,7 +63,7 @@ class MLP(Method):
             return "the mask 'oracle' needs a task with planted directions, such as index_model"
         return super().supports(problem, shape)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Mask and train for one budget."""
         kept = self._kept(problem, self.keep * budgets[0])
         yield Known({"kept": len(kept)})

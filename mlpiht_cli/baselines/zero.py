@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from mlpiht_cli.core.fit import Diverged, Path, Reached, Step, finite
+from mlpiht_cli.core.fit import Diverged, Events, Reached, Step, finite
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Problem
@@ -28,7 +28,7 @@ class Zero(Method):
         """Return the number of weights of all layers."""
         return shape.weights(d, k)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Yield the network without weights; it takes no gradient step."""
         loss = float(LOSSES[problem.loss](torch.zeros_like(problem.y), problem.y))
         if not finite(loss):

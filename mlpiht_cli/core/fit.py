@@ -107,7 +107,7 @@ class Known:
     facts: Mapping[str, Fact]
 
 
-Path = Generator[Step | Known | Reached, None, None]
+Events = Generator[Step | Known | Reached, None, None]
 """The events of a method: a step for each iteration, and a network for each budget that it reaches."""
 
 

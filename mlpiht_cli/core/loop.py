@@ -8,19 +8,14 @@ finite, notes when the support settles, and turns networks into fits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
-from mlpiht_cli.core.fit import Callback, Diverged, Fact, Fit, Known, Path, Reached, Status, Step
+from mlpiht_cli.core.fit import Callback, Diverged, Events, Fact, Fit, Known, Reached, Status, Step
 from mlpiht_cli.core.model import SparseMLP
 
-
-class Threads(Protocol):
-    """Makes the context in which a method computes."""
-
-    def __call__(self) -> AbstractContextManager[None]:
-        """Return a fresh context."""
+Threads = Callable[[], AbstractContextManager[None]]
+"""Makes a fresh context in which a method computes."""
 
 
 class Trace:
@@ -67,12 +62,14 @@ class Trace:
         return Fit(silent, budget, len(history), Status.DIVERGED, history=history, reason=str(why), facts=facts)
 
 
-def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callback, threads: Threads) -> Iterator[Fit]:
+def fits(
+    events: Events, budgets: Sequence[int], silent: SparseMLP, callback: Callback, threads: Threads
+) -> Iterator[Fit]:
     """Run a method and yield one fit per budget.
 
     Parameters
     ----------
-    path
+    events
         The method's generator; it is closed at the end, however the end comes.
     budgets
         Budgets to answer, largest first.
@@ -87,23 +84,23 @@ def fits(path: Path, budgets: Sequence[int], silent: SparseMLP, callback: Callba
     try:
         while waiting:
             with threads():
-                found = _next_network(path, trace, callback, waiting)
+                found = _next_network(events, trace, callback, waiting)
             if isinstance(found, Diverged):
-                path.close()  # the method may hold a context, which ends before a fit is scored
+                events.close()  # the method may hold a context, which ends before a fit is scored
                 yield from (trace.diverged(silent, budget, found) for budget in waiting)
                 return
             for budget in waiting[:] if found.budget is None else [found.budget]:
                 waiting.remove(budget)
                 yield trace.fit(found, budget)
     finally:
-        path.close()
+        events.close()
 
 
-def _next_network(path: Path, trace: Trace, callback: Callback, waiting: Sequence[int]) -> Reached | Diverged:
+def _next_network(events: Events, trace: Trace, callback: Callback, waiting: Sequence[int]) -> Reached | Diverged:
     """Run the method up to its next network, or to its divergence."""
     while True:
         try:
-            event = next(path)
+            event = next(events)
         except Diverged as why:
             return why
         except StopIteration:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from mlpiht_cli.core.fit import Callback, Fit, Path, ignore
+from mlpiht_cli.core.fit import Callback, Events, Fit, ignore
 from mlpiht_cli.core.loop import fits
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Loss, Problem
@@ -186,7 +186,7 @@ class Method(Settings, ABC):
         return self.needs.refusal(self.name, problem, shape)
 
     @abstractmethod
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run the method as a generator: yield a Step after each iteration, and a Reached for each budget.
 
         The problem comes in the method's ``dtype``. ``budgets`` has one entry or, if the method shares its trajectory,

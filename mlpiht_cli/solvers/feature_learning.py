@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.fit import Events, Reached, Step
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -67,7 +67,7 @@ class FeatureLearning(Method):
             return "the arm 'oracle' needs a task with planted directions, such as index_model"
         return super().supports(problem, shape)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Select, learn and read out for one budget."""
         # The mean holds no information on directions, and its error would shift all scores and gradients.
         centred = replace(problem, y=problem.y - problem.y.mean())

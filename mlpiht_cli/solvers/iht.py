@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.core.batches import Batches
-from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.fit import Events, Reached, Step
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -92,11 +92,11 @@ class IHT(Passes, Method):
             return f"gates: fixed needs one hidden layer, asked for {shape.depth}"
         return super().supports(problem, shape)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run IHT for one budget, layer by layer."""
         return Layerwise(self).iterate(problem, shape, budgets[0], streams)
 
-    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         """Run IHT with one hidden layer.
 
         The run ends early when no step can change the weights: every neuron is dead, or a step on all samples returned

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.fit import Events, Reached, Step
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -38,7 +38,7 @@ class IHTLinear(Method):
         """Return one weight per input."""
         return d
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run IHT for one budget."""
         operator, refine = DenseOperator(problem.x), Refinement(self.inner_steps)
         weights = SparseMatrix.zeros(1, problem.d, problem.x)

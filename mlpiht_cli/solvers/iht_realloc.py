@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from mlpiht_cli.core.fit import Move, Path, Reached, Status, Step, finite
+from mlpiht_cli.core.fit import Events, Move, Reached, Status, Step, finite
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Problem
@@ -48,7 +48,7 @@ class IHTRealloc(Passes, Method):
         """Return the number of weights that IHT counts."""
         return self._start().weights(d, k, shape)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Fit one budget; a deeper network is the better of the search layer by layer and of IHT, by training loss.
 
         IHT can be better because a first layer that fits the targets better need not give the second layer better
@@ -68,7 +68,7 @@ class IHTRealloc(Passes, Method):
         keeps = _training_loss(found, problem) <= _training_loss(other, problem)
         yield last if keeps else Reached(plain.model, history=plain.history)
 
-    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         """Run IHT with one hidden layer, then the search."""
         steps, start = 0, None
         with threads_for(problem.x.device):  # the search is most of the work and uses torch products

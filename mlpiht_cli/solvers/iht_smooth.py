@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from mlpiht_cli.core.fit import Diverged, Path, Reached, Step
+from mlpiht_cli.core.fit import Diverged, Events, Reached, Step
 from mlpiht_cli.core.method import Method, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -70,7 +70,7 @@ class SmoothDescent(Settings):
         """Return one weight per input and output."""
         return d * k
 
-    def descent(self, problem: Problem, s: int, streams: Streams) -> Path:
+    def descent(self, problem: Problem, s: int, streams: Streams) -> Events:
         """Run IHT with at most ``s`` nonzeros."""
         with np.errstate(over="ignore", invalid="ignore"):
             loss = SMOOTH_LOSSES[problem.loss](problem.x, problem.y, self.ridge)
@@ -124,7 +124,7 @@ class IHTSmooth(SmoothDescent, Method):
     name: ClassVar[str] = "iht_smooth"
     version: ClassVar[int] = 1
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run IHT for one budget."""
         return self.descent(problem, budgets[0], streams)
 
@@ -137,6 +137,6 @@ class GradientDescent(SmoothDescent, Method):
     shares_trajectory: ClassVar[bool] = True
     keeps_budget: ClassVar[bool] = False
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run IHT with a budget of all weights; its network answers every budget."""
         return self.descent(problem, self.weights(problem.d, problem.k, shape), streams)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from mlpiht_cli.core.batches import Batches
-from mlpiht_cli.core.fit import Path, Reached, Step
+from mlpiht_cli.core.fit import Events, Reached, Step
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Loss, Problem
@@ -82,11 +82,11 @@ class IHTVector(Passes, Method):
         """Return the number of all hidden and output weights."""
         return shape.m * (d + (shape.depth - 1) * shape.m + k)
 
-    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run IHT for one budget, layer by layer."""
         return Layerwise(self).iterate(problem, shape, budgets[0], streams)
 
-    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         """Run IHT with one hidden layer and an output layer."""
         run = _Run(self, problem, m, budget, streams)
         for loss in run.losses():

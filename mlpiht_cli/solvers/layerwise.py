@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mlpiht_cli.core.fit import Known, Path, Reached, Step
+from mlpiht_cli.core.fit import Events, Known, Reached, Step
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -16,11 +16,11 @@ from mlpiht_cli.rng import Streams
 class OneLayer(Protocol):
     """A solver of networks with one hidden layer."""
 
-    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         """Fit a network with one hidden layer of ``m`` neurons; see :meth:`~mlpiht_cli.core.method.Method.iterate`."""
 
 
-def _of_layer(path: Path, layer: int) -> Generator[Step | Known, None, Reached]:
+def _of_layer(path: Events, layer: int) -> Generator[Step | Known, None, Reached]:
     """Pass on the events of a layer's solver, its steps with the layer's number, and return its network."""
     for event in path:
         if isinstance(event, Reached):
@@ -40,7 +40,7 @@ class Layerwise:
 
     inner: OneLayer
 
-    def iterate(self, problem: Problem, shape: Shape, budget: int, streams: Streams) -> Path:
+    def iterate(self, problem: Problem, shape: Shape, budget: int, streams: Streams) -> Events:
         """Fit one budget; see :meth:`~mlpiht_cli.core.method.Method.iterate`."""
         if shape.depth == 1:
             yield from self.inner.layer(problem, shape.m, budget, streams)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mlpiht_cli.core import method
-from mlpiht_cli.core.fit import Diverged, Fit, Known, Path, Reached, Status, Step, ignore
+from mlpiht_cli.core.fit import Diverged, Events, Fit, Known, Reached, Status, Step, ignore
 from mlpiht_cli.core.loop import fits
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
@@ -51,7 +51,7 @@ def test_the_support_settles_with_its_last_change(moved: list[bool | None], sett
 
 @pytest.mark.parametrize("bad", [Step(math.nan), Step(math.inf), Step(1.0, check=-math.inf), Step(1.0, math.nan)])
 def test_a_step_that_is_not_finite_ends_all_budgets_that_are_left(bad: Step) -> None:
-    def path() -> Path:
+    def path() -> Events:
         yield Step(5.0)
         yield Reached(OTHER, 9)
         yield bad
@@ -65,7 +65,7 @@ def test_a_step_that_is_not_finite_ends_all_budgets_that_are_left(bad: Step) -> 
 
 
 def test_a_method_says_itself_that_there_is_nothing_to_compute() -> None:
-    def path() -> Path:
+    def path() -> Events:
         yield Step(1.0)
         raise Diverged("all data are zero")
 
@@ -87,7 +87,7 @@ def test_threads_are_the_methods_while_it_computes_and_ours_while_a_fit_is_score
         yield
         inside[0] -= 1
 
-    def path() -> Path:
+    def path() -> Events:
         for budget in (2, 1):
             seen.append(inside[0])
             yield Step(1.0)
@@ -102,7 +102,7 @@ def test_threads_are_the_methods_while_it_computes_and_ours_while_a_fit_is_score
 def test_the_generator_is_closed_before_anything_else_happens(end: str) -> None:
     events: list[str] = []
 
-    def path() -> Path:
+    def path() -> Events:
         try:
             yield Reached(OTHER, 9)
             yield Step(math.nan if end == "a step is not finite" else 1.0)

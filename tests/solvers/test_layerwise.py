@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mlpiht_cli.core.fit import Fit, Path, Reached, Status, Step
+from mlpiht_cli.core.fit import Events, Fit, Reached, Status, Step
 from mlpiht_cli.core.loop import fits
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.model import SparseMLP
@@ -78,7 +78,7 @@ class Failing:
     def __init__(self, stage: int) -> None:
         self.stage, self.calls = stage, 0
 
-    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Path:
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         bad, self.calls = self.calls == self.stage, self.calls + 1
         yield Step(0.5)
         yield Step(0.25, check=math.nan if bad else 1.0)
