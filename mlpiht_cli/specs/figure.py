@@ -25,6 +25,7 @@ class View(Strict):
     setting: Name | None = Field(None, description="setting that lines run over, in place of the figure's")
     level: Finite | None = Field(None, description="level of the metric, in place of the figure's")
     falling: bool | None = Field(None, description="whether less is better, in place of the figure's")
+    against: str | None = Field(None, description="label of the method that is subtracted, in place of the figure's")
     slopes: dict[str, Finite] | None = Field(None, description="reference exponents, in place of the figure's")
 
     _unique = field_validator("panels")(distinct)

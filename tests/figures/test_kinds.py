@@ -18,7 +18,7 @@ from mlpiht_cli.figures.pictures import Shot, images, weights
 from mlpiht_cli.figures.table import PanelTable
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.figure import FigureSpec, View
 
 VALUES = {("iht", 3): [10.0, 30.0, 35.0], ("imp", 3): [5.0, 6.0, 10.0], ("iht", 4): [120.0, 20.0, np.inf]}
 
@@ -135,3 +135,9 @@ def test_pictures_are_cut_to_their_scale() -> None:
     assert float(np.asarray(drawn[1].images[0].get_array()).max()) == 1.0
     planted = weights("t", Shot("planted", np.array([[2.0, 0.0]])), [[Shot("found", np.array([[0.0, -9.0]]))]])
     assert {one.images[0].get_clim() for one in planted.axes if one.images} == {(-2.0, 2.0)}
+
+
+def test_a_view_may_subtract_a_method_of_its_own() -> None:
+    figure = FigureSpec(label="F", kind="difference", against="imp")
+    assert figure.of(View(name="own", against="zero")).against == "zero"
+    assert figure.of(View(name="inherited")).against == "imp"
