@@ -43,12 +43,11 @@ def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) 
     for run in _runs(chosen, runner):
         shot = _layer_shot(run) if task.pictured == "layer" else _shot(problem, run.row, run.model, run.cell)
         rows.setdefault(run.cell.point.label, []).append(shot)
-    profile = f"{chosen[0].profile} profile, " if spec.profiles else ""
     seed = "the best of all seeds" if wanted.seed == "best" else f"seed {wanted.seed}"
+    width = "" if task.pictured == "layer" else f"m = {wanted.m}"
+    title = f"{spec.title} ({', '.join(filter(None, [spec.profile_title(chosen[0].profile), width, seed]))})"
     if task.pictured == "layer":
-        title = f"{spec.title} ({profile}{seed})"
         return pictures.layers(title, task.weight_names, list(rows.values()))
-    title = f"{spec.title} ({profile}m = {wanted.m}, {seed})"
     draw = pictures.images if problem.image else pictures.weights
     return draw(title, Shot("target" if problem.image else "planted", _target(problem)), list(rows.values()))
 

@@ -105,11 +105,6 @@ class Expansion:
         """Number of grid points, counted without making them."""
         return sum(grid.total for grid in self.grids)
 
-    @property
-    def shown_profile(self) -> str:
-        """What a figure calls the profile; nothing for a spec that names no profiles."""
-        return f"{self.profile} profile" if self.spec.profiles else ""
-
 
 def expand(spec: Spec, name: str = "") -> Expansion:
     """Expand a spec in a profile, or as it stands without one; so stands the paper profile that a spec does not name.

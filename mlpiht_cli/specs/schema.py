@@ -152,6 +152,10 @@ class Spec(Strict):
         default_factory=dict, description="smaller versions of the spec, for --profile"
     )
 
+    def profile_title(self, profile: str) -> str:
+        """What a figure calls a profile; nothing if the spec names no profiles."""
+        return f"{profile} profile" if self.profiles else ""
+
     @property
     def profile_names(self) -> list[str]:
         """Profiles that the spec runs in: those it names, and the paper profile, which is the spec itself."""

@@ -56,6 +56,7 @@ def test_every_example_of_a_field_is_one(generator: ModuleType) -> None:
     """Each example has the type that the schema says."""
     parts = {**vars(figure), **vars(schema)}
     for part, examples in generator.schema_tables.examples().items():
+        assert examples, part
         for field, value in examples.items():
             TypeAdapter(parts[part].model_fields[field].rebuild_annotation()).validate_python(value)
 
