@@ -46,13 +46,73 @@ class NormalRows:
 
     def rows(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return rows ``start`` to ``stop - 1``, shape ``[stop - start, dim]``, float64."""
-        blocks = -(-self.dim // 4)  # one counter step of Philox gives four 64-bit words
-        bits = np.random.Philox(key=np.array(self.key, dtype=np.uint64), counter=[start * blocks, 0, 0, 0])
-        words = np.asarray(bits.random_raw((stop - start) * blocks * 4)).reshape(stop - start, 2, 2 * blocks)
-        uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-        radius = np.sqrt(-2.0 * np.log(uniform[:, 0]))
-        angle = 2.0 * np.pi * uniform[:, 1]
+        radius, angle = np.split(_uniform_rows(self.key, self.dim, start, stop), 2, axis=1)
+        radius, angle = np.sqrt(-2.0 * np.log(radius)), 2.0 * np.pi * angle
         return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, : self.dim]
+
+
+@dataclass(frozen=True)
+class UniformRows:
+    """A virtual matrix of independent rows, uniform on (-1, 1); like :class:`NormalRows`, row ``j`` is a function of
+    ``(key, j)`` alone and the same at every call.
+    """
+
+    key: tuple[int, int]
+    dim: int
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return rows ``start`` to ``stop - 1``, shape ``[stop - start, dim]``, float64."""
+        return 2.0 * _uniform_rows(self.key, self.dim, start, stop)[:, : self.dim] - 1.0
+
+
+def _uniform_rows(key: tuple[int, int], dim: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Return numbers uniform on (0, 1), ``[stop - start, 4 ceil(dim / 4)]``: each row has its own counter range."""
+    blocks = -(-dim // 4)  # one counter step of Philox gives four 64-bit words
+    bits = np.random.Philox(key=np.array(key, dtype=np.uint64), counter=[start * blocks, 0, 0, 0])
+    words = np.asarray(bits.random_raw((stop - start) * blocks * 4)).reshape(stop - start, 4 * blocks)
+    return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+@dataclass(frozen=True)
+class Permutations:
+    """Random orders of samples, one after the other from one torch generator."""
+
+    generator: torch.Generator
+
+    def draw(self, n: int) -> torch.Tensor:
+        """Return the next order of ``n`` samples, int64 ``[n]``."""
+        return torch.randperm(n, generator=self.generator)
+
+
+@dataclass(frozen=True)
+class HashFunctions:
+    """Pairwise independent hash functions from keys to buckets and signs, by multiply-shift (Dietzfelbinger 1996).
+
+    A function takes the upper 32 bits of ``(a x + b) mod 2^64``: the last of them is the sign, the others the bucket.
+
+    Attributes
+    ----------
+    words
+        Multiplier ``a`` and offset ``b`` of each function, int64 ``[count, 2]``.
+    width
+        Number of buckets, below 2^31.
+    """
+
+    words: NDArray[np.int64]
+    width: int
+
+    def codes(self, keys: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the codes of keys below 2^32, int32 ``[*keys.shape, count]``.
+
+        The code of a positive sign is the bucket, that of a negative one its bitwise complement.
+        """
+        codes = np.empty((*keys.shape, len(self.words)), dtype=np.int32)
+        for i, (a, b) in enumerate(self.words):
+            with np.errstate(over="ignore"):  # products wrap around, as intended
+                bits = (keys * a + b).view(np.uint64) >> np.uint64(32)
+            bucket = ((bits >> np.uint64(1)) * np.uint64(self.width) >> np.uint64(31)).astype(np.int32)
+            codes[..., i] = np.where(bits & np.uint64(1), bucket, ~bucket)
+        return codes
 
 
 @dataclass(frozen=True)
@@ -92,9 +152,9 @@ class Streams:
         """Generator of random Fourier features (``RandomState(seed)``)."""
         return np.random.RandomState(self.seed)
 
-    def batch_order(self) -> torch.Generator:
-        """Generator of the minibatch order (torch, ``seed + 3``)."""
-        return torch.Generator().manual_seed(self.seed + 3)
+    def batch_order(self) -> Permutations:
+        """Orders of the samples in minibatches (torch, ``seed + 3``)."""
+        return Permutations(torch.Generator().manual_seed(self.seed + 3))
 
     def initial_weights(self) -> torch.Generator:
         """Generator of a dense network's initial weights (torch, ``seed``)."""
@@ -108,9 +168,9 @@ class Streams:
         """Generator of train/test splits."""
         return self._generator(_SPLIT)
 
-    def revival(self) -> np.random.Generator:
-        """Generator of the small random weights that empty blocks restart from."""
-        return self._generator(_REVIVAL)
+    def revival(self, dim: int) -> UniformRows:
+        """Numbers that empty blocks of weights restart from, one row per neuron: the same at every restart."""
+        return UniformRows(self._key(_REVIVAL), dim)
 
     def start(self) -> np.random.Generator:
         """Generator of a random sparse vector that a solver starts from."""
@@ -124,10 +184,10 @@ class Streams:
         """Generator of the random starts of a search over supports."""
         return self._generator(_MOVES)
 
-    def hashes(self, count: int) -> NDArray[np.int64]:
-        """Random multipliers and offsets of ``count`` hash functions, 64 bits each, shape ``[count, 2]``."""
+    def hashes(self, count: int, width: int) -> HashFunctions:
+        """Random hash functions to ``width`` buckets, ``count`` of them."""
         bits = self._generator(_HASHES).integers(-(2**63), 2**63 - 1, size=(count, 2), dtype=np.int64, endpoint=True)
-        return np.asarray(bits)
+        return HashFunctions(np.asarray(bits), width)
 
     def directions(self) -> np.random.Generator:
         """Generator of the planted directions of an index model."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.rng import Permutations
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,10 +24,10 @@ class Batches:
     size
         Samples per batch; 0 (or a size of at least n) means the full batch, in the order of the data.
     order
-        The stream that the permutations are drawn from (protocol, section 3).
+        The stream of permutations (protocol, section 3).
     """
 
-    def __init__(self, problem: Problem, size: int, order: torch.Generator) -> None:
+    def __init__(self, problem: Problem, size: int, order: Permutations) -> None:
         self._problem, self._size, self._order = problem, size, order
         self._whole: Tensor | None = None
         self._rooms: dict[int, tuple[Tensor, Tensor]] = {}  # by size: an epoch's last batch may be smaller
@@ -44,7 +45,7 @@ class Batches:
         n, order = self._problem.n, None
         size = n if self.full else self._size
         if not self.full:
-            order = torch.randperm(n, generator=self._order).to(self._problem.x.device)
+            order = self._order.draw(n).to(self._problem.x.device)
         return order, [(first, min(first + size, n)) for first in range(0, n, size)]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:

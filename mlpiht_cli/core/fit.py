@@ -56,12 +56,15 @@ class Step(NamedTuple):
         Whether the step changed the support; None if the method does not follow the support.
     layer
         Hidden layer that the step trains, from 1; 0 if there is only one.
+    network
+        Makes the network after the step, or after the step of a layer; None if the method does not offer it.
     """
 
     loss: float
     check: float = 0.0
     moved: bool | None = None
     layer: int = 0
+    network: Callable[[], SparseMLP] | None = None
 
     @property
     def finite(self) -> bool:

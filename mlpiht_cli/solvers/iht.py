@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -62,7 +63,7 @@ class IHT(Passes, Method):
     """
 
     name: ClassVar[str] = "iht"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared", instead="iht_vector")
 
     gates: Literal["sequential", "fixed"] = Field(
@@ -110,19 +111,22 @@ class IHT(Passes, Method):
             before = state.weights
             loss = state.advance(turn) / len(turn.y)
             moved = not torch.equal(before.index, state.weights.index)
-            yield Step(loss, float(state.weights.values.sum()), moved)
-        yield Reached(self._model(state.weights.compact(), random))
+            network = partial(self._model, state.weights, random)
+            yield Step(loss, float(state.weights.values.sum()), moved, network=network)
+        yield Reached(self._model(state.weights, random))
 
     def _turns(self, problem: Problem, streams: Streams) -> Iterator[_Turn]:
-        """Yield the batches in the order of the protocol, and whether the gates are refreshed before each batch."""
-        sequential = self.gates == "sequential"
-        count = 0
+        """Yield the batches in the order of the protocol, and whether the gates are refreshed before each batch.
+
+        Gates are set after every ``gate_period``-th step, but never in the first epoch. So the random gates serve the
+        first epoch and the first batch of the second one; in full batch, steps 0 and 1.
+        """
+        refresh, count = False, 0
         batches = Batches(problem, self.batch, streams.batch_order())
         for epoch in range(self.passes):
             for features, y in batches.epoch():
-                # In minibatch form the random gates stay for the whole first epoch.
-                refresh = sequential and epoch > 0 and count % self.gate_period == 0
                 yield _Turn(features, y[:, 0], refresh, batches.full)
+                refresh = self.gates == "sequential" and epoch > 0 and count % self.gate_period == 0
                 count += 1
 
     def output_signs(self, m: int, like: Tensor) -> Tensor:
@@ -136,7 +140,7 @@ class IHT(Passes, Method):
 
     def _model(self, weights: SparseMatrix, random: RandomGates) -> SparseMLP:
         """Return the network of the weights; it is gated if the gates stay fixed."""
-        gates = None
+        weights, gates = weights.compact(), None
         if self.gates == "fixed":
             live = weights.live_rows()
             index = coordinates(live, weights.cols)
