@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,6 +33,11 @@ class Batches:
         self._whole: Tensor | None = None
         self._rooms: dict[int, tuple[Tensor, Tensor]] = {}  # by size: an epoch's last batch may be smaller
 
+    @cached_property
+    def _targets(self) -> Tensor:
+        """Targets output by output, ``[k, n]``."""
+        return self._problem.y.T.contiguous()
+
     @property
     def full(self) -> bool:
         """Whether every epoch is one batch, the whole training set."""
@@ -49,12 +55,12 @@ class Batches:
         return order, [(first, min(first + size, n)) for first in range(0, n, size)]
 
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of the next epoch: inputs ``[d, b]`` and targets ``[b, k]``.
+        """Yield the batches of the next epoch: inputs ``[d, b]`` and targets ``[k, b]``.
 
-        Inputs are stored *feature by feature*, contiguous. A batch reuses the memory of the inputs of the previous
+        Inputs are stored *feature by feature* and targets output by output, contiguous. A batch reuses the memory of the inputs of the previous
         batch. The full batch is the same tensor every time.
         """
-        x, y = self._problem.x, self._problem.y
+        x, y = self._problem.x, self._targets
         order, spans = self.next_epoch()
         if order is None:
             if self._whole is None:
@@ -65,7 +71,7 @@ class Batches:
             batch = order[first:last]
             rows, columns = self._room(last - first)
             torch.index_select(x, 0, batch, out=rows)
-            yield columns.copy_(rows.T), y.index_select(0, batch)
+            yield columns.copy_(rows.T), y.index_select(1, batch)
 
     def _room(self, size: int) -> tuple[Tensor, Tensor]:
         """Return buffers for a batch, ``[size, d]`` and ``[d, size]``; new memory would cost more than the copy."""

@@ -49,14 +49,14 @@ class CompiledOperator(GatedOperator):
         d = len(self._x)
         neurons, counts = torch.unique_consecutive(index // d, return_counts=True)
         start = np.concatenate([[0], counts.cumsum(0).numpy()])
-        bits, row = self._bits(neurons)
+        bits, row = self.bits(neurons)
         support = Support(start, (index % d).numpy(), row)
         return CompiledColumns(Masked(self._x, bits), support, by_neuron(self._signs, index // d))
 
     def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
         """Yield ``X^T D_j residual`` for the live neurons, a tile at a time, float64."""
         for rows in self._gates.tiles(self._tile):
-            bits, places = self._bits(rows)
+            bits, places = self.bits(rows)
             out = np.zeros((min(PANELS, self._chunks), len(rows), len(self._x)))
             share(kernels.dense_adjoint, len(out), Masked(self._x, bits), places, residual.numpy(), out)
             values = torch.from_numpy(out.sum(axis=0))
@@ -65,27 +65,28 @@ class CompiledOperator(GatedOperator):
 
     def masks(self, neurons: Tensor) -> Tensor:
         """Return ``1[X h_j > 0]`` of the given neurons (ascending), bool ``[len(neurons), n]``."""
-        bits, row = self._bits(neurons)
+        bits, row = self.bits(neurons)
         n = self._x.shape[1]
         runs = (bits[row][:, :, None, :] >> np.arange(32, dtype=np.uint32)[:, None]) & 1
         return torch.from_numpy(runs.reshape(len(row), -1)[:, :n].astype(bool))
 
-    def _bits(self, neurons: Tensor) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    def bits(self, neurons: Tensor) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return masks, and for each of the neurons (ascending) the row of its mask."""
         size = self._gates.count * self._chunks * self._words * 4
         if not self._gates.few and size > HELD_SHARE * self._x.nbytes:
             return self._computed(neurons), np.arange(len(neurons))
         if self._held is None:
             live = [self._computed(rows) for rows in self._gates.tiles(self._tile)]
-            self._held = np.concatenate([*live, self._empty(1)])  # the last row serves all dead neurons
+            self._held = np.concatenate([*live, self.empty(1)])  # the last row serves all dead neurons
         return self._held, self._gates.places(neurons).numpy()
 
-    def _empty(self, rows: int) -> NDArray[np.uint32]:
+    def empty(self, rows: int) -> NDArray[np.uint32]:
+        """Return masks that close all samples, for some neurons."""
         return np.zeros((rows, self._chunks, self._words), dtype=np.uint32)
 
     def _computed(self, neurons: Tensor) -> NDArray[np.uint32]:
         """Compute the masks of the neurons."""
-        bits = self._empty(len(neurons))
+        bits = self.empty(len(neurons))
         for first in range(0, len(neurons), self._tile):
             part = Masked(self._x, bits[first : first + self._tile])
             directions = self._gates.directions(neurons[first : first + self._tile]).numpy()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.rng import NormalRows
+from mlpiht_cli.rng import NormalRows, UniformRows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +41,22 @@ class GateRule(Protocol):
     def directions(self, ids: Tensor) -> Tensor:
         """Return gate vectors ``h_j`` of the neurons ``ids`` (ascending), ``[len(ids), d]``; zeros for dead neurons."""
 
+    def follows(self, weights: SparseMatrix) -> bool:
+        """Whether the gate vectors are these weights."""
+
+
+def rows_at(stream: NormalRows | UniformRows, ids: Tensor, like: Tensor) -> Tensor:
+    """Draw rows ``ids`` (ascending) of a stream, with the dtype and device of ``like``.
+
+    Each run of consecutive rows is drawn in one call.
+    """
+    if not len(ids):
+        return like.new_empty(0, stream.dim)
+    known = ids.cpu().numpy()
+    runs = np.split(known, np.flatnonzero(np.diff(known) != 1) + 1)
+    rows = np.concatenate([stream.rows(int(run[0]), int(run[-1]) + 1) for run in runs])
+    return torch.from_numpy(rows).to(like.device, like.dtype)
+
 
 class RandomGates:
     """Random gates ``h_j ~ N(0, I_d)`` for every neuron, drawn on demand (P1, Algorithm 1, first step)."""
@@ -58,16 +76,46 @@ class RandomGates:
         return neurons
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Return the rows ``ids`` of the stream; each run of consecutive rows is drawn in one call."""
-        if not len(ids):
-            return self._like.new_empty(0, self._stream.dim)
-        known = ids.cpu().numpy()
-        runs = np.split(known, np.flatnonzero(np.diff(known) != 1) + 1)
-        rows = np.concatenate([self._stream.rows(int(run[0]), int(run[-1]) + 1) for run in runs])
-        return torch.from_numpy(rows).to(self._like.device, self._like.dtype)
+        """Return the rows ``ids`` of the stream."""
+        return rows_at(self._stream, ids, self._like)
+
+    def follows(self, weights: SparseMatrix) -> bool:
+        """Return False."""
+        return False
 
 
-class WeightGates:
+class _FewGates(ABC):
+    """Base of the rules with few live neurons, which are listed."""
+
+    few = True
+
+    @cached_property
+    def _neurons(self) -> Tensor:
+        """Live neurons, int64 ascending."""
+        return self._listed()
+
+    @abstractmethod
+    def _listed(self) -> Tensor:
+        """List the live neurons; called when they are needed first."""
+
+    @property
+    def count(self) -> int:
+        """Number of live neurons."""
+        return len(self._neurons)
+
+    def tiles(self, size: int) -> Iterator[Tensor]:
+        """Yield the live neurons, at most ``size`` at a time."""
+        return iter(torch.split(self._neurons, size) if self.count else ())
+
+    def places(self, neurons: Tensor) -> Tensor:
+        """Find the positions by bisection."""
+        if not self.count:
+            return torch.zeros_like(neurons)
+        place = torch.searchsorted(self._neurons, neurons).clamp(max=self.count - 1)
+        return torch.where(self._neurons[place] == neurons, place, self.count)
+
+
+class WeightGates(_FewGates):
     """Gates that follow the weights, ``h = w`` (sequential convex): a neuron without weights is dead.
 
     Parameters
@@ -79,28 +127,34 @@ class WeightGates:
         neurons as stored weights, at most m; the surplus ones have numbers from m on and zero gates.
     """
 
-    few = True
-
     def __init__(self, weights: SparseMatrix, static: bool = False) -> None:
-        self._weights = weights
-        self._neurons = weights.row_slots() if static else weights.live_rows()
+        self._weights, self._static = weights, static
 
-    @property
-    def count(self) -> int:
-        """Number of neurons with at least one nonzero weight."""
-        return len(self._neurons)
-
-    def tiles(self, size: int) -> Iterator[Tensor]:
-        """Yield the neurons with weights, at most ``size`` at a time."""
-        return iter(torch.split(self._neurons, size) if self.count else ())
-
-    def places(self, neurons: Tensor) -> Tensor:
-        """Find the positions by bisection."""
-        if not self.count:
-            return torch.zeros_like(neurons)
-        place = torch.searchsorted(self._neurons, neurons).clamp(max=self.count - 1)
-        return torch.where(self._neurons[place] == neurons, place, self.count)
+    def _listed(self) -> Tensor:
+        return self._weights.row_slots() if self._static else self._weights.live_rows()
 
     def directions(self, ids: Tensor) -> Tensor:
         """Return the weights of the neurons ``ids``."""
         return self._weights.dense_rows(ids)
+
+    def follows(self, weights: SparseMatrix) -> bool:
+        """Whether these are the very weights that the rule was made of."""
+        return weights is self._weights
+
+
+class SomeGates(_FewGates):
+    """The gates of a few ``neurons`` (int64 ascending) of another rule; all other neurons count as dead."""
+
+    def __init__(self, rule: GateRule, neurons: Tensor) -> None:
+        self._rule, self._some = rule, neurons
+
+    def _listed(self) -> Tensor:
+        return self._some
+
+    def directions(self, ids: Tensor) -> Tensor:
+        """Return the gate vectors of the other rule."""
+        return self._rule.directions(ids)
+
+    def follows(self, weights: SparseMatrix) -> bool:
+        """Return the answer of the other rule."""
+        return self._rule.follows(weights)

@@ -38,14 +38,14 @@ class Support(NamedTuple):
 
 
 @kernel
-def _samples(data, chunk):  # type: ignore[no-untyped-def]
+def samples(data, chunk):  # type: ignore[no-untyped-def]
     """Return the first sample of a chunk and the end (excluded)."""
     size = 32 * data.bits.shape[2]
     return chunk * size, min(data.features.shape[1], (chunk + 1) * size)
 
 
 @kernel
-def _panel(data, panels, panel):  # type: ignore[no-untyped-def]
+def panel_chunks(data, panels, panel):  # type: ignore[no-untyped-def]
     """Return the first chunk of a panel and the end (excluded)."""
     chunks = data.bits.shape[1]
     return panel * chunks // panels, (panel + 1) * chunks // panels
@@ -87,7 +87,7 @@ def _pack(linear, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mask(bits, first, source, out):  # type: ignore[no-untyped-def]
+def masked(bits, first, source, out):  # type: ignore[no-untyped-def]
     """Compute ``out = mask * source`` for the samples from ``first`` on, a multiple of the number of words."""
     words, shift = len(bits), first // len(bits)
     for b in range(-(-len(source) // words)):
@@ -109,7 +109,7 @@ def _add_masked(bits, source, out):  # type: ignore[no-untyped-def]
 @kernel
 def _image(data, support, values, chunk, out):  # type: ignore[no-untyped-def]
     """Write a chunk of ``A_S values`` to ``out``."""
-    a, _ = _samples(data, chunk)
+    a, _ = samples(data, chunk)
     linear = np.empty_like(out)
     out[:] = 0
     for j in range(len(support.row)):
@@ -156,11 +156,11 @@ def correlate(features, col, a, with_, out):  # type: ignore[no-untyped-def]
 @kernel
 def _adjoint(data, support, residual, chunk, out):  # type: ignore[no-untyped-def]
     """Add the part of a chunk of ``A_S^T residual`` to ``out``; ``residual`` is that of the chunk."""
-    a, _ = _samples(data, chunk)
+    a, _ = samples(data, chunk)
     seen = np.empty_like(residual)
     for j in range(len(support.row)):
         p, q = support.start[j], support.start[j + 1]
-        _mask(data.bits[support.row[j], chunk], 0, residual, seen)
+        masked(data.bits[support.row[j], chunk], 0, residual, seen)
         correlate(data.features, support.col[p:q], a, seen, out[p:q])
 
 
@@ -168,7 +168,7 @@ def _adjoint(data, support, residual, chunk, out):  # type: ignore[no-untyped-de
 def gates(data, support, values, span):  # type: ignore[no-untyped-def]
     """Write the masks of sparse gate vectors into ``data.bits``, for the chunks of ``span``."""
     for chunk in range(span[0], span[1]):
-        a, b = _samples(data, chunk)
+        a, b = samples(data, chunk)
         linear = np.empty(b - a, data.features.dtype)
         for j in range(len(support.row)):
             p, q = support.start[j], support.start[j + 1]
@@ -180,7 +180,7 @@ def gates(data, support, values, span):  # type: ignore[no-untyped-def]
 def forward(data, support, values, out, span):  # type: ignore[no-untyped-def]
     """Write ``A_S values`` to ``out`` ``[n]``, for the chunks of ``span``."""
     for chunk in range(span[0], span[1]):
-        a, b = _samples(data, chunk)
+        a, b = samples(data, chunk)
         _image(data, support, values, chunk, out[a:b])
 
 
@@ -188,9 +188,9 @@ def forward(data, support, values, out, span):  # type: ignore[no-untyped-def]
 def adjoint(data, support, residual, out, span):  # type: ignore[no-untyped-def]
     """Add ``A_S^T residual`` to ``out`` ``[panels, |S|]``, for the panels of ``span``."""
     for panel in range(span[0], span[1]):
-        first, last = _panel(data, len(out), panel)
+        first, last = panel_chunks(data, len(out), panel)
         for chunk in range(first, last):
-            a, b = _samples(data, chunk)
+            a, b = samples(data, chunk)
             _adjoint(data, support, residual[a:b], chunk, out[panel])
 
 
@@ -198,9 +198,9 @@ def adjoint(data, support, residual, out, span):  # type: ignore[no-untyped-def]
 def normal(data, support, values, out, span):  # type: ignore[no-untyped-def]
     """Add ``A_S^T A_S values`` to ``out`` ``[panels, |S| + 1]``, and ``|A_S values|^2`` to its last column."""
     for panel in range(span[0], span[1]):
-        first, last = _panel(data, len(out), panel)
+        first, last = panel_chunks(data, len(out), panel)
         for chunk in range(first, last):
-            a, b = _samples(data, chunk)
+            a, b = samples(data, chunk)
             image = np.empty(b - a, data.features.dtype)
             _image(data, support, values, chunk, image)
             square = 0.0  # float64, since squares of large numbers overflow float32
@@ -241,7 +241,7 @@ def dense_gates(data, directions, span):  # type: ignore[no-untyped-def]
     """Write the masks of gate vectors ``directions`` ``[t, d]`` into the first rows of ``data.bits``."""
     t, d = directions.shape
     for chunk in range(span[0], span[1]):
-        a, b = _samples(data, chunk)
+        a, b = samples(data, chunk)
         four, linear = np.zeros((4, d), data.features.dtype), np.empty((4, b - a), data.features.dtype)
         for j in range(0, t, 4):
             count = min(4, t - j)
@@ -283,9 +283,9 @@ def correlate_four(features, a, seen, out, count):  # type: ignore[no-untyped-de
 def dense_adjoint(data, rows, residual, out, span):  # type: ignore[no-untyped-def]
     """Add ``X^T D_j residual`` of the neurons with mask rows ``rows`` to ``out`` ``[panels, t, d]``."""
     for panel in range(span[0], span[1]):
-        first, last = _panel(data, len(out), panel)
+        first, last = panel_chunks(data, len(out), panel)
         for chunk in range(first, last):
-            start, stop = _samples(data, chunk)
+            start, stop = samples(data, chunk)
             half = 16 * data.bits.shape[2]  # buffers of four neurons and four features fit into the level-1 cache
             for a in range(start, stop, half):
                 b = min(stop, a + half)
@@ -293,5 +293,5 @@ def dense_adjoint(data, rows, residual, out, span):  # type: ignore[no-untyped-d
                 for j in range(0, len(rows), 4):
                     count = min(4, len(rows) - j)
                     for i in range(count):
-                        _mask(data.bits[rows[j + i], chunk], a - start, residual[a:b], seen[i])
+                        masked(data.bits[rows[j + i], chunk], a - start, residual[a:b], seen[i])
                     correlate_four(data.features, a, seen, out[panel, j : j + count], count)

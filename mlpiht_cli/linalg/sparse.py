@@ -98,6 +98,11 @@ class SparseMatrix:
         """Return the whole matrix, shape ``[rows, cols]``. For tests and small networks."""
         return self.dense_rows(torch.arange(self.rows, device=self.index.device))
 
+    def transposed(self) -> SparseMatrix:
+        """Return the transposed matrix; this one stores no padding."""
+        index, order = torch.sort(self.col * self.rows + self.row)
+        return SparseMatrix(index, self.values[order], self.cols, self.rows)
+
     def compact(self) -> SparseMatrix:
         """Return the matrix without stored zeros and without the padding entries past its end."""
         keep = (self.values != 0) & (self.index < self.rows * self.cols)

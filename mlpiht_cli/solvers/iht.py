@@ -125,7 +125,7 @@ class IHT(Passes, Method):
         batches = Batches(problem, self.batch, streams.batch_order())
         for epoch in range(self.passes):
             for features, y in batches.epoch():
-                yield _Turn(features, y[:, 0], refresh, batches.full)
+                yield _Turn(features, y[0], refresh, batches.full)
                 refresh = self.gates == "sequential" and epoch > 0 and count % self.gate_period == 0
                 count += 1
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -13,13 +14,13 @@ from mlpiht_cli.core.batches import Batches
 from mlpiht_cli.core.fit import Events, Reached, Step
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.model import SparseMLP
-from mlpiht_cli.core.problem import LOSSES, Loss, Problem
-from mlpiht_cli.linalg import network
-from mlpiht_cli.linalg.countsketch import HASHES, CountSketch, sketch_width
-from mlpiht_cli.linalg.gated import compiled
+from mlpiht_cli.core.problem import Loss, Problem
+from mlpiht_cli.linalg.blockwise import BlockSelection, NoBuckets, OwnBuckets, Update
+from mlpiht_cli.linalg.countsketch import HASHES, sketch_width
+from mlpiht_cli.linalg.gates import GateRule, RandomGates, SomeGates, WeightGates, rows_at
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
-from mlpiht_cli.linalg.threshold import top_s
+from mlpiht_cli.linalg.vector import TILE, Neurons, VectorProducts, Weights, vector_products
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.solvers.passes import Passes
@@ -33,10 +34,27 @@ STEP_SPARSE = 2.0  # for budgets s < SPARSE_FACTOR * m ** SPARSE_POWER
 SPARSE_FACTOR, SPARSE_POWER = 6.0, 0.536
 STEP_CLASSES = 0.001  # with cross-entropy
 
-RESIDUALS: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
-    "squared": lambda prediction, y: (prediction - y) / len(y),
-    "cross_entropy": lambda logits, y: (torch.softmax(logits, dim=1) - y) / len(y),
+Slopes = Callable[[], Iterator[tuple[Neurons, "Tensor"]]]
+"""Gives the neurons of a step, a tile at a time, and the gradients of their weights ``[t, d + k]``."""
+
+
+def squared(prediction: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean squared error, and the residual ``(yhat - y) / n``; arguments and residual are ``[k, n]``."""
+    gap = prediction - y
+    return gap.square().mean(), gap / y.shape[1]
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy, and the residual ``(softmax(yhat) - y) / n``; see :func:`squared`."""
+    log_probability = torch.log_softmax(logits, dim=0)
+    return -(log_probability * y).sum() / y.shape[1], (log_probability.exp() - y) / y.shape[1]
+
+
+RESIDUALS: dict[Loss, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
+    "squared": squared,
+    "cross_entropy": cross_entropy,
 }
+"""Loss and residual of the protocol (section 1) by the name of the loss."""
 
 
 def paper_step(m: int, s: int, loss: Loss) -> float:
@@ -55,14 +73,21 @@ class IHTVector(Passes, Method):
       et al. 2018).
     - accumulated: the largest accumulated updates exactly; this takes ``m (d + k)`` numbers of memory.
     - magnitude: the largest weights.
+
+    Everything else in memory grows with ``s`` alone: the entries held, the sketch, and one tile of neurons.
     """
 
     name: ClassVar[str] = "iht_vector"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     selection: Literal["count_sketch", "accumulated", "magnitude"] = Field(
         "count_sketch",
         description="entries kept: largest accumulated updates, sketched (paper) or exact, or largest weights",
+    )
+    selection_order: Literal["blocks", "global"] = Field(
+        "blocks",
+        description="whether the blocks of weights are selected one after the other, neuron by neuron (paper), or all "
+        "together",
     )
     step: Literal["paper", "safeguarded"] = Field(
         "paper", description="fixed step, or a step searched along the gradient that cannot increase the batch's loss"
@@ -70,7 +95,7 @@ class IHTVector(Passes, Method):
     reinit: Literal["every_epoch", "first_step"] = Field(
         "every_epoch",
         description="when blocks of neurons whose largest weight is 0 restart from small random weights; every_epoch "
-        "(paper) applies to the minibatch form",
+        "(paper) applies to the minibatch form; a block restarts from the same numbers every time",
     )
 
     @property
@@ -90,136 +115,122 @@ class IHTVector(Passes, Method):
         """Run IHT with one hidden layer and an output layer."""
         run = _Run(self, problem, m, budget, streams)
         for loss in run.losses():
-            yield Step(loss, float(run.weights.sum()))
-        yield Reached(run.model())
+            check = sum(float(part.values.sum()) for part in run.weights.parts)
+            yield Step(loss, check, network=partial(_model, run.weights))
+        yield Reached(_model(run.weights))
 
 
-class _Selection:
-    """Selects the ``s`` entries of weights ``[m, d + k]`` that stay after an update."""
+def _model(weights: Weights) -> SparseMLP:
+    """Return the network of the weights."""
+    hidden, output = (part.compact() for part in weights.parts)
+    return SparseMLP((hidden, output.transposed()))
 
-    def __init__(self, s: int, kind: str, sketch: CountSketch | None, like: Tensor) -> None:
-        self._s, self._kind, self._sketch = s, kind, sketch
-        self._sum = like.new_zeros(like.numel()) if sketch is None else sketch.empty()
 
-    def keep(self, weights: Tensor, update: Tensor) -> Tensor:
-        """Return ``weights + update`` with all other entries set to zero."""
-        moved = (weights + update).flatten()
-        # A zero entry (a pixel that is black in all images) is never selected, even if the sketch ranks it high.
-        rank = self._rank(moved, update.flatten()) * (moved != 0)
-        keep = top_s(rank, self._s)
-        kept = torch.zeros_like(moved)
-        kept[keep] = moved[keep]
-        return kept.view_as(weights)
+def _update(tile: Neurons, change: Tensor) -> Update:
+    return Update(tile.ids, torch.cat([tile.hidden, tile.output], dim=1), change)
 
-    def _rank(self, moved: Tensor, update: Tensor) -> Tensor:
-        """Return the values that rank the entries, ``[m * (d + k)]``."""
-        if self._kind == "magnitude":
-            return moved
-        self._sum += update if self._sketch is None else self._sketch.encode(update)
-        return self._sum if self._sketch is None else self._sketch.estimate(self._sum)
+
+def _selection(method: IHTVector, weights: Weights, s: int, streams: Streams) -> BlockSelection:
+    """Return the selection of ``s`` weights that the method asks for, with nothing accumulated."""
+    size, order = sum(part.rows * part.cols for part in weights.parts), method.selection_order
+    if size >= 2**31:
+        raise ValueError(f"iht_vector can address fewer than 2^31 weights, the network has {size}")
+    if method.selection == "count_sketch":
+        width = sketch_width(size, s)
+        hashes = streams.hashes(HASHES, width)
+        return BlockSelection(s, order, hashes, np.zeros((HASHES, width), np.float32), weights)
+    if method.selection == "accumulated":
+        return BlockSelection(s, order, OwnBuckets(), np.zeros((1, size)), weights)
+    return BlockSelection(s, order, NoBuckets(), np.zeros((0, 1)), weights)
 
 
 class _Batch(NamedTuple):
-    """Batch of one step, ``[d, b]`` and ``[b, k]``, and its gates ``[m, d]`` (None: gates follow the weights)."""
+    """Batch of one step: its products, its targets ``[k, b]``, and whether blocks are revived before."""
 
-    features: Tensor
+    products: VectorProducts
     y: Tensor
-    gates: Tensor | None
-
-    @property
-    def x(self) -> Tensor:
-        """Inputs sample by sample, ``[b, d]``."""
-        return self.features.T
+    revive: bool
 
 
 class _Run:
-    """State of one fit: weights ``[m, d + k]`` (each row is w1, then w2, of a neuron), step, accumulated updates."""
+    """State of one fit: weights, gates, step, and the selection with its accumulated updates."""
 
     def __init__(self, method: IHTVector, problem: Problem, m: int, s: int, streams: Streams) -> None:
-        self._method, self._problem = method, problem
+        self._method, self._m = method, m
         self._batches = Batches(problem, method.batch, streams.batch_order())
-        self._random, self._revival = streams.gates(problem.d), streams.revival()
-        self._step = paper_step(m, s, problem.loss)
-        self._fused = method.in_kernels and compiled(problem.x.device)
-        self.weights = problem.x.new_zeros(m, problem.d + problem.k)
-        size, sketch = self.weights.numel(), None
-        kind = method.selection
-        if kind == "count_sketch":
-            sketch = CountSketch(size, sketch_width(size, s), streams.hashes(HASHES), problem.x.device)
-        self._selection = _Selection(s, kind, sketch, self.weights)
-
-    def model(self) -> SparseMLP:
-        """Return the current network."""
-        hidden, output = self._parts(self.weights)
-        return SparseMLP((SparseMatrix.from_dense(hidden), SparseMatrix.from_dense(output.T)))
+        self._gates: GateRule = RandomGates(streams.gates(problem.d), m, problem.x)
+        self._revival = streams.revival(max(problem.d, problem.k))
+        self._step, self._loss = paper_step(m, s, problem.loss), RESIDUALS[problem.loss]
+        self.weights = Weights(*(SparseMatrix.zeros(m, cols, problem.x) for cols in (problem.d, problem.k)))
+        self._selection = _selection(method, self.weights, s, streams)
 
     def losses(self) -> Iterator[float]:
-        """Take all steps; yield the loss of each batch before its step."""
-        drawn = torch.from_numpy(self._random.rows(0, len(self.weights)))
-        random = drawn.to(self.weights.device, self.weights.dtype)
+        """Take all steps; yield the loss of each batch before its step.
+
+        The random gates serve the first epoch and the first batch of the second one; then the gates follow the weights.
+        """
         for epoch in range(self._method.passes):
-            # Random gates stay for the whole first epoch; after it the gates follow the weights.
-            gates = random if epoch == 0 else None
             revive = epoch == 0 or (self._method.reinit == "every_epoch" and not self._batches.full)
             for features, y in self._batches.epoch():
-                batch = _Batch(features, y, gates)
-                yield self._advance(batch, self._revived() if revive else self.weights)
+                few = revive or self._gates.few
+                gates = self._gates if few else SomeGates(self._gates, self.weights.used)
+                products = vector_products(features, gates, self.weights, self._method.in_kernels)
+                yield self._advance(_Batch(products, y, revive))
                 revive = False
+                if epoch > 0:
+                    self._gates = WeightGates(self.weights.hidden)
 
-    def _advance(self, batch: _Batch, start: Tensor) -> float:
-        """Take a step from ``start``; return the loss of the network before the step.
+    def _advance(self, batch: _Batch) -> float:
+        """Take a step; return the loss of the network before it.
 
-        Residual and gates are those of the network before blocks were restarted, as in the reference code.
+        Residual and gates are those of the network before blocks were revived, as in the reference code.
         """
-        if self._fused and start is self.weights and batch.gates is None:
-            return self._fused_advance(batch)
-        here = made = self._forward(batch, self.weights)
-        if start is not self.weights:
-            made = network.with_weights(batch.x, here, *self._parts(start))
-        residual = RESIDUALS[self._problem.loss](here.prediction, batch.y)
-        slopes = network.gradients(batch.x, made, self._parts(start)[1], residual)
+        loss, residual = self._loss(batch.products.predict(self.weights), batch.y)
+        slopes: Slopes = partial(self._slopes, batch, residual)
+        if len(self._ids(batch)) <= TILE:  # the only tile is kept, since some steps need it twice
+            only = list(slopes())
+            slopes = partial(iter, only)
         step = self._step
         if self._method.step == "safeguarded":
-            step = self._descent(batch, start, made, slopes)
+            step = self._descent(batch, slopes)
             self._step = step or self._step
-        self.weights = self._selection.keep(start, -step * torch.cat(slopes, dim=1))
-        return self._loss(batch, here.prediction)
+        self.weights = self._selection.keep(lambda: (_update(tile, -step * slope) for tile, slope in slopes()))
+        return float(loss)
 
-    def _fused_advance(self, batch: _Batch) -> float:
-        """Take the fixed step of a network whose gates follow its weights, in one pass over the batch."""
-        classes = self._problem.loss == "cross_entropy"
-        loss, slopes = network.fused_gradients(batch.features, batch.y, *self._parts(self.weights), classes)
-        # The residual (protocol, section 1) is the gradient of half the squared error, summed over the outputs.
-        scale = 1.0 if classes else batch.y.shape[1] / 2.0
-        self.weights = self._selection.keep(self.weights, -self._step * scale * torch.cat(slopes, dim=1))
-        return loss
+    def _ids(self, batch: _Batch) -> Tensor:
+        """Return the neurons that a step concerns: all that have weights, and all if blocks are revived."""
+        return torch.arange(self._m, device=batch.y.device) if batch.revive else self.weights.used
 
-    def _descent(self, batch: _Batch, start: Tensor, here: network.Pass, slopes: tuple[Tensor, Tensor]) -> float:
+    def _slopes(self, batch: _Batch, residual: Tensor) -> Iterator[tuple[Neurons, Tensor]]:
+        """Yield the neurons of a step, a tile at a time, and their gradients."""
+        tiles: Iterable[Neurons] = self.weights.tiles()
+        if batch.revive:
+            tiles = (self._revived(self.weights.of(ids)) for ids in torch.split(self._ids(batch), TILE))
+        for tile in tiles:
+            yield tile, batch.products.slopes(tile, residual)
+
+    def _descent(self, batch: _Batch, slopes: Slopes) -> float:
         """Return the size of a gradient step that does not increase the loss of the batch at fixed gates."""
-        first, second = network.along(batch.x, here, self._parts(start)[1], slopes)
+        ray = batch.y.new_zeros(3, *batch.y.shape)
+        for tile, slope in slopes():
+            for part, more in zip(ray, batch.products.along(tile, slope), strict=True):
+                part += more
+        here, first, second = ray
 
         def loss_at(step: float) -> float:
-            return self._loss(batch, here.prediction - step * first + step**2 * second)
+            return float(self._loss(here - step * first + step**2 * second, batch.y)[0])
 
-        return searched_step(loss_at, self._step, self._loss(batch, here.prediction))
+        return searched_step(loss_at, self._step, loss_at(0.0))
 
-    def _forward(self, batch: _Batch, weights: Tensor) -> network.Pass:
-        return network.forward(batch.x, *self._parts(weights), batch.gates)
-
-    def _loss(self, batch: _Batch, prediction: Tensor) -> float:
-        return float(LOSSES[self._problem.loss](prediction, batch.y))
-
-    def _parts(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        return weights[:, : self._problem.d], weights[:, self._problem.d :]
-
-    def _revived(self) -> Tensor:
+    def _revived(self, tile: Neurons) -> Neurons:
         """Restart blocks whose largest entry is 0: uniform on +-1/sqrt(d m) (hidden) and +-1/sqrt(m k) (output).
 
-        Largest is meant literally (protocol, section 1): sparse blocks without a positive entry restart too.
+        Both blocks of a neuron use the same numbers, which depend on the seed and the neuron alone. Largest is meant
+        literally (protocol, section 1): sparse blocks without a positive entry restart too.
         """
-        out = self.weights.clone()
-        for part in self._parts(out):
-            bound = 1.0 / math.sqrt(part.numel())
-            drawn = torch.from_numpy(self._revival.uniform(-bound, bound, size=part.shape)).to(out.device, out.dtype)
-            part[...] = torch.where(part.amax(dim=1, keepdim=True) == 0, drawn, part)
-        return out
+        drawn = rows_at(self._revival, tile.ids, tile.hidden)
+        parts = []
+        for part in (tile.hidden, tile.output):
+            fresh = drawn[:, : part.shape[1]] / (self._m * part.shape[1]) ** 0.5
+            parts.append(torch.where(part.amax(dim=1, keepdim=True) == 0, fresh, part))
+        return Neurons(tile.ids, *parts, revived=True)

@@ -1,0 +1,178 @@
+"""Compiled products of a network with several outputs, fused and blocked over samples; see :mod:`.kernels`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlpiht_cli.linalg.compiled import CompiledOperator
+from mlpiht_cli.linalg.jit import kernel
+from mlpiht_cli.linalg.kernels import (
+    Masked,
+    Support,
+    combine,
+    combine_four,
+    correlate_four,
+    masked,
+    panel_chunks,
+    samples,
+)
+from mlpiht_cli.linalg.threads import PANELS, share
+from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BUILT_ON = "0"
+"""Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.backprop.BUILT_ON`."""
+DENSE_SHARE = 0.45
+"""Share of nonzero hidden weights of a tile above which dense products are faster."""
+
+
+class Tile(NamedTuple):
+    """Hidden weights of a tile, dense ``[t, d]`` or as the values of ``support``, and output weights ``[t, k]``.
+
+    ``relu``: each gate is the neuron's own hidden weights, so that no masks are needed.
+    """
+
+    support: Support
+    values: NDArray[Any]
+    hidden: NDArray[Any]
+    output: NDArray[Any]
+    dense: bool
+    relu: bool
+
+
+@kernel
+def _activate(data, tile, j, chunk, offset, linear):  # type: ignore[no-untyped-def]
+    """Turn ``X w1`` of a neuron into its activations, for the samples from ``offset`` on in a chunk."""
+    if tile.relu:
+        for i in range(len(linear)):
+            linear[i] = max(linear[i], 0)
+    else:
+        masked(data.bits[tile.support.row[j], chunk], offset, linear, linear)
+
+
+@kernel
+def predict(data, tile, out, span):  # type: ignore[no-untyped-def]
+    """Add ``sum_j mask_j (X w1_j) w2_j`` over the neurons of a sparse tile to ``out`` ``[k, n]``."""
+    for chunk in range(span[0], span[1]):
+        a, b = samples(data, chunk)
+        active = np.empty(b - a, data.features.dtype)
+        for j in range(len(tile.output)):
+            p, q = tile.support.start[j], tile.support.start[j + 1]
+            combine(data.features, tile.support.col[p:q], tile.values[p:q], a, active)
+            _activate(data, tile, j, chunk, 0, active)
+            for c in range(len(out)):
+                value, row = tile.output[j, c], out[c, a:b]
+                if value != 0:
+                    for i in range(b - a):
+                        row[i] += value * active[i]
+
+
+@kernel
+def _linear(features, tile, j, count, a, out):  # type: ignore[no-untyped-def]
+    """Write ``X w1`` of the neurons from ``j`` on, ``count`` of at most four, to the rows of ``out``."""
+    if tile.dense:
+        four = np.zeros((4, len(features)), features.dtype)
+        four[:count] = tile.hidden[j : j + count]
+        combine_four(features, four, a, out)
+        return
+    for i in range(count):
+        p, q = tile.support.start[j + i], tile.support.start[j + i + 1]
+        combine(features, tile.support.col[p:q], tile.values[p:q], a, out[i])
+
+
+@kernel
+def _back(data, tile, j, chunk, offset, active, out):  # type: ignore[no-untyped-def]
+    """Close the samples of ``out`` that the neuron's gate closes."""
+    if tile.relu:
+        for i in range(len(out)):
+            out[i] = out[i] if active[i] > 0 else 0
+    else:
+        masked(data.bits[tile.support.row[j], chunk], offset, out, out)
+
+
+@kernel
+def _part(data, tile, residual, chunk, a, b, out):  # type: ignore[no-untyped-def]
+    """Add the gradients of a tile on the samples ``a`` to ``b - 1`` of a chunk to ``out`` ``[t, d + k]``."""
+    d, offset, kind = len(data.features), a - samples(data, chunk)[0], data.features.dtype
+    active, back, output = np.empty((4, b - a), kind), np.empty((4, b - a), kind), np.zeros((4, len(residual)), kind)
+    for j in range(0, len(tile.output), 4):
+        count = min(4, len(tile.output) - j)
+        output[:count] = tile.output[j : j + count]
+        _linear(data.features, tile, j, count, a, active)
+        combine_four(residual, output, a, back)
+        for i in range(count):
+            _activate(data, tile, j + i, chunk, offset, active[i])
+            _back(data, tile, j + i, chunk, offset, active[i], back[i])
+        correlate_four(residual, a, active, out[j : j + count, d:], count)
+        correlate_four(data.features, a, back, out[j : j + count], count)
+
+
+@kernel
+def slopes(data, tile, residual, out, span):  # type: ignore[no-untyped-def]
+    """Add the gradients of a tile to ``out`` ``[panels, t, d + k]``, for the panels of ``span``."""
+    for panel in range(span[0], span[1]):
+        first, last = panel_chunks(data, len(out), panel)
+        for chunk in range(first, last):
+            start, stop = samples(data, chunk)
+            half = 16 * data.bits.shape[2]  # buffers of four neurons and four features fit into the level-1 cache
+            for a in range(start, stop, half):
+                _part(data, tile, residual, chunk, a, min(stop, a + half), out[panel])
+
+
+class CompiledVectorProducts(VectorProducts):
+    """Products of :class:`VectorProducts` in compiled kernels: activations exist for one chunk of samples at a time.
+
+    ``relu``: the gates are the hidden weights before the step. A tile is then taken to have these weights, unless it is
+    ``revived``.
+    """
+
+    def __init__(self, features: Tensor, operator: CompiledOperator, relu: bool) -> None:
+        super().__init__(features, operator)
+        self._x, self._operator, self._relu = features.numpy(), operator, relu
+        self._none = operator.empty(0)
+        self._made: tuple[Neurons, Tile] | None = None
+
+    def predict(self, weights: Weights) -> Tensor:
+        """Return the predictions of the network, ``[k, b]``."""
+        out = np.zeros((weights.output.cols, self._x.shape[1]), self._x.dtype)
+        for neurons in weights.tiles():
+            bits, row = self._masks(neurons, self._relu)
+            tile = self._tile(neurons, row, self._relu)._replace(dense=False)
+            share(predict, bits.shape[1], Masked(self._x, bits), tile, out)
+        return torch.from_numpy(out)
+
+    def slopes(self, tile: Neurons, residual: Tensor) -> Tensor:
+        """Return the gradients of a tile, float64 ``[t, d + k]``; neurons that no sample opens cost nothing."""
+        relu = self._relu and not tile.revived
+        bits, row = self._masks(tile, relu)
+        live = np.arange(len(row)) if relu else np.flatnonzero(bits[row].any(axis=(1, 2)))
+        some = tile if len(live) == len(row) else tile.take(torch.from_numpy(live))
+        out = np.zeros((min(PANELS, bits.shape[1]), len(live), len(self._x) + len(residual)))
+        if len(live):
+            weights = self._tile(some, row[live], relu)
+            share(slopes, len(out), Masked(self._x, bits), weights, residual.numpy(), out)
+        if some is tile:
+            return torch.from_numpy(out.sum(axis=0))
+        total = np.zeros((len(row), out.shape[2]))
+        total[live] = out.sum(axis=0)
+        return torch.from_numpy(total)
+
+    def _masks(self, tile: Neurons, relu: bool) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Return masks, and the row of each neuron's mask; none are computed if they are not needed."""
+        return (self._none, np.zeros(len(tile.ids), np.int64)) if relu else self._operator.bits(tile.ids)
+
+    def _tile(self, neurons: Neurons, row: NDArray[np.int64], relu: bool) -> Tile:
+        """Return a tile for the kernels, the same for the same neurons; ``row`` are the rows of the neurons' masks."""
+        if self._made is None or self._made[0] is not neurons:
+            hidden, output = neurons.hidden.numpy(), neurons.output.numpy()
+            where, col = np.nonzero(hidden)
+            start = np.searchsorted(where, np.arange(len(hidden) + 1))
+            support, dense = Support(start, np.ascontiguousarray(col), row), len(col) >= DENSE_SHARE * hidden.size
+            self._made = neurons, Tile(support, hidden[where, col], hidden, output, dense, relu)
+        return self._made[1]

@@ -1,0 +1,205 @@
+"""Compiled selection: blocks of new entries join the entries held, of which the best s stay.
+
+An entry is held in a slot; the order of the slots has no meaning. A dropped entry makes room for the last one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpiht_cli.linalg.jit import kernel
+
+LARGEST = 1e300
+"""Rank of infinite estimates: below that of NaN, which is infinite."""
+
+
+class Held(NamedTuple):
+    """Slots for the entries held and those of one more block: keys, values, codes ``[slots, hashes]``.
+
+    ``rank`` is the magnitude that ranks a slot, ``fresh`` that of a new entry, and ``order`` a copy of both that the
+    selection may shuffle.
+    """
+
+    keys: NDArray[np.int64]
+    values: NDArray[Any]
+    codes: NDArray[np.int32]
+    rank: NDArray[np.float64]
+    fresh: NDArray[np.float64]
+    order: NDArray[np.float64]
+
+
+class Moved(NamedTuple):
+    """Neurons after an update, each in two blocks, hidden and output: ``[t, d + k]``, codes ``[t, d + k, hashes]``."""
+
+    keys: NDArray[np.int64]
+    values: NDArray[Any]
+    update: NDArray[np.float64]
+    codes: NDArray[np.int32]
+
+
+@kernel
+def _signed(table, codes, i, h):  # type: ignore[no-untyped-def]
+    """Return what row ``h`` of the sketch says of entry ``i``; a negative code is the complement of a bucket."""
+    code = codes[i, h]
+    value = table[h, code ^ (code >> 31)]
+    return value if code >= 0 else -value
+
+
+@kernel
+def _add(table, codes, update):  # type: ignore[no-untyped-def]
+    """Add the updates of a block to the sketch, in the sketch's precision, entry by entry."""
+    kind = table.dtype.type
+    for c in range(len(update)):
+        value = kind(update[c])
+        for h in range(len(table)):
+            code = codes[c, h]
+            table[h, code ^ (code >> 31)] += value if code >= 0 else -value
+
+
+@kernel
+def _estimate(table, codes, i):  # type: ignore[no-untyped-def]
+    """Return the estimate of entry ``i``; that of four rows is the mean of the middle two. NaN where a row is NaN."""
+    if len(table) == 1:
+        return _signed(table, codes, i, 0)
+    a, b = _signed(table, codes, i, 0), _signed(table, codes, i, 1)
+    c, d = _signed(table, codes, i, 2), _signed(table, codes, i, 3)
+    lower, upper = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
+    found = (lower + upper) * table.dtype.type(0.5)
+    return found if a == a and b == b and c == c and d == d else a + b + c + d
+
+
+@kernel
+def _rank(table, codes, values, count, rank):  # type: ignore[no-untyped-def]
+    """Rank the first ``count`` entries, by the magnitudes of their values without a table, else by those of their estimates.
+
+    NaN ranks above all, so that divergence stays visible. A value of zero has the rank -1: it is no entry.
+    """
+    for i in range(count):
+        found = np.float64(_estimate(table, codes, i) if len(table) else values[i])
+        found = min(abs(found), LARGEST) if found == found else np.inf
+        rank[i] = found if values[i] != 0 else -1.0
+
+
+@kernel
+def _largest(values, count, s):  # type: ignore[no-untyped-def]
+    """Return the ``s``-th largest of the first ``count`` values, which it shuffles (Hoare's selection)."""
+    low, high, place = 0, count - 1, count - s
+    while low < high:
+        a, b, c = values[low], values[(low + high) // 2], values[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return values[place]
+
+
+@kernel
+def _put(held, to, keys, values, codes, i):  # type: ignore[no-untyped-def]
+    """Copy entry ``i`` of some arrays to the slot ``to``."""
+    held.keys[to], held.values[to] = keys[i], values[i]
+    for h in range(codes.shape[1]):
+        held.codes[to, h] = codes[i, h]
+
+
+@kernel
+def _drop(held, count, i):  # type: ignore[no-untyped-def]
+    """Free a slot by the last one; return how many entries are left."""
+    _put(held, i, held.keys, held.values, held.codes, count - 1)
+    held.rank[i] = held.rank[count - 1]
+    return count - 1
+
+
+@kernel
+def _least_key(held, count, keys, least, room):  # type: ignore[no-untyped-def]
+    """Return the least key that an entry of rank ``least`` needs, if ``room`` such entries stay."""
+    rank, size = held.rank, len(keys)
+    above, ties = 0, 0
+    for i in range(count + size):
+        above += rank[i] > least
+        ties += rank[i] == least
+    if ties <= room - above:
+        return np.int64(0)
+    tied = np.concatenate((held.keys[:count][rank[:count] == least], keys[rank[count : count + size] == least]))
+    return np.sort(tied)[ties - (room - above)]
+
+
+@kernel
+def _without(held, count, first, last):  # type: ignore[no-untyped-def]
+    """Drop the entries whose keys lie from ``first`` to ``last``; return how many are left."""
+    i = 0
+    while i < count:
+        if first <= held.keys[i] <= last:
+            count = _drop(held, count, i)
+        else:
+            i += 1
+    return count
+
+
+@kernel
+def _join(table, held, count, block, s):  # type: ignore[no-untyped-def]
+    """Replace the entries of a block among those held; keep the best ``s``; return how many are held then."""
+    keys, values, codes = block
+    count, size, more = _without(held, count, keys[0], keys[-1]), len(keys), 0
+    for c in range(size):
+        more += values[c] != 0
+    least, from_key, new = 0.0, np.int64(0), held.fresh
+    if count + more > s:
+        _rank(table, held.codes, held.values, count, held.rank)
+        _rank(table, codes, values, size, new)
+        held.order[:count], held.order[count : count + size] = held.rank[:count], new[:size]
+        held.rank[count : count + size] = new[:size]
+        least = _largest(held.order, count + size, s)
+        from_key = _least_key(held, count, keys, least, s)
+        i = 0
+        while i < count:
+            if held.rank[i] < least or (held.rank[i] == least and held.keys[i] < from_key):
+                count = _drop(held, count, i)
+            else:
+                i += 1
+    else:
+        for c in range(size):
+            new[c] = 0.0 if values[c] != 0 else -1.0
+    for c in range(size):
+        if new[c] > least or (new[c] == least and keys[c] >= from_key):
+            _put(held, count, keys, values, codes, c)
+            count += 1
+    return count
+
+
+@kernel
+def add(table, moved):  # type: ignore[no-untyped-def]
+    """Add the updates of a tile of neurons to the sketch."""
+    for j in range(len(moved.keys)):
+        _add(table, moved.codes[j], moved.update[j])
+
+
+@kernel
+def fold(table, held, count, moved, d, s, adds):  # type: ignore[no-untyped-def]
+    """Let the blocks of a tile join the entries held one after the other; return how many entries are held then.
+
+    Each block is added to the sketch first if ``adds``. More than ``s`` entries are cut to the best ``s`` at once.
+    """
+    for j in range(len(moved.keys)):
+        for part in range(2):
+            p, q = (0, d) if part == 0 else (d, moved.keys.shape[1])
+            codes = moved.codes[j, p:q]
+            if adds:
+                _add(table, codes, moved.update[j, p:q])
+            count = _join(table, held, count, (moved.keys[j, p:q], moved.values[j, p:q], codes), s)
+    return count
