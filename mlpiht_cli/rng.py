@@ -53,8 +53,9 @@ class NormalRows:
 
 @dataclass(frozen=True)
 class UniformRows:
-    """A virtual matrix of independent rows, uniform on (-1, 1); like :class:`NormalRows`, row ``j`` is a function of
-    ``(key, j)`` alone and the same at every call.
+    """A virtual matrix of independent rows, uniform on (-1, 1), drawn as those of :class:`NormalRows`.
+
+    Row ``j`` depends only on ``(key, j)`` and is the same at every call.
     """
 
     key: tuple[int, int]

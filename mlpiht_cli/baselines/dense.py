@@ -20,7 +20,7 @@ class Dense(Training, Method):
     """Adam on all weights without biases: the network that IMP starts from, trained once and never pruned."""
 
     name: ClassVar[str] = "dense"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     keeps_budget: ClassVar[bool] = False
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:

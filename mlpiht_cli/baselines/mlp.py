@@ -69,7 +69,7 @@ class MLP(Method):
         yield Known({"kept": len(kept)})
         # A constant input makes its weights biases.
         biased = replace(problem, x=torch.cat([problem.x, torch.ones_like(problem.x[:, :1])], dim=1))
-        trainer = Trainer(biased, shape, streams, self.batch)
+        trainer = Trainer(biased, shape, streams, self.batch, reshuffles=True)
         first, second = (torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial)
         first[:, :-1] = False
         first[:, kept] = True

@@ -75,9 +75,13 @@ class Trainer:
     ----------
     initial
         Initial weights of the layers, each ``[out, in]``.
+    reshuffles
+        Whether every epoch has a new order of minibatches. The reference code of P1 draws one order for a run and uses
+        it in all its epochs (protocol, section 2).
     """
 
-    def __init__(self, problem: Problem, shape: Shape, streams: Streams, batch: int) -> None:
+    def __init__(self, problem: Problem, shape: Shape, streams: Streams, batch: int, reshuffles: bool = False) -> None:
+        self.reshuffles = reshuffles
         device, dtype = problem.x.device, problem.x.dtype
         self._problem = problem
         self._features = problem.x.T.contiguous() if compiled(device) else None
@@ -106,9 +110,10 @@ class Trainer:
 
     def _train(self, network: TrainedNetwork, epochs: int, optimiser: torch.optim.Optimizer) -> Iterator[Step]:
         losses: list[Tensor | float] = []
-        for _ in range(epochs):
-            order, spans = self._batches.next_epoch()
-            network.shuffle(order)
+        for epoch in range(epochs):
+            if epoch == 0 or self.reshuffles:
+                order, spans = self._batches.next_epoch()
+                network.shuffle(order)
             for first, last in spans:
                 losses.append(network.backward(first, last))
                 optimiser.step()

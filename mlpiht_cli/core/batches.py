@@ -57,8 +57,8 @@ class Batches:
     def epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of the next epoch: inputs ``[d, b]`` and targets ``[k, b]``.
 
-        Inputs are stored *feature by feature* and targets output by output, contiguous. A batch reuses the memory of the inputs of the previous
-        batch. The full batch is the same tensor every time.
+        Inputs are stored *feature by feature* and targets output by output, contiguous. A batch reuses the memory of
+        the inputs of the previous batch. The full batch is the same tensor every time.
         """
         x, y = self._problem.x, self._targets
         order, spans = self.next_epoch()

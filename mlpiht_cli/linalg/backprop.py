@@ -15,7 +15,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.kernels import Floats, combine, combine_four, correlate, correlate_four
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "8d3db06febba88b9"
+BUILT_ON = "25fa5a7ef7cb0e39"
 """Start of the SHA-256 of ``kernels.py``, whose loops are compiled into the functions of this file.
 
 Numba caches machine code until the file of a function changes, and checks only that file. A test compares this hash,

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.compiled import CompiledOperator
+from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.kernels import (
     Masked,
@@ -26,7 +27,7 @@ from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "0"
+BUILT_ON = "25fa5a7ef7cb0e39"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.backprop.BUILT_ON`."""
 DENSE_SHARE = 0.45
 """Share of nonzero hidden weights of a tile above which dense products are faster."""
@@ -134,7 +135,7 @@ class CompiledVectorProducts(VectorProducts):
 
     def __init__(self, features: Tensor, operator: CompiledOperator, relu: bool) -> None:
         super().__init__(features, operator)
-        self._x, self._operator, self._relu = features.numpy(), operator, relu
+        self._x, self._bits, self._relu = features.numpy(), operator.bits, relu
         self._none = operator.empty(0)
         self._made: tuple[Neurons, Tile] | None = None
 
@@ -165,7 +166,7 @@ class CompiledVectorProducts(VectorProducts):
 
     def _masks(self, tile: Neurons, relu: bool) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Return masks, and the row of each neuron's mask; none are computed if they are not needed."""
-        return (self._none, np.zeros(len(tile.ids), np.int64)) if relu else self._operator.bits(tile.ids)
+        return (self._none, np.zeros(len(tile.ids), np.int64)) if relu else self._bits(tile.ids)
 
     def _tile(self, neurons: Neurons, row: NDArray[np.int64], relu: bool) -> Tile:
         """Return a tile for the kernels, the same for the same neurons; ``row`` are the rows of the neurons' masks."""
@@ -176,3 +177,9 @@ class CompiledVectorProducts(VectorProducts):
             support, dense = Support(start, np.ascontiguousarray(col), row), len(col) >= DENSE_SHARE * hidden.size
             self._made = neurons, Tile(support, hidden[where, col], hidden, output, dense, relu)
         return self._made[1]
+
+
+def compiled_products(features: Tensor, gates: GateRule, weights: Weights) -> CompiledVectorProducts:
+    """Return the products of a batch; ``weights`` are those before the step."""
+    operator = CompiledOperator(features, gates, weights.hidden.rows)
+    return CompiledVectorProducts(features, operator, gates.follows(weights.hidden))

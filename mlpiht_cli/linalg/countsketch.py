@@ -1,8 +1,8 @@
 """Count Sketch: a small table that remembers the large entries of a long vector of accumulated updates.
 
 The table has four rows (Charikar, Chen & Farach-Colton 2002). A row adds an entry, times a random sign, to a random
-bucket, so that it gives an unbiased estimate of the entry; the median of the four estimates (the mean of the middle two)
-resists collisions with large entries. The compiled loops are in :mod:`.fold`.
+bucket, so that it gives an unbiased estimate of the entry. The median of the four estimates (the mean of the middle
+two) resists collisions with large entries. The compiled loops are in :mod:`.fold`.
 """
 
 from __future__ import annotations

@@ -73,14 +73,14 @@ def _estimate(table, codes, i):  # type: ignore[no-untyped-def]
 
 @kernel
 def _rank(table, codes, values, count, rank):  # type: ignore[no-untyped-def]
-    """Rank the first ``count`` entries, by the magnitudes of their values without a table, else by those of their estimates.
+    """Rank the first ``count`` entries by the magnitudes of their estimates; without a table, of their values.
 
     NaN ranks above all, so that divergence stays visible. A value of zero has the rank -1: it is no entry.
     """
     for i in range(count):
         found = np.float64(_estimate(table, codes, i) if len(table) else values[i])
-        found = min(abs(found), LARGEST) if found == found else np.inf
-        rank[i] = found if values[i] != 0 else -1.0
+        size = min(abs(found), LARGEST) if found == found else np.inf
+        rank[i] = size if values[i] != 0 else -1.0
 
 
 @kernel

@@ -1,8 +1,8 @@
 """Products of a one-hidden-layer network with several outputs on one batch, a tile of neurons at a time.
 
 ``yhat = sum_j 1[X h_j > 0] (X w1_j) w2_j^T`` (P1, section 3). The weights of a network are two sparse matrices, hidden
-``[m, d]`` and output ``[m, k]``, both row by row: a row belongs to a neuron. Predictions and residuals are stored output
-by output, ``[k, b]``, as inputs are stored feature by feature.
+``[m, d]`` and output ``[m, k]``, both row by row: a row belongs to a neuron. Predictions and residuals are stored
+output by output, ``[k, b]``, as inputs are stored feature by feature.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Weights:
     @cached_property
     def used(self) -> Tensor:
         """Neurons with a weight, int64 ascending."""
-        return torch.unique(torch.cat([part.row for part in self.parts]))
+        used: Tensor = torch.unique(torch.cat([part.row for part in self.parts]))
+        return used
 
     def tiles(self) -> Iterable[Neurons]:
         """Return the neurons with a weight, a tile at a time; if there is only one tile, it is made once."""
@@ -97,8 +98,8 @@ class VectorProducts:
         """Return the gradients of the hidden and output weights of a tile at fixed gates, float64 ``[t, d + k]``.
 
         With ``P_j = (D_j X)^T R`` the protocol's formulas are ``grad w1_j = P_j w2_j`` and ``grad w2_j = P_j^T w1_j``.
-        They are computed as ``X^T (mask_j * (R w2_j))`` and ``z_j^T R`` with the activations ``z_j``, without a ``d x k``
-        block.
+        They are computed as ``X^T (mask_j * (R w2_j))`` and ``z_j^T R`` with the activations ``z_j``, without a
+        ``d x k`` block.
 
         Parameters
         ----------
@@ -138,9 +139,8 @@ def vector_products(features: Tensor, gates: GateRule, weights: Weights, in_kern
 
     ``weights`` are those of the network before the step.
     """
-    operator = gated_operator(features, gates, weights.hidden.rows)
     if in_kernels and compiled(features.device):
-        from mlpiht_cli.linalg.compiled_vector import CompiledVectorProducts  # loads numba
+        from mlpiht_cli.linalg.compiled_vector import compiled_products  # loads numba
 
-        return CompiledVectorProducts(features, operator, gates.follows(weights.hidden))
-    return VectorProducts(features, operator)
+        return compiled_products(features, gates, weights)
+    return VectorProducts(features, gated_operator(features, gates, weights.hidden.rows))

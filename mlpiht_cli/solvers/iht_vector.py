@@ -229,8 +229,9 @@ class _Run:
         literally (protocol, section 1): sparse blocks without a positive entry restart too.
         """
         drawn = rows_at(self._revival, tile.ids, tile.hidden)
-        parts = []
-        for part in (tile.hidden, tile.output):
+
+        def restarted(part: Tensor) -> Tensor:
             fresh = drawn[:, : part.shape[1]] / (self._m * part.shape[1]) ** 0.5
-            parts.append(torch.where(part.amax(dim=1, keepdim=True) == 0, fresh, part))
-        return Neurons(tile.ids, *parts, revived=True)
+            return torch.where(part.amax(dim=1, keepdim=True) == 0, fresh, part)
+
+        return Neurons(tile.ids, restarted(tile.hidden), restarted(tile.output), revived=True)

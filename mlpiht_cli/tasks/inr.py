@@ -42,8 +42,6 @@ class _INR(Task):
     pictured: ClassVar[Literal["image", "weights"] | None] = "image"
     shape: ClassVar[tuple[int, ...]]
     """Rows, columns and, for colour, channels."""
-    spread: ClassVar[Sequence[float]]
-    """Standard deviation of the frequencies along each coordinate, in cycles per pixel or channel."""
     files: ClassVar[Sequence[datasets.DataFile]]
     """Files of the published image."""
 
@@ -52,6 +50,10 @@ class _INR(Task):
     @abstractmethod
     def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
         """Return the paper's image, of shape :attr:`shape`, and notes on its files."""
+
+    @abstractmethod
+    def _frequencies(self, generator: np.random.RandomState) -> NDArray[np.float64]:
+        """Draw the frequencies in cycles per pixel or channel, one column per coordinate, ``[FREQUENCIES, c]``."""
 
     @cached_property
     def _picture(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
@@ -78,8 +80,7 @@ class _INR(Task):
         """Map the coordinates with the seed's frequencies; all seeds have the same image."""
         pixels, notes = self._picture
         coordinates = np.indices(self.shape).reshape(len(self.shape), -1).T.astype(np.float64)
-        frequencies = streams.fourier().normal(size=(FREQUENCIES, len(self.shape))) * np.array(self.spread)
-        x = torch.from_numpy(fourier_features(coordinates, frequencies))
+        x = torch.from_numpy(fourier_features(coordinates, self._frequencies(streams.fourier())))
         y = torch.from_numpy((pixels / 255.0).astype(np.float32).reshape(-1, 1))
         return Problem(x, y, x, y, "psnr", peak=1.0, notes=notes, image=self.shape)
 
@@ -88,7 +89,6 @@ class INRMNIST(_INR):
     """A digit of 28 x 28 pixels as a function of row and column."""
 
     shape: ClassVar[tuple[int, ...]] = (28, 28)
-    spread: ClassVar[Sequence[float]] = (2.0, 2.0)
     files: ClassVar[Sequence[datasets.DataFile]] = datasets.FILES["mnist"]
 
     def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
@@ -96,14 +96,23 @@ class INRMNIST(_INR):
         split = mnist_split((1,))
         return split.x_test[0].reshape(self.shape).astype(np.uint8), split.notes
 
+    def _frequencies(self, generator: np.random.RandomState) -> NDArray[np.float64]:
+        return 2.0 * generator.normal(size=(FREQUENCIES, 2))
+
 
 class INRCIFAR10(_INR):
     """An airplane of 32 x 32 pixels as a function of row, column and channel."""
 
     shape: ClassVar[tuple[int, ...]] = CIFAR_SHAPE
-    spread: ClassVar[Sequence[float]] = (5.0, 5.0, 0.05)
+    version: ClassVar[int] = 2
     files: ClassVar[Sequence[datasets.DataFile]] = (TEST_FILE,)
 
     def _published(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
         images, _, notes = airplanes_and_automobiles([TEST_FILE])
         return images[CIFAR_IMAGE], notes
+
+    def _frequencies(self, generator: np.random.RandomState) -> NDArray[np.float64]:
+        # As in the reference code: rows and columns are drawn before channels, and the numbers are stored in float32.
+        space = 5.0 * generator.normal(size=(FREQUENCIES, 2))
+        channel = 0.05 * generator.normal(size=(FREQUENCIES, 1))
+        return np.hstack([space, channel]).astype(np.float32).astype(np.float64)

@@ -138,7 +138,9 @@ def compare(file: Trajectory, dtype: str = "float64") -> Difference:
         if not np.isfinite(theirs).all():
             differs = bool(np.isfinite(ours).all())
         else:
-            gap = float(np.abs(ours - theirs).max() / np.abs(theirs).max()) if theirs.any() else float(np.abs(ours).max())
+            gap = (
+                float(np.abs(ours - theirs).max() / np.abs(theirs).max()) if theirs.any() else float(np.abs(ours).max())
+            )
             differs = not gap <= TOLERANCES[dtype] or not np.array_equal(ours != 0, theirs != 0)
             largest = max(largest, gap if np.isfinite(gap) else np.inf)
         if differs and first is None:

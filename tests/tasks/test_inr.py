@@ -64,7 +64,12 @@ def test_a_digit_is_a_function_of_row_and_column(folder: Path, seed: int) -> Non
 def test_a_colour_picture_is_a_function_of_row_column_and_channel(folder: Path, seed: int) -> None:
     problem = build(INRCIFAR10(image=write(folder / "plane.png", COLOUR)), seed)
     assert problem.x.shape == (3072, 1500)
-    normal = np.random.RandomState(seed).normal(size=(750, 3))
+    generator = np.random.RandomState(seed)
+    space, colour = generator.normal(size=(750, 2)), generator.normal(size=750)
+    normal = [
+        [float(np.float32(f)) for f in (5 * row, 5 * column, 0.05 * channel)]
+        for (row, column), channel in zip(space, colour, strict=True)
+    ]
     i = 0
     for row in range(32):
         for column in range(32):
@@ -72,7 +77,7 @@ def test_a_colour_picture_is_a_function_of_row_column_and_channel(folder: Path, 
                 assert problem.y[i, 0] == pytest.approx(COLOUR[row, column, channel] / 255)
                 if i % 611 == 2:
                     for j, (f, g, h) in enumerate(normal):
-                        angle = 2 * math.pi * (row * 5 * f + column * 5 * g + channel * 0.05 * h)
+                        angle = 2 * math.pi * (row * f + column * g + channel * h)
                         assert problem.x[i, j] == pytest.approx(math.sin(angle), abs=1e-6)
                         assert problem.x[i, 750 + j] == pytest.approx(math.cos(angle), abs=1e-6)
                 i += 1
