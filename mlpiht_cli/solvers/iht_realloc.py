@@ -33,7 +33,7 @@ class IHTRealloc(Passes, Method):
     """
 
     name: ClassVar[str] = "iht_realloc"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[Needs] = IHT.needs
     later: ClassVar[frozenset[str]] = frozenset({"signs"})
 
