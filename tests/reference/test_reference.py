@@ -6,27 +6,18 @@ authors' code: with their gates its values agree too, with ours only its level c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
-from mlpiht_cli.core.method import Shape
-from mlpiht_cli.core.scoring import evaluate
-from mlpiht_cli.core.task import Axes, Task
 from mlpiht_cli.engine.runner import Runner, pick_device
 from mlpiht_cli.plan import single_cell
 from mlpiht_cli.plan.cells import Cell, Job
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.specs.expand import Point
 from mlpiht_cli.tasks.inr import INRMNIST
 from mlpiht_cli.tasks.planted import Planted
-from tests.reference.trajectories import Rows
+from tests.reference.authors import with_their_gates
 
 # Public reference code of the paper, run on a CPU: n=50000, d=100, k=1, 15 epochs, full batch.
 IMP_PSNR = {
@@ -66,26 +57,6 @@ def test_iht_reaches_the_level(cell: tuple[int, int]) -> None:
     found = values("planted", "iht", *cell, range(5))
     assert sum(found) / len(found) >= 28.0
     assert min(found) >= 22.0
-
-
-@dataclass(frozen=True)
-class AuthorsGates(Streams):
-    """Gates of the authors' code: neuron ``j`` draws from ``RandomState(j + o)`` with an offset ``o`` of the seed."""
-
-    m: int = 1
-
-    def gates(self, dim: int) -> Any:
-        offset = 0 if self.seed == 0 else np.random.RandomState(self.seed).randint(0, self.m * dim)
-        return Rows(np.stack([np.random.RandomState(j + offset).normal(size=dim) for j in range(self.m)]))
-
-
-def with_their_gates(task: Task, m: int, s: int, seed: int, steps: int) -> float:
-    """PSNR of IHT in float64 with the authors' gates."""
-    problem = task.build(Axes(m, s), Streams(seed)).to(torch.device("cpu"), torch.float64)
-    fit = IHT(steps=steps, dtype="float64").fit(problem, Shape(m), s, AuthorsGates(seed, m=m))
-    scores = evaluate(fit.model, problem)
-    assert scores.value is not None
-    return scores.value
 
 
 @pytest.mark.mnist

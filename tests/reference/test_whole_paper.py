@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, variance
 
 import pytest
 
@@ -12,6 +13,8 @@ from mlpiht_cli.plan import single_cell
 from mlpiht_cli.plan.cells import Job
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.tasks.inr import INRMNIST
+from tests.reference.authors import with_their_gates
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +90,17 @@ def test_ten_outputs() -> None:
 
 @pytest.mark.mnist
 def test_an_image_as_a_network(real_mnist: Path) -> None:
-    """The reference gives 36-42 dB at s = 50 and 61-73 dB at s = 200."""
-    assert min(scores("inr_mnist", "iht", (1, 10, 50), range(3), method__steps=100)) >= 34.0
+    """The reference gives 61-73 dB at s = 200 for seeds 0 to 2."""
     for m in (10, 50, 200):
         assert min(scores("inr_mnist", "iht", (1, m, 200), range(3), method__steps=100)) >= 50.0
+
+
+@pytest.mark.mnist
+def test_our_gates_are_as_good_as_the_authors(real_mnist: Path) -> None:
+    """Single draws differ by 20 dB: with the authors' gates ten seeds have 21.9 to 42.1 dB. Means agree."""
+    seeds = range(10)
+    ours = scores("inr_mnist", "iht", (1, 10, 50), seeds, method__steps=100)
+    theirs = [with_their_gates(INRMNIST(), 10, 50, seed, 100) for seed in seeds]
+    error = math.sqrt((variance(ours) + variance(theirs)) / len(seeds))
+    assert error < 4.0
+    assert mean(ours) == pytest.approx(mean(theirs), abs=2 * error)
