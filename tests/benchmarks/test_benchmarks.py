@@ -146,6 +146,13 @@ def test_a_probe_in_a_process_of_its_own() -> None:
     assert found["before_kib"] > 10_000
 
 
+@pytest.mark.slow
+def test_the_memory_of_several_outputs_does_not_grow_with_the_width() -> None:
+    narrow, wide = (memory.measure(Setting("iht_vector", m, 100), 1) for m in (1000, 100_000))
+    if narrow["peak_was_reset"]:
+        assert wide["beyond_mib"] < 1.5 * narrow["beyond_mib"]  # the numbers of all neurons are 0.8 MiB of about 2
+
+
 def test_imp_stops_where_it_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     huge = {"before_kib": 0, "peak_kib": 2**33, "peak_was_reset": True, "seconds": 1.0}
     monkeypatch.setattr(memory, "launch", lambda setting: {**asdict(setting), **huge})
