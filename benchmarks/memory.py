@@ -115,7 +115,7 @@ def draw(table: pd.DataFrame) -> Figure:
     _curve(left, measured(table, "m", "imp"), "m", (OTHER, "s", "IMP"))
     _curve(middle, measured(table, "s", "iht"), "s", (OURS, "o", "IHT"))
     _level(middle, table)
-    _curve(right, measured(table, "m", "iht_vector"), "m", (OURS, "o", "IHT"))
+    _curve(right, measured(table, "m", "iht_vector"), "m", (OURS, "o", f"IHT, {OUTPUTS} outputs"))
     for axes, words in ((left, "hidden width m"), (middle, "budget s (nonzero weights)"), (right, "hidden width m")):
         axes.set_xscale("log")
         axes.set_yscale("log")
