@@ -100,6 +100,12 @@ def test_memory_does_not_grow_with_the_width(order: str) -> None:
     assert peak < 2 * m * (30 + 3), "bytes of arrays; all weights have eight bytes each"
 
 
+def test_a_network_beyond_the_keys_of_the_selection_is_refused() -> None:
+    m = 2**31 // 8
+    with pytest.raises(ValueError, match="fewer than 2\\^31 weights, the network has 2147483648"):
+        run(regression(d=5, k=3), m, 5)
+
+
 def planted(s: int, seed: int, k: int = 1) -> Problem:
     return Planted(n=80, d=6, k=k).build(Axes(5, s), Streams(seed))
 
