@@ -13,7 +13,7 @@ import pytest
 
 
 def _pins() -> ModuleType:
-    """The module beside this file, which is no package."""
+    """The module next to this file, which is no package."""
     spec = importlib.util.spec_from_file_location("pins", Path(__file__).with_name("pins.py"))
     assert spec is not None
     assert spec.loader is not None

@@ -100,6 +100,23 @@ def test_memory_does_not_grow_with_the_width(order: str) -> None:
     assert peak < 2 * m * (30 + 3), "bytes of arrays; all weights have eight bytes each"
 
 
+def test_the_sketch_has_the_papers_width_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four rows of floor(s max(1, ln(N / s))) float32 numbers; what is accumulated exactly is float64."""
+    tables, init = list[np.ndarray](), BlockSelection.__init__
+
+    def watched(self: BlockSelection, *args: Any) -> None:
+        tables.append(args[3])
+        init(self, *args)
+
+    monkeypatch.setattr(BlockSelection, "__init__", watched)
+    for dtype in ("float32", "float64"):
+        for selection in SELECTIONS:
+            run(regression(scale=0.3), 100, 9, steps=1, selection=selection, dtype=dtype)
+    assert [table.shape for table in tables] == 2 * [(4, 40), (1, 800), (0, 1)]  # 9 ln(800 / 9) = 40.4
+    assert [str(table.dtype) for table in tables[:2]] == ["float32", "float64"]
+    assert [str(table.dtype) for table in tables[3:5]] == ["float32", "float64"]
+
+
 def test_a_network_beyond_the_keys_of_the_selection_is_refused() -> None:
     m = 2**31 // 8
     with pytest.raises(ValueError, match="fewer than 2\\^31 weights, the network has 2147483648"):
