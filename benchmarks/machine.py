@@ -72,25 +72,26 @@ class Step:
     inner: int = 10
 
 
-def operations(step: Step, dtype: str, first: bool = False) -> Work:
-    """Count one step of the paper's protocol.
+def operations(step: Step, dtype: str, number: int = 2) -> Work:
+    """Count step ``number`` of the paper's protocol; all steps from 2 on count alike.
 
     Every step has one adjoint on all coordinates of the live neurons, ``X^T (D_j r)``: ``2 n d live`` flops; ``g`` is
     part of it. A product with ``A_S`` or its transpose has ``2 n s`` flops. These products are:
 
     - one for the thresholded residual and ``2 inner`` in the refinement (``f`` along a ray is a parabola, known from
       one product, so halvings cost nothing);
-    - from the second step on, the residual, ``A_S g`` of the exact step, and the gate refresh ``X h``, ``h = w``.
+    - from step 1 on, the residual and ``A_S g`` of the exact step;
+    - from step 2 on, the gate refresh ``X h``, ``h = w``.
 
-    In the ``first`` step the weights are zero and the gates are dense: the gates take ``2 n d live`` flops instead.
+    Step 0 starts from zero weights, and its gates are dense: they take ``2 n d live`` flops. Step 1 has the same gates.
     Bytes: each of these products reads the features once (a product with ``A_S`` reads at most ``d`` and at most ``s``
     features). Masks, vectors of length n, thresholding and drawing gates are not counted.
     """
     dense, sparse = 2.0 * step.n * step.d * step.live, 2.0 * step.n * step.s
-    products = 1 + 2 * step.inner + (0 if first else 3)
+    products = 1 + 2 * step.inner + (0, 2, 3)[min(number, 2)]
     whole = step.n * step.d * BYTES[dtype]
     touched = step.n * min(step.s, step.d) * BYTES[dtype]
-    passes = 2 if first else 1
+    passes = 1 if number else 2
     return Work(passes * dense + products * sparse, float(passes * whole + products * touched))
 
 

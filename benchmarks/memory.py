@@ -1,4 +1,7 @@
-"""Part (d): peak memory of IHT and IMP against the width m and the budget s; each fit runs in its own process."""
+"""Part (d): peak memory of IHT and IMP against the width m and the budget s; each fit runs in its own process.
+
+IHT is measured with one output (``iht``) and with ten (``iht_vector``).
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,14 @@ from matplotlib.figure import Figure
 from benchmarks import common
 from benchmarks.common import Plan, Row
 from benchmarks.growth import exponent
-from benchmarks.memory_probe import Setting
+from benchmarks.memory_probe import OUTPUTS, Setting
 from benchmarks.style import OTHER, OURS, grid
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARE = 0.5
 """Largest predicted memory of a fit that is run, as a share of the available memory."""
+MOST_VECTOR = 10**5
+"""Largest width of ``iht_vector``."""
 LEAST = 0.1
 """MiB; smaller values are drawn at this value, since a logarithmic axis has no zero."""
 
@@ -41,6 +46,7 @@ def settings(plan: Plan) -> list[tuple[str, Setting]]:
     return [
         *(("m", Setting("iht", round(m), budget, n, d)) for m in widths),
         *(("s", Setting("iht", width, s, n, d)) for s in budgets),
+        *(("m", Setting("iht_vector", round(m), budget, n, d)) for m in widths if m <= MOST_VECTOR),
         *(("m", Setting("imp", round(m), 0, n, d)) for m in widths),
     ]
 
@@ -52,7 +58,7 @@ def rows(plan: Plan) -> Iterator[Row]:
         name = f"memory-{sweep}-{setting.method}-m{setting.m}-s{setting.budget}"
         if not plan.wants(name):
             continue
-        base = {"name": name, "sweep": sweep, **asdict(setting), "s": setting.budget}
+        base = {"name": name, "sweep": sweep, **asdict(setting), "s": setting.budget, "k": setting.k}
         if setting.method == "imp" and last is not None:
             predicted = last["beyond_mib"] * setting.m / last["m"]
             if predicted * 2**20 > SHARE * psutil.virtual_memory().available:
@@ -102,14 +108,15 @@ def measured(table: pd.DataFrame, sweep: str, method: str) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw the peak memory beyond the data, log-log: against the width at a fixed budget, and against the budget."""
-    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    """Draw the peak memory beyond the data, log-log: against m, against s, and against m for several outputs."""
+    figure = Figure(figsize=(12.0, 3.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, sharey=True)
     _curve(left, measured(table, "m", "iht"), "m", (OURS, "o", "IHT"))
     _curve(left, measured(table, "m", "imp"), "m", (OTHER, "s", "IMP"))
-    _curve(right, measured(table, "s", "iht"), "s", (OURS, "o", "IHT"))
-    _level(right, table)
-    for axes, words in ((left, "hidden width m"), (right, "budget s (nonzero weights)")):
+    _curve(middle, measured(table, "s", "iht"), "s", (OURS, "o", "IHT"))
+    _level(middle, table)
+    _curve(right, measured(table, "m", "iht_vector"), "m", (OURS, "o", f"IHT, {OUTPUTS} outputs"))
+    for axes, words in ((left, "hidden width m"), (middle, "budget s (nonzero weights)"), (right, "hidden width m")):
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(words)
@@ -123,7 +130,8 @@ def draw(table: pd.DataFrame) -> Figure:
         for _, row in table[table["status"] != "ok"].iterrows()
     ]
     left.set_title(f"against m{_fixed(measured(table, 'm', 'iht'), 's')}{''.join(left_out)}", fontsize=9)
-    right.set_title(f"against s{_fixed(measured(table, 's', 'iht'), 'm')}", fontsize=9)
+    middle.set_title(f"against s{_fixed(measured(table, 's', 'iht'), 'm')}", fontsize=9)
+    right.set_title(f"{OUTPUTS} outputs: against m{_fixed(measured(table, 'm', 'iht_vector'), 's')}", fontsize=9)
     figure.suptitle(f"Peak resident memory during a fit, n = {first['n']:,}, d = {first['d']}", fontsize=10)
     return figure
 
@@ -144,7 +152,7 @@ def _curve(axes: Axes, part: pd.DataFrame, axis: str, look: tuple[str, str, str]
 
 
 def _level(axes: Axes, table: pd.DataFrame) -> None:
-    """IMP at the width of the right panel: its peak comes in the first round, at every budget."""
+    """IMP at the width of the middle panel: its peak comes in the first round, at every budget."""
     ours = measured(table, "s", "iht")
     theirs = measured(table, "m", "imp")
     at: Sequence[float] = theirs[theirs["m"].isin(ours["m"])]["beyond_mib"].tolist()

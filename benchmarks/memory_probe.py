@@ -13,7 +13,7 @@ import json
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
@@ -21,21 +21,28 @@ import psutil
 
 from benchmarks import common
 from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.core.fit import Status
 from mlpiht_cli.core.method import Method
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_vector import IHTVector
 
 PLANTED = (10, 20)
 """Width and nonzeros of the planted network. The width of the fitted one may vary: the data stay the same."""
+OUTPUTS, PLANTED_VECTOR = 10, (20, 20)
+"""Outputs, and the planted network of ``iht_vector``, whose fixed step diverges with larger targets."""
+EPOCHS, BATCHES = 4, 4
+"""Epochs of ``iht_vector``, in each of which empty blocks of neurons restart, and minibatches of an epoch."""
 TINY = (4, 4)
 """Width and budget of the tiny fit that runs first."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The fit: ``iht`` with ``m, s`` for 15 steps, or ``imp`` for one round of two epochs (it sets its own ``s``).
+    """The fit: ``iht`` with ``m, s`` for 15 steps, ``iht_vector`` on minibatches, or ``imp`` for one round.
 
-    The peak of IMP comes in its first round, which has all weights; later rounds have fewer. The second epoch is needed
-    because Adam keeps its moments from the first epoch on.
+    The peak of IMP comes in its first round, which has all weights; later rounds have fewer. The round has two epochs,
+    because Adam keeps its moments from the first epoch on. IMP sets its own ``s``.
     """
 
     method: str
@@ -49,25 +56,38 @@ class Setting:
     def budget(self) -> int:
         """Budget of the fit; for IMP the number of weights after one prune."""
         weights = self.m * (self.d + 1)
-        return self.s if self.method == "iht" else weights - max(1, round(0.1 * weights))
+        return weights - max(1, round(0.1 * weights)) if self.method == "imp" else self.s
+
+    @property
+    def k(self) -> int:
+        """Outputs of the network."""
+        return OUTPUTS if self.method == "iht_vector" else 1
 
     def fitter(self) -> Method:
         """Return the method that is measured."""
+        if self.method == "iht_vector":
+            return IHTVector(epochs=EPOCHS, batch=self.n // BATCHES)
         return IHT(steps=common.STEPS) if self.method == "iht" else IMP(epochs=2)
+
+    def data(self) -> Problem:
+        """Make the data."""
+        return common.planted(self.n, self.d, PLANTED if self.k == 1 else PLANTED_VECTOR, k=self.k)
 
 
 def probe(setting: Setting) -> dict[str, Any]:
     """Fit, and return the memory before the fit and at its peak in KiB, and its seconds."""
     with common.threads(setting.threads):
-        problem = common.planted(setting.n, setting.d, PLANTED)
-        common.fit(setting.fitter(), common.planted(64, setting.d, TINY), TINY)
+        problem, tiny = setting.data(), replace(setting, n=64)
+        common.fit(tiny.fitter(), tiny.data(), TINY)
         _release()
         reset = _reset_peak()
         before = psutil.Process().memory_info().rss // 1024
         start = time.perf_counter()
-        common.fit(setting.fitter(), problem, (setting.m, setting.budget))
+        found = common.fit(setting.fitter(), problem, (setting.m, setting.budget))
         taken = time.perf_counter() - start
         peak = _peak()
+    if found.status is not Status.OK:
+        raise RuntimeError(f"{setting}: the fit ended with status {found.status.value}, so its memory says nothing")
     return {
         **asdict(setting),
         "s": setting.budget,

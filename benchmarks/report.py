@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import growth, machine, memory, race, speed, speed_imp, sweeps
 from benchmarks.common import Plan, Row
+from benchmarks.memory_probe import OUTPUTS
 from benchmarks.style import COLOURS, OTHER, OURS, grid
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import save
@@ -200,16 +201,25 @@ def _span(table: pd.DataFrame, axis: str) -> str:
     return f"{sizes.min():,} ... {sizes.max():,}"
 
 
+CURVES = {
+    ("m", "iht"): "IHT",
+    ("m", "imp"): "IMP",
+    ("s", "iht"): "IHT",
+    ("m", "iht_vector"): f"IHT, {OUTPUTS} outputs",
+}
+"""What the page calls the curves of the memory figure: an axis and a method."""
+
+
 def _memory(table: pd.DataFrame) -> str:
     """Return the first and last point of each curve, their ratio, and the exponent."""
     lines = []
-    for sweep, method in (("m", "iht"), ("m", "imp"), ("s", "iht")):
+    for (sweep, method), words in CURVES.items():
         part = memory.measured(table, sweep, method)
         if len(part):
             first, last = part.iloc[0], part.iloc[-1]
             ends = [f"{row[sweep]:,}: {number(row['beyond_mib'])} MiB" for row in (first, last)]
             ratio = last["beyond_mib"] / first["beyond_mib"] if first["beyond_mib"] > 0 else math.nan
-            lines.append([method.upper(), sweep, *ends, number(ratio), f"{memory.slope(part, sweep):.2f}"])
+            lines.append([words, sweep, *ends, number(ratio), f"{memory.slope(part, sweep):.2f}"])
     head = ["peak memory beyond data", "against", "first", "last", "ratio", "exponent"]
     left = [f"{row['name']}: {row['status']}" for row in _records(table) if row["status"] != "ok"]
     return "\n\n".join(["**Memory**", grid_of(head, lines), *left, _made_on(table)])

@@ -221,19 +221,19 @@ def _floor(case: Case, problem: Problem, limits: Rates, mine: float) -> Row:
     live, spent = live_neurons(case, problem), 0.0
     for number in range(case.steps):
         step = machine.Step(problem.n, problem.d, live[number], case.s)
-        spent += machine.operations(step, case.dtype, first=number == 0).floor(limits, case.dtype)
+        spent += machine.operations(step, case.dtype, number).floor(limits, case.dtype)
     return {"floor_step_s": spent / case.steps, "step_over_floor": mine / spent}
 
 
 def live_neurons(case: Case, problem: Problem) -> list[int]:
     """Return the number of neurons with a nonzero gate for each step.
 
-    These are all neurons in the first step, and later the neurons with weights after the previous step. Shorter fits
-    count them after 1, 2, 4, ... steps. Other steps take the last count, which is never much too low, because neurons
+    These are all neurons in steps 0 and 1, and later the neurons with weights after the previous step. Shorter fits
+    count them after 2, 4, 8, ... steps. Other steps take the last count, which is never much too low, because neurons
     die and do not come back.
     """
-    live, count = [case.m], case.m
-    for number in range(1, case.steps):
+    live, count = [case.m] * min(2, case.steps), case.m
+    for number in range(2, case.steps):
         if number & (number - 1) == 0:
             found: Fit = common.fit(case.method(number), problem, case.shape)
             count = len(found.model.layers[0].live_rows())

@@ -145,22 +145,22 @@ def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tupl
     run
         Settings.
     batches
-        Minibatches of each epoch from :func:`batch_rows`; None means the full batch. Gates follow the weights after the
-        first epoch.
+        Minibatches of each epoch from :func:`batch_rows`; None means the full batch, one step an epoch. The random
+        gates serve the first epoch and the first step of the second one; then the gates follow the weights.
 
     Returns
     -------
     tuple
         Weights ``[m, d]``, and the wall seconds of each step.
     """
-    w, taken = np.zeros_like(run.gates), []
+    w, gates, taken = np.zeros_like(run.gates), run.gates, []
     epochs: Iterable[Iterable[Rows | None]] = [[None]] * run.steps if batches is None else batches
     for epoch, rows_of in enumerate(epochs):
         for rows in rows_of:
             start = time.perf_counter()
             here, there = (x, y) if rows is None else (x[rows], y[rows])
-            blocks = Blocks(here, run.gates if epoch == 0 else w, run.skip_dead)
-            w = step(blocks, there, w, run.s, run.inner)
+            w = step(Blocks(here, gates, run.skip_dead), there, w, run.s, run.inner)
+            gates = gates if epoch == 0 else w
             taken.append(time.perf_counter() - start)
     return w, taken
 
@@ -168,7 +168,7 @@ def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tupl
 def batch_rows(n: int, size: int, epochs: int, seed: int) -> list[list[Rows]]:
     """Return the rows of the minibatches of each epoch in protocol order (section 3: torch generator ``seed + 3``)."""
     order = Streams(seed).batch_order()
-    orders = [torch.randperm(n, generator=order) for _ in range(epochs)]
+    orders = [order.draw(n) for _ in range(epochs)]
     return [[rows.numpy() for rows in torch.split(permutation, size)] for permutation in orders]
 
 

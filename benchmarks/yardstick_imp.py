@@ -31,11 +31,17 @@ class PlainIMP:
 
     def steps(self, total: int) -> int:
         """Return the number of full-batch Adam steps from ``total`` weights down to the budget."""
-        rounds = 0
-        while total > self.s:
-            total -= max(1, round(self.rate * total))
+        rounds, left = 0, total
+        while left > self.s:
+            left -= dropped(left, total, self.rate)
             rounds += 1
         return rounds * self.epochs
+
+
+def dropped(left: int, total: int, rate: float) -> int:
+    """Return how many of the ``left`` weights a round drops: the share ``1 - ((1 - rate) N) / N``, or else one."""
+    share = 1 - ((1 - rate) * total) / total
+    return round(share * left) or 1
 
 
 def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple[list[Tensor], list[float]]:
@@ -77,12 +83,12 @@ def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple
 
 
 def _pruned(weights: list[Tensor], masks: list[Tensor], rate: float) -> list[Tensor]:
-    """Drop the share ``rate`` of the remaining weights, smallest magnitude first, of all layers together."""
+    """Drop about the share ``rate`` of the remaining weights, smallest magnitude first, of all layers together."""
     flat = torch.cat([mask.flatten() for mask in masks])
     alive = flat.nonzero().flatten()
     magnitude = torch.cat([weight.flatten() for weight in weights])[alive].abs()
     order = torch.argsort(magnitude, descending=True, stable=True)
-    flat[alive[order[len(alive) - max(1, round(rate * len(alive))) :]]] = 0
+    flat[alive[order[len(alive) - dropped(len(alive), len(flat), rate) :]]] = 0
     parts = torch.split(flat, [mask.numel() for mask in masks])
     return [part.view_as(mask) for part, mask in zip(parts, masks, strict=True)]
 

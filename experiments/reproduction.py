@@ -9,29 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import statistics
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from experiments.agreement import agreement, reference_path
-from mlpiht_cli import plan
+from experiments.committed import ROOT, Table, committed, specs, tables
 from mlpiht_cli.analysis.scores import finite_numbers
-from mlpiht_cli.analysis.tables import find_table, placed
-from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.checks.text import claim_fields, number_text
-from mlpiht_cli.plan.cells import Cell
-from mlpiht_cli.records.rows import DONE, Row
-from mlpiht_cli.records.table import PROFILES, read_csv
-from mlpiht_cli.specs.draft import Draft
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import PROFILES
 from mlpiht_cli.specs.schema import Spec
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
 HELD = {"holds": "yes", "fails": "no", "incomplete": "incomplete", "no data": "incomplete", "not judged": "not judged"}
 SAID = {
@@ -41,88 +32,6 @@ SAID = {
     "holds": "What we claim holds",
     "in part": "What we claim holds in part",
 }
-ORDER = ("figure", "table", "")
-"""Order of the specs: figures of the paper, then tables of the paper, then the rest."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A committed table of one spec: its own table, or the table of the spec that it takes its cells from."""
-
-    spec: Spec
-    profile: str
-    path: Path
-
-    @property
-    def stem(self) -> str:
-        """Start of the names of its pictures."""
-        return self.spec.name if self.profile == "paper" else f"{self.spec.name}-{self.profile}"
-
-    @cached_property
-    def rows(self) -> list[Row]:
-        """All rows."""
-        return read_csv(self.path)
-
-    @cached_property
-    def planned(self) -> plan.Plan:
-        """The spec in this profile."""
-        return plan.Experiment(Draft(self.spec)).plan(self.profile)
-
-    @property
-    def cells(self) -> list[Cell]:
-        """Cells of the spec in this profile, as today's code has them."""
-        return self.planned.cells
-
-    @cached_property
-    def claims(self) -> list[Judged]:
-        """Claims as judged by the rows."""
-        return check_claims(self.planned.expansion, self.rows)
-
-    @cached_property
-    def by_label(self) -> dict[str, list[Row]]:
-        """Finished rows by the label whose settings they have; local data files make no difference."""
-        found: dict[str, list[Row]] = {cell.point.label: [] for cell in self.cells}
-        for place, row in placed(self.planned.expansion, self.rows).items():
-            if row.status in DONE:
-                found[place.label].append(row)
-        return found
-
-    @cached_property
-    def missing(self) -> Counter[str]:
-        """Cells without a finished row, by label."""
-        wanted = Counter(cell.point.label for cell in self.cells)
-        return wanted - Counter({label: len(rows) for label, rows in self.by_label.items()})
-
-
-def committed(folder: str) -> list[Path]:
-    """Return the files of a folder that git tracks; without git, all files of the folder."""
-    git = ["git", "ls-files", "-z", "--", folder]
-    done = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
-    names = [name for name in done.stdout.split("\0") if name] if done.returncode == 0 else []
-    return sorted(ROOT / name for name in names) or sorted(path for path in (ROOT / folder).rglob("*.*"))
-
-
-def specs() -> list[Spec]:
-    """Return the specs of the experiments folder, in the order of the page."""
-    paths = (ROOT / "experiments").glob("*.yaml")
-    loaded = [plan.load(path).spec for path in paths if path.stem != "smoke"]
-
-    def place(spec: Spec) -> tuple[int, int, str]:
-        kind = next(i for i, start in enumerate(ORDER) if spec.name.startswith(start))
-        return kind, len(spec.name) if kind < 2 else 0, spec.name
-
-    return sorted(loaded, key=place)
-
-
-def tables(every: Sequence[Spec]) -> list[Table]:
-    """Return the committed tables; the paper profile of a spec comes first."""
-    known = set(committed("results"))
-    return [
-        Table(spec, profile, path)
-        for spec in every
-        for profile in reversed(PROFILES)
-        if (path := find_table(spec, profile, ROOT / "results")) is not None and path in known
-    ]
 
 
 def verdicts_csv(found: Sequence[Table]) -> str:
@@ -161,7 +70,7 @@ def verdict(told: Mapping[str, str]) -> str:
 
 def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: Mapping[str, Any]) -> list[str]:
     """Return one line for each table of a spec, and the specs without a table."""
-    lines = [("", "profile", "cells", "run", "skipped", "to run", "claims that hold", "verdict")]
+    lines = [("", "profile", "cells", "run", "skipped", "to run", "earlier", "claims that hold", "verdict")]
     for spec in every:
         for table in own[spec.name]:
             held = Counter(HELD[one.verdict] for one in table.claims)
@@ -180,10 +89,10 @@ def anchor(title: str) -> str:
 
 
 def counts(table: Table) -> list[str]:
-    """Return the numbers of cells: all, run, skipped (they cannot run), and still to run."""
+    """Return the numbers of cells: all, run, skipped (they cannot run), still to run, and of an earlier version."""
     skipped = sum(row.status == "skipped" for rows in table.by_label.values() for row in rows)
     missing = table.missing.total()
-    numbers = len(table.cells), len(table.cells) - skipped - missing, skipped, missing
+    numbers = len(table.cells), len(table.cells) - skipped - missing, skipped, missing, table.earlier.total()
     return [f"{number:,}" for number in numbers]
 
 
@@ -203,6 +112,8 @@ def section(table: Table) -> list[str]:
     others = Counter(row.status for row in table.rows if row.status != "ok")
     if others:
         lines[0] += f" {', '.join(f'{number} cells {status}' for status, number in sorted(others.items()))}."
+    for (label, changed), number in table.earlier.items():
+        lines[0] += f" {number:,} cells of {label} are of an earlier version ({changed})."
     lines += ["", *pictures(table)]
     if table.claims:
         rows = [(*claim_fields(one), one.says + (f" *({one.reason})*" if one.reason else "")) for one in table.claims]

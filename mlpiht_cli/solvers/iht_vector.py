@@ -159,7 +159,8 @@ class _Run:
     def __init__(self, method: IHTVector, problem: Problem, m: int, s: int, streams: Streams) -> None:
         self._method, self._m = method, m
         self._batches = Batches(problem, method.batch, streams.batch_order())
-        self._gates: GateRule = RandomGates(streams.gates(problem.d), m, problem.x)
+        self._random = RandomGates(streams.gates(problem.d), m, problem.x)
+        self._gates: GateRule = self._random
         self._revival = streams.revival(max(problem.d, problem.k))
         self._step, self._loss = paper_step(m, s, problem.loss), RESIDUALS[problem.loss]
         self.weights = Weights(*(SparseMatrix.zeros(m, cols, problem.x) for cols in (problem.d, problem.k)))
@@ -195,7 +196,8 @@ class _Run:
         """
         loss, residual = self._loss(batch.products.predict(self.weights), batch.y)
         slopes: Slopes = partial(self._slopes, batch, residual)
-        if len(self._ids(batch)) <= TILE:  # the only tile is kept, since some steps need it twice
+        count = self._m if batch.revive else len(self.weights.used)
+        if count <= TILE:  # the only tile is kept, since some steps need it twice
             only = list(slopes())
             slopes = partial(iter, only)
         step = self._step
@@ -205,15 +207,11 @@ class _Run:
         self.weights = self._selection.keep(lambda: (_update(tile, -step * slope) for tile, slope in slopes()))
         return float(loss)
 
-    def _ids(self, batch: _Batch) -> Tensor:
-        """Return the neurons that a step concerns: all that have weights, and all if blocks are revived."""
-        return torch.arange(self._m, device=batch.y.device) if batch.revive else self.weights.used
-
     def _slopes(self, batch: _Batch, residual: Tensor) -> Iterator[tuple[Neurons, Tensor]]:
-        """Yield the neurons of a step, a tile at a time, and their gradients."""
+        """Yield the neurons of a step, a tile at a time, and their gradients: those with weights, or all to revive."""
         tiles: Iterable[Neurons] = self.weights.tiles()
         if batch.revive:
-            tiles = (self._revived(self.weights.of(ids)) for ids in torch.split(self._ids(batch), TILE))
+            tiles = (self._revived(self.weights.of(ids)) for ids in self._random.tiles(TILE))
         for tile in tiles:
             yield tile, batch.products.slopes(tile, residual)
 

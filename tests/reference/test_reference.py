@@ -1,7 +1,7 @@
 """The paper's settings at full size, against numbers of the authors' code (protocol, sections 1 and 2).
 
 IMP is deterministic given the seed, so its values must agree. IHT draws its gates from another generator than the
-authors' code, so only its level can.
+authors' code: with their gates its values agree too, with ours only its level can.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from mlpiht_cli.plan import single_cell
 from mlpiht_cli.plan.cells import Cell, Job
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.tasks.inr import INRMNIST
+from mlpiht_cli.tasks.planted import Planted
+from tests.reference.authors import with_their_gates
 
 # Public reference code of the paper, run on a CPU: n=50000, d=100, k=1, 15 epochs, full batch.
 IMP_PSNR = {
@@ -54,6 +57,18 @@ def test_iht_reaches_the_level(cell: tuple[int, int]) -> None:
     found = values("planted", "iht", *cell, range(5))
     assert sum(found) / len(found) >= 28.0
     assert min(found) >= 22.0
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize(("s", "reference"), [(500, [92.03, 77.05]), (50, [42.06, 35.82, 38.10])])
+def test_iht_agrees_on_the_image_with_the_authors_gates(real_mnist: Path, s: int, reference: list[float]) -> None:
+    found = [with_their_gates(INRMNIST(), 10, s, seed, 100) for seed in range(len(reference))]
+    assert found == pytest.approx(reference, abs=0.01)
+
+
+def test_iht_agrees_on_planted_networks_with_the_authors_gates() -> None:
+    found = [with_their_gates(Planted(), 10, 20, seed, 15) for seed in range(2)]
+    assert found == pytest.approx([35.06, 48.67], abs=0.01)
 
 
 def test_exact_recovery_happens() -> None:

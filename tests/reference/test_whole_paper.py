@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, variance
 
 import pytest
 
@@ -12,6 +13,8 @@ from mlpiht_cli.plan import single_cell
 from mlpiht_cli.plan.cells import Job
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.tasks.inr import INRMNIST
+from tests.reference.authors import with_their_gates
 
 pytestmark = pytest.mark.slow
 
@@ -72,16 +75,32 @@ def test_ten_digits(real_mnist: Path) -> None:
 
 
 @pytest.mark.mnist
-@pytest.mark.xfail(reason="0.38, 0.20 and 0.33 for seeds 0 to 2; few entries are output weights", strict=True)
-def test_ten_digits_on_a_small_budget(real_mnist: Path) -> None:
-    """A trial of the protocol reached 0.60 at s = 200; ours varies with the seed and stays below."""
-    found = scores("mnist", "iht_vector", (1, 50, 200), range(3), **DIGITS, method__selection="accumulated")
-    assert median(found) >= 0.45
+@pytest.mark.parametrize("seeds", [range(3), range(10, 13)])
+@pytest.mark.parametrize(("m", "s", "least"), [(10, 100, 0.33), (20, 500, 0.79)])
+def test_ten_digits_on_small_budgets(real_mnist: Path, m: int, s: int, least: float, seeds: range) -> None:
+    """An emulation of the reference has .388 .432 .371 at s = 100 for seeds 0 to 2, and .812 at s = 500 for seed 0."""
+    assert mean(scores("mnist", "iht_vector", (1, m, s), seeds, **DIGITS)) >= least
+
+
+def test_ten_outputs() -> None:
+    """An emulation of the reference has 24.0 23.2 22.7 dB for seeds 0 to 2."""
+    found = scores("planted", "iht_vector", (1, 20, 50), range(3), task__k=10, method__epochs=100, method__batch=5000)
+    assert mean(found) == pytest.approx(23.3, abs=1.5)
 
 
 @pytest.mark.mnist
 def test_an_image_as_a_network(real_mnist: Path) -> None:
-    """The reference gives 36-42 dB at s = 50 and 61-73 dB at s = 200."""
-    assert min(scores("inr_mnist", "iht", (1, 10, 50), range(3), method__steps=100)) >= 34.0
+    """The reference gives 61-73 dB at s = 200 for seeds 0 to 2."""
     for m in (10, 50, 200):
         assert min(scores("inr_mnist", "iht", (1, m, 200), range(3), method__steps=100)) >= 50.0
+
+
+@pytest.mark.mnist
+def test_our_gates_are_as_good_as_the_authors(real_mnist: Path) -> None:
+    """Single draws differ by 20 dB: with the authors' gates ten seeds have 21.9 to 42.1 dB. Means agree."""
+    seeds = range(10)
+    ours = scores("inr_mnist", "iht", (1, 10, 50), seeds, method__steps=100)
+    theirs = [with_their_gates(INRMNIST(), 10, 50, seed, 100) for seed in seeds]
+    error = math.sqrt((variance(ours) + variance(theirs)) / len(seeds))
+    assert error < 4.0
+    assert mean(ours) == pytest.approx(mean(theirs), abs=2 * error)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from experiments import reproduction
+from experiments import committed
 from mlpiht_cli.specs.schema import Spec
 
 
 @pytest.fixture(scope="session")
 def every() -> list[Spec]:
-    return reproduction.specs()
+    return committed.specs()
 
 
 @pytest.fixture(scope="session")
-def found(every: list[Spec]) -> list[reproduction.Table]:
-    return reproduction.tables(every)
+def found(every: list[Spec]) -> list[committed.Table]:
+    return committed.tables(every)

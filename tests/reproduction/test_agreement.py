@@ -9,7 +9,7 @@ import pytest
 from hand import broken, row
 
 from experiments.agreement import agreement, reference_path
-from experiments.reproduction import ROOT, Table
+from experiments.committed import ROOT, Table
 from mlpiht_cli.checks.reference import compare
 
 HEAD = "panel,task,method,depth,k,m,s,seed,metric,value\n"

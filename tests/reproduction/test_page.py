@@ -11,7 +11,8 @@ import yaml
 from PIL import Image
 
 from experiments import reproduction
-from experiments.reproduction import PAGE, ROOT, SAID, VERDICTS, WORDS, Table
+from experiments.committed import ROOT, Table
+from experiments.reproduction import PAGE, SAID, VERDICTS, WORDS
 from mlpiht_cli import plan
 from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.figures import Look, save_kind

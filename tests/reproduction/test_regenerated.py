@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.reproduction import Table
+from experiments.committed import Table
 from mlpiht_cli.checks.reference import Mode, compare_rows
 from mlpiht_cli.engine.provenance import environment
 from mlpiht_cli.engine.rerun import cell_of, settings_of
@@ -24,13 +24,14 @@ DATA = os.environ.get("MLPIHT_DATA_DIR", "")
 
 
 def chosen(found: Sequence[Table], number: int, seconds: float) -> list[Row]:
-    """Rows at random, but always the same: in turn from every method, and of its figures and tasks, by their keys.
+    """Rows of today's versions at random, but always the same.
 
+    They come in turn from every method, and of its figures and tasks, by their keys.
     A key is a hash of all settings, so that its order is as good as drawn.
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for table in found:
-        for row in table.rows if table.spec.cells_of is None else ():
+        for row in table.today if table.spec.cells_of is None else ():
             if row.status in ("ok", "diverged") and row.wall_s is not None and row.wall_s < seconds:
                 groups.setdefault((row.spec, row.task, row.method), []).append(row)
     ranked = [
