@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlpiht_cli.linalg import fold
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.vector import Weights
 
@@ -50,6 +49,38 @@ class Update(NamedTuple):
     change: Tensor
 
 
+class Held(NamedTuple):
+    """Slots for the entries held and those of one more block: keys, values, codes ``[slots, hashes]``.
+
+    ``rank`` is the magnitude that ranks a slot, ``fresh`` that of a new entry, and ``order`` a copy of both that the
+    selection may shuffle.
+    """
+
+    keys: NDArray[np.int64]
+    values: NDArray[Any]
+    codes: NDArray[np.int32]
+    rank: NDArray[np.float64]
+    fresh: NDArray[np.float64]
+    order: NDArray[np.float64]
+
+
+class Moved(NamedTuple):
+    """Neurons after an update, each in two blocks, hidden and output: ``[t, d + k]``, codes ``[t, d + k, hashes]``."""
+
+    keys: NDArray[np.int64]
+    values: NDArray[Any]
+    update: NDArray[np.float64]
+    codes: NDArray[np.int32]
+
+
+class Rules(NamedTuple):
+    """Budget ``s``, number ``d`` of hidden weights of a neuron, and whether a block is added to the sketch first."""
+
+    s: int
+    d: int
+    adds: bool
+
+
 class BlockSelection:
     """Keeps ``s`` entries of the weights of a network: those with the largest accumulated updates, or the largest ones.
 
@@ -74,14 +105,15 @@ class BlockSelection:
     """
 
     def __init__(self, s: int, order: Order, hashes: Hashes, table: NDArray[np.floating], like: Weights) -> None:
-        self._s, self._order, self._hashes, self._table, self._like = s, order, hashes, table, like
+        self._hashes, self._table, self._like = hashes, table, like
         self._d, self._k = like.hidden.cols, like.output.cols
         room = s + max(self._d, self._k)
         kind = like.hidden.values.cpu().numpy().dtype
         codes = np.zeros((room, len(table)), np.int32)
         ranks = (np.zeros(room) for _ in range(3))
-        self._held = fold.Held(np.zeros(room, np.int64), np.zeros(room, kind), codes, *ranks)
+        self._held = Held(np.zeros(room, np.int64), np.zeros(room, kind), codes, *ranks)
         self._count = 0
+        self._rules = Rules(s, self._d, order == "blocks")
         self._known: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]] | None = None
 
     def keep(self, updates: Callable[[], Iterator[Update]]) -> Weights:
@@ -90,19 +122,17 @@ class BlockSelection:
         ``updates`` gives the neurons that have weights, in ascending order, a tile at a time. It may be called twice,
         and must then give the same.
         """
-        if self._order == "global":
+        from mlpiht_cli.linalg import fold  # loads numba
+
+        if not self._rules.adds:
             self._count = 0
             for update in updates():
                 fold.add(self._table, self._moved(update))
         for update in updates():
-            self._fold(self._moved(update))
+            self._count = fold.fold(self._table, self._held, self._count, self._moved(update), self._rules)
         return self._weights()
 
-    def _fold(self, moved: fold.Moved) -> None:
-        adds = self._order == "blocks"
-        self._count = fold.fold(self._table, self._held, self._count, moved, self._d, self._s, adds)
-
-    def _moved(self, update: Update) -> fold.Moved:
+    def _moved(self, update: Update) -> Moved:
         """Return a tile for the kernels."""
         ids = update.ids.cpu().numpy()
         if self._known is None or not np.array_equal(self._known[0], ids):
@@ -111,7 +141,7 @@ class BlockSelection:
             self._known = ids, keys, self._hashes.codes(keys)
         _, keys, codes = self._known
         moved = (update.weights.double() + update.change).to(update.weights.dtype)
-        return fold.Moved(keys, moved.cpu().numpy(), update.change.cpu().numpy(), codes)
+        return Moved(keys, moved.cpu().numpy(), update.change.cpu().numpy(), codes)
 
     def _weights(self) -> Weights:
         """Return the entries held as weights."""

@@ -48,13 +48,13 @@ class Tile(NamedTuple):
 
 
 @kernel
-def _activate(data, tile, j, chunk, offset, linear):  # type: ignore[no-untyped-def]
-    """Turn ``X w1`` of a neuron into its activations, for the samples from ``offset`` on in a chunk."""
+def _activate(data, tile, j, place, linear):  # type: ignore[no-untyped-def]
+    """Turn ``X w1`` of a neuron into its activations; ``place`` is the chunk and the first sample in it."""
     if tile.relu:
         for i in range(len(linear)):
             linear[i] = max(linear[i], 0)
     else:
-        masked(data.bits[tile.support.row[j], chunk], offset, linear, linear)
+        masked(data.bits[tile.support.row[j], place[0]], place[1], linear, linear)
 
 
 @kernel
@@ -66,7 +66,7 @@ def predict(data, tile, out, span):  # type: ignore[no-untyped-def]
         for j in range(len(tile.output)):
             p, q = tile.support.start[j], tile.support.start[j + 1]
             combine(data.features, tile.support.col[p:q], tile.values[p:q], a, active)
-            _activate(data, tile, j, chunk, 0, active)
+            _activate(data, tile, j, (chunk, 0), active)
             for c in range(len(out)):
                 value, row = tile.output[j, c], out[c, a:b]
                 if value != 0:
@@ -75,8 +75,9 @@ def predict(data, tile, out, span):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _linear(features, tile, j, count, a, out):  # type: ignore[no-untyped-def]
-    """Write ``X w1`` of the neurons from ``j`` on, ``count`` of at most four, to the rows of ``out``."""
+def _linear(features, tile, j, a, out):  # type: ignore[no-untyped-def]
+    """Write ``X w1`` of the neurons from ``j`` on, at most four, to the rows of ``out``; samples from ``a`` on."""
+    count = min(4, len(tile.output) - j)
     if tile.dense:
         four = np.zeros((4, len(features)), features.dtype)
         four[:count] = tile.hidden[j : j + count]
@@ -88,28 +89,30 @@ def _linear(features, tile, j, count, a, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _back(data, tile, j, chunk, offset, active, out):  # type: ignore[no-untyped-def]
-    """Close the samples of ``out`` that the neuron's gate closes."""
+def _back(data, tile, j, place, flows):  # type: ignore[no-untyped-def]
+    """Close the samples that the neuron's gate closes in the second of ``flows``; the first are its activations."""
+    active, out = flows
     if tile.relu:
         for i in range(len(out)):
             out[i] = out[i] if active[i] > 0 else 0
     else:
-        masked(data.bits[tile.support.row[j], chunk], offset, out, out)
+        masked(data.bits[tile.support.row[j], place[0]], place[1], out, out)
 
 
 @kernel
-def _part(data, tile, residual, chunk, a, b, out):  # type: ignore[no-untyped-def]
-    """Add the gradients of a tile on the samples ``a`` to ``b - 1`` of a chunk to ``out`` ``[t, d + k]``."""
-    d, offset, kind = len(data.features), a - samples(data, chunk)[0], data.features.dtype
+def _part(data, tile, residual, where, out):  # type: ignore[no-untyped-def]
+    """Add the gradients of a tile to ``out`` ``[t, d + k]``; ``where``: chunk, its first sample and the end of them."""
+    chunk, a, b = where
+    d, place, kind = len(data.features), (chunk, a - samples(data, chunk)[0]), data.features.dtype
     active, back, output = np.empty((4, b - a), kind), np.empty((4, b - a), kind), np.zeros((4, len(residual)), kind)
     for j in range(0, len(tile.output), 4):
         count = min(4, len(tile.output) - j)
         output[:count] = tile.output[j : j + count]
-        _linear(data.features, tile, j, count, a, active)
+        _linear(data.features, tile, j, a, active)
         combine_four(residual, output, a, back)
         for i in range(count):
-            _activate(data, tile, j + i, chunk, offset, active[i])
-            _back(data, tile, j + i, chunk, offset, active[i], back[i])
+            _activate(data, tile, j + i, place, active[i])
+            _back(data, tile, j + i, place, (active[i], back[i]))
         correlate_four(residual, a, active, out[j : j + count, d:], count)
         correlate_four(data.features, a, back, out[j : j + count], count)
 
@@ -123,7 +126,7 @@ def slopes(data, tile, residual, out, span):  # type: ignore[no-untyped-def]
             start, stop = samples(data, chunk)
             half = 16 * data.bits.shape[2]  # buffers of four neurons and four features fit into the level-1 cache
             for a in range(start, stop, half):
-                _part(data, tile, residual, chunk, a, min(stop, a + half), out[panel])
+                _part(data, tile, residual, (chunk, a, min(stop, a + half)), out[panel])
 
 
 class CompiledVectorProducts(VectorProducts):

@@ -5,39 +5,12 @@ An entry is held in a slot; the order of the slots has no meaning. A dropped ent
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.jit import kernel
 
 LARGEST = 1e300
 """Rank of infinite estimates: below that of NaN, which is infinite."""
-
-
-class Held(NamedTuple):
-    """Slots for the entries held and those of one more block: keys, values, codes ``[slots, hashes]``.
-
-    ``rank`` is the magnitude that ranks a slot, ``fresh`` that of a new entry, and ``order`` a copy of both that the
-    selection may shuffle.
-    """
-
-    keys: NDArray[np.int64]
-    values: NDArray[Any]
-    codes: NDArray[np.int32]
-    rank: NDArray[np.float64]
-    fresh: NDArray[np.float64]
-    order: NDArray[np.float64]
-
-
-class Moved(NamedTuple):
-    """Neurons after an update, each in two blocks, hidden and output: ``[t, d + k]``, codes ``[t, d + k, hashes]``."""
-
-    keys: NDArray[np.int64]
-    values: NDArray[Any]
-    update: NDArray[np.float64]
-    codes: NDArray[np.int32]
 
 
 @kernel
@@ -110,8 +83,9 @@ def _largest(values, count, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _put(held, to, keys, values, codes, i):  # type: ignore[no-untyped-def]
-    """Copy entry ``i`` of some arrays to the slot ``to``."""
+def _put(held, to, entries, i):  # type: ignore[no-untyped-def]
+    """Copy entry ``i`` of some keys, values and codes to the slot ``to``."""
+    keys, values, codes = entries
     held.keys[to], held.values[to] = keys[i], values[i]
     for h in range(codes.shape[1]):
         held.codes[to, h] = codes[i, h]
@@ -120,7 +94,7 @@ def _put(held, to, keys, values, codes, i):  # type: ignore[no-untyped-def]
 @kernel
 def _drop(held, count, i):  # type: ignore[no-untyped-def]
     """Free a slot by the last one; return how many entries are left."""
-    _put(held, i, held.keys, held.values, held.codes, count - 1)
+    _put(held, i, (held.keys, held.values, held.codes), count - 1)
     held.rank[i] = held.rank[count - 1]
     return count - 1
 
@@ -177,7 +151,7 @@ def _join(table, held, count, block, s):  # type: ignore[no-untyped-def]
             new[c] = 0.0 if values[c] != 0 else -1.0
     for c in range(size):
         if new[c] > least or (new[c] == least and keys[c] >= from_key):
-            _put(held, count, keys, values, codes, c)
+            _put(held, count, block, c)
             count += 1
     return count
 
@@ -190,16 +164,18 @@ def add(table, moved):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fold(table, held, count, moved, d, s, adds):  # type: ignore[no-untyped-def]
+def fold(table, held, count, moved, rules):  # type: ignore[no-untyped-def]
     """Let the blocks of a tile join the entries held one after the other; return how many entries are held then.
 
-    Each block is added to the sketch first if ``adds``. More than ``s`` entries are cut to the best ``s`` at once.
+    Each block is added to the sketch first if the rules say so. More than ``s`` entries are cut to the best ``s`` at
+    once.
     """
+    d = rules.d
     for j in range(len(moved.keys)):
         for part in range(2):
             p, q = (0, d) if part == 0 else (d, moved.keys.shape[1])
             codes = moved.codes[j, p:q]
-            if adds:
+            if rules.adds:
                 _add(table, codes, moved.update[j, p:q])
-            count = _join(table, held, count, (moved.keys[j, p:q], moved.values[j, p:q], codes), s)
+            count = _join(table, held, count, (moved.keys[j, p:q], moved.values[j, p:q], codes), rules.s)
     return count

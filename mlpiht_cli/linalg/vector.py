@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from mlpiht_cli.linalg.gated import compiled, gated_operator
-from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.operators import GatedOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
@@ -132,15 +130,3 @@ class VectorProducts:
 
     def _activations(self, tile: Neurons) -> Tensor:
         return (tile.hidden @ self._features) * self._operator.masks(tile.ids)
-
-
-def vector_products(features: Tensor, gates: GateRule, weights: Weights, in_kernels: bool) -> VectorProducts:
-    """Return the products of a batch: compiled if the method asks for kernels and the device runs them.
-
-    ``weights`` are those of the network before the step.
-    """
-    if in_kernels and compiled(features.device):
-        from mlpiht_cli.linalg.compiled_vector import compiled_products  # loads numba
-
-        return compiled_products(features, gates, weights)
-    return VectorProducts(features, gated_operator(features, gates, weights.hidden.rows))

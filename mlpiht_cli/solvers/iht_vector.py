@@ -17,10 +17,11 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.linalg.blockwise import BlockSelection, NoBuckets, OwnBuckets, Update
 from mlpiht_cli.linalg.countsketch import HASHES, sketch_width
+from mlpiht_cli.linalg.gated import compiled, gated_operator
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, SomeGates, WeightGates, rows_at
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
-from mlpiht_cli.linalg.vector import TILE, Neurons, VectorProducts, Weights, vector_products
+from mlpiht_cli.linalg.vector import TILE, Neurons, VectorProducts, Weights
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.solvers.passes import Passes
@@ -175,11 +176,18 @@ class _Run:
             for features, y in self._batches.epoch():
                 few = revive or self._gates.few
                 gates = self._gates if few else SomeGates(self._gates, self.weights.used)
-                products = vector_products(features, gates, self.weights, self._method.in_kernels)
-                yield self._advance(_Batch(products, y, revive))
+                yield self._advance(_Batch(self._products(features, gates), y, revive))
                 revive = False
                 if epoch > 0:
                     self._gates = WeightGates(self.weights.hidden)
+
+    def _products(self, features: Tensor, gates: GateRule) -> VectorProducts:
+        """Return the products of a batch: compiled if the method uses kernels and the device runs them."""
+        if self._method.in_kernels and compiled(features.device):
+            from mlpiht_cli.linalg.compiled_vector import compiled_products  # loads numba
+
+            return compiled_products(features, gates, self.weights)
+        return VectorProducts(features, gated_operator(features, gates, self._m))
 
     def _advance(self, batch: _Batch) -> float:
         """Take a step; return the loss of the network before it.

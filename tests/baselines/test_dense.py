@@ -35,7 +35,7 @@ def run(method: Dense, problem: Problem, depth: int, budgets: list[int]) -> list
 def torchs_own(
     problem: Problem, depth: int, batch: int, epochs: int, lr: float
 ) -> tuple[torch.nn.Sequential, list[float]]:
-    """The usual loop; layers are made input to output under the seed, the batches come in the order of seed + 3."""
+    """The usual loop; layers are made input to output under the seed, all epochs have the one order of seed + 3."""
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         layers = [torch.nn.Linear(D, M, bias=False)]
@@ -44,8 +44,9 @@ def torchs_own(
     net = torch.nn.Sequential(*[part for layer in layers[:-1] for part in (layer, torch.nn.ReLU())], layers[-1])
     measure = torch.nn.MSELoss() if problem.loss == "squared" else torch.nn.CrossEntropyLoss()
     adam, order, losses = torch.optim.Adam(net.parameters(), lr=lr), torch.Generator().manual_seed(SEED + 3), []
+    batches = torch.randperm(N, generator=order).split(batch) if batch else [torch.arange(N)]
     for _ in range(epochs):
-        for rows in torch.randperm(N, generator=order).split(batch) if batch else [torch.arange(N)]:
+        for rows in batches:
             adam.zero_grad()
             loss = measure(net(problem.x[rows]), problem.y[rows])
             loss.backward()

@@ -7,16 +7,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.utils import prune as torch_prune
 
-from mlpiht_cli.baselines.imp import IMP, IMPFused, fused, prune
+from mlpiht_cli.baselines.imp import IMP, IMPFused, dropped, fused, prune
 from mlpiht_cli.baselines.training import initial_weights
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes
-from mlpiht_cli.rng import Streams
+from mlpiht_cli.rng import Permutations, Streams
 from mlpiht_cli.tasks.planted import Planted
 
 
@@ -69,14 +71,45 @@ def test_scores_are_those_of_torchs_own_tools() -> None:
         assert fit.model.nnz <= fit.budget
 
 
-def remaining_after(weights: int, rounds: int) -> list[int]:
-    counts = [weights]
-    for _ in range(rounds):
-        counts.append(counts[-1] - max(1, round(0.1 * counts[-1])))
+def remaining_after(weights: int, rounds: int, rate: float = 0.1) -> list[int]:
+    """The share is that of all weights in floating point; one that removes none becomes one weight from there on."""
+    counts, share = [weights], 1 - ((1 - rate) * weights) / weights
+    while counts[-1] and len(counts) <= rounds:
+        share = share if round(share * counts[-1]) else 1 / counts[-1]
+        counts.append(counts[-1] - round(share * counts[-1]))
     return counts
 
 
-def test_counts_follow_the_rounding_and_masks_are_nested() -> None:
+def counts_of_prune(weights: int, rounds: int, rate: float = 0.1) -> list[int]:
+    generator = torch.Generator().manual_seed(0)
+    values, masks, counts = [torch.randn(weights, generator=generator)], [torch.ones(weights).bool()], [weights]
+    while counts[-1] and len(counts) <= rounds:
+        masks = prune(values, masks, rate)
+        counts.append(int(masks[0].sum()))
+    return counts
+
+
+def test_counts_of_550_weights_are_those_of_the_reference_code() -> None:
+    words = "114 103 93 84 76 68 61 55 50 45 41 37 33 30 27 24 22 20 18 16 14 13 12 11 10 9 8 7 6 5"
+    ends = [int(word) for word in words.split()]
+    found = counts_of_prune(550, 60)
+    assert found[found.index(114) :][: len(ends)] == ends
+
+
+@pytest.mark.parametrize("weights", [550, 54, 55, 60, 1010, 79_400])
+def test_halves_round_down(weights: int) -> None:
+    """The share is a hair below .1, so that 1.5, 3.5 and 5.5 become 1, 3 and 5; halves to even would be 2, 4 and 6."""
+    assert [dropped(left, weights, 0.1) for left in (15, 25, 35, 45, 55)] == [1, 2, 3, 4, 5]
+
+
+@given(st.integers(2, 3000), st.sampled_from([0.1, 0.05, 0.2, 0.25, 0.5, 0.9]))
+def test_counts_follow_the_share_of_all_weights(weights: int, rate: float) -> None:
+    counts = counts_of_prune(weights, 300, rate)
+    assert counts == remaining_after(weights, 300, rate)
+    assert counts[-1] == 0
+
+
+def test_the_smallest_weights_go_and_masks_are_nested() -> None:
     weights = [torch.randn(6, 8, generator=torch.Generator().manual_seed(0)), torch.ones(1, 6) * 0.3]
     masks = [torch.ones_like(w, dtype=torch.bool) for w in weights]
     for left in remaining_after(54, 25)[1:]:
@@ -147,7 +180,7 @@ def test_each_budget_is_answered_by_the_first_round_of_the_recursion_that_fits()
     for s, fit in fits.items():
         rounds = next(i for i, left in enumerate(counts) if i and left <= s)
         assert (fit.model.nnz, fit.iterations) == (counts[rounds], epochs * rounds)
-    assert counts[:6] == [54, 49, 44, 40, 36, 32], "0.1 * 49 = 4.9 is 5, 0.1 * 44 is 4"
+    assert counts[:14] == [54, 49, 44, 40, 36, 32, 29, 26, 23, 21, 19, 17, 15, 14], "a tenth of 15 is 1"
     for s in range(2, 54):
         assert all(bool((a <= b).all()) for a, b in zip(masks(fits[s - 1]), masks(fits[s]), strict=True)), "nested"
 
@@ -206,22 +239,37 @@ def test_fused_weights_need_one_output() -> None:
     assert IMPFused().weights(8, 1, Shape(6, 2)) == 48 + 36
 
 
-def test_minibatches_go_on_in_their_order_over_the_rounds() -> None:
-    """Two rounds of torch.nn on the batches of one generator, the second from the masked initial weights."""
+def test_every_round_has_one_order_of_minibatches_for_all_its_epochs() -> None:
+    """Two rounds of torch.nn on the orders of one generator, the second from the masked initial weights."""
     problem, order = planted(), torch.Generator().manual_seed(1 + 3)
     initial, current = initial_weights([8, 6, 1], torch.Generator().manual_seed(1)), None
     alive = [torch.ones_like(w, dtype=torch.bool) for w in initial]
     for _ in range(2):
         current = [(w * mask).requires_grad_() for w, mask in zip(initial, alive, strict=True)]
-        adam = torch.optim.Adam(current, lr=1e-3)
-        for _ in range(2):
-            for rows in torch.randperm(200, generator=order).split(60):
-                adam.zero_grad()
-                output = torch.relu(problem.x[rows] @ (current[0] * alive[0]).T) @ (current[1] * alive[1]).T
-                torch.nn.functional.mse_loss(output, problem.y[rows]).backward()
-                adam.step()
+        adam, batches = torch.optim.Adam(current, lr=1e-3), torch.randperm(200, generator=order).split(60)
+        for rows in [rows for _ in range(3) for rows in batches]:
+            adam.zero_grad()
+            output = torch.relu(problem.x[rows] @ (current[0] * alive[0]).T) @ (current[1] * alive[1]).T
+            torch.nn.functional.mse_loss(output, problem.y[rows]).backward()
+            adam.step()
         alive = prune([w.detach() for w in current], alive, 0.1)
-    fit = path(IMP(epochs=2, batch=60), [remaining_after(54, 2)[2]])[44]
-    assert fit.iterations == 2 * 2 * 4
+    fit = path(IMP(epochs=3, batch=60), [remaining_after(54, 2)[2]])[44]
+    assert fit.iterations == 2 * 3 * 4
     for found, w, mask in zip(fit.model.layers, current, alive, strict=True):
         torch.testing.assert_close(found.dense(), (w * mask).detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("evaluate_at", "rounds"), [("after_prune", 3), ("after_retrain", 4)])
+def test_an_order_is_drawn_for_every_round(evaluate_at: str, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, drawn = Permutations.draw, list[torch.Tensor]()
+
+    def watched(self: Permutations, n: int) -> torch.Tensor:
+        drawn.append(draw(self, n))
+        return drawn[-1]
+
+    monkeypatch.setattr(Permutations, "draw", watched)
+    settings = {"epochs": 5, "batch": 60, "evaluate": evaluate_at}
+    fit = path(IMP.model_validate(settings), [remaining_after(54, 3)[3]])[40]
+    assert len(drawn) == rounds == fit.iterations / (5 * 4)
+    generator = torch.Generator().manual_seed(1 + 3)
+    assert all(torch.equal(order, torch.randperm(200, generator=generator)) for order in drawn)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.fit import Fit, Reached, Status, Step
 from mlpiht_cli.core.method import Method, Shape
+from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.gated import BACKEND
@@ -53,7 +54,11 @@ def weights(fit: Fit) -> Iterator[torch.Tensor]:
 
 
 def same(a: Fit, b: Fit) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+    return equal(a.model, b.model)
+
+
+def equal(a: SparseMLP, b: SparseMLP) -> bool:
+    return all(x.equals(y) for x, y in zip(a.layers, b.layers, strict=True))
 
 
 def test_every_budget_is_answered_and_kept(method: Method, problem: Problem) -> None:
@@ -142,6 +147,19 @@ def test_the_callback_sees_every_iteration_and_may_stop(method: Method, problem:
     with pytest.raises(TimeoutError):
         list(method.fit_path(problem, SHAPE, [8], Streams(0), stop))
     assert seen == [1, 2, 3]
+
+
+def test_networks_of_steps_keep_the_budget_and_end_in_the_answer(method: Method, problem: Problem) -> None:
+    *steps, reached = method.iterate(problem, SHAPE, [8], Streams(0))
+    offered = [one.network for one in steps if isinstance(one, Step) and one.network is not None]
+    if not offered:
+        pytest.skip("the steps of the method offer no network")
+    models = [make() for make in offered]  # made at the end: a network stays what it was after its step
+    assert isinstance(reached, Reached)
+    assert all(model.nnz <= 8 for model in models)
+    last = steps[-1]
+    assert isinstance(last, Step)
+    assert last.network is None or equal(last.network(), reached.model)
 
 
 def test_a_minibatch_form_runs(method: Method, problem: Problem) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 
 def _pins() -> ModuleType:
-    """The module beside this file, which is no package."""
+    """The module next to this file, which is no package."""
     spec = importlib.util.spec_from_file_location("pins", Path(__file__).with_name("pins.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -43,10 +43,10 @@ def edit(root: Path, file: str, old: str, new: str) -> None:
 
 def test_a_changed_source_is_noticed_wherever_it_is_used(copied: Path) -> None:
     before = pins.current()
-    edit(copied, "linalg/threshold.py", "return", "'a comment'\n    return 0 or")
+    edit(copied, "linalg/gates.py", "few = False", "few = not True")
     found = pins.faults(before, pins.current(copied))
     assert {fault.partition(":")[0] for fault in found} >= {"method iht", "method iht_vector"}
-    assert all("linalg.threshold" in fault and "raise its version" in fault for fault in found)
+    assert all("linalg.gates" in fault and "raise its version" in fault for fault in found)
     assert not any("task mnist:" in fault for fault in found)
 
 

@@ -44,3 +44,15 @@ def test_compact_drops_zeros_and_what_stands_for_none() -> None:
     matrix = SparseMatrix(torch.tensor([1, 3, 6, 6]), torch.tensor([2.0, 0.0, 0.0, 5.0]), 2, 3)
     assert matrix.compact().index.tolist() == [1]
     assert matrix.compact().values.tolist() == [2.0]
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**20))
+def test_a_transposed_matrix_is_the_dense_one_transposed(rows: int, cols: int, seed: int) -> None:
+    rng = np.random.RandomState(seed)
+    dense = torch.from_numpy(rng.normal(size=(rows, cols)) * (rng.uniform(size=(rows, cols)) < 0.5))
+    matrix = SparseMatrix.from_dense(dense)
+    turned = matrix.transposed()
+    assert (turned.rows, turned.cols) == (cols, rows)
+    assert torch.equal(turned.dense(), dense.T)
+    assert turned.index.tolist() == sorted(set(turned.index.tolist())), "ascending, as the entries of every matrix"
+    assert turned.transposed().equals(matrix)

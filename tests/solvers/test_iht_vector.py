@@ -1,8 +1,9 @@
-"""IHT with several outputs against the protocol written out neuron by neuron in float64 NumPy."""
+"""IHT with several outputs against the protocol written out neuron by neuron, and its forms against each other."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,96 +12,20 @@ import torch
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import LOSSES, Problem
-from mlpiht_cli.core.scoring import evaluate
-from mlpiht_cli.core.task import Axes
+from mlpiht_cli.linalg import vector
+from mlpiht_cli.linalg.gated import BACKEND
+from mlpiht_cli.linalg.vector import Neurons
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers import iht_vector
-from mlpiht_cli.solvers.iht_vector import RESIDUALS, IHTVector, paper_step
-from mlpiht_cli.tasks.planted import Planted
+from mlpiht_cli.solvers.iht_vector import RESIDUALS, paper_step
+from tests.solvers.vectors import Literal, classes, events, flat, method, networks, regression, run
 
-Weights = tuple[np.ndarray, np.ndarray]
-
-
-def regression(n: int = 45, d: int = 5, k: int = 3, scale: float = 1.0, seed: int = 0) -> Problem:
-    rng = np.random.RandomState(seed)
-    x = torch.from_numpy(scale * rng.normal(size=(n, d)))
-    y = torch.relu(x @ torch.from_numpy(rng.normal(size=(d, 4)))) @ torch.from_numpy(rng.normal(size=(4, k)))
-    return Problem(x, y, x, y, "psnr", peak=float(y.abs().max()))
+SELECTIONS = ["count_sketch", "accumulated", "magnitude"]
+ORDERS = ["blocks", "global"]
 
 
-def classes(n: int = 45, d: int = 5, k: int = 3, scale: float = 20.0, seed: int = 0) -> Problem:
-    """One class around each of the first axes; large inputs, as raw pixels are."""
-    rng = np.random.RandomState(seed)
-    own = torch.from_numpy(rng.randint(0, k, size=n))
-    x = scale * (3.0 * torch.eye(k, d)[own] + torch.from_numpy(rng.normal(size=(n, d))))
-    y = torch.eye(k, dtype=torch.float64)[own]
-    return Problem(x, y, x, y, "accuracy", "cross_entropy")
-
-
-def run(problem: Problem, m: int, s: int, seed: int = 0, **settings: object) -> Fit:
-    method = IHTVector.model_validate({"dtype": "float64", **settings})
-    return next(iter(method.fit_path(problem, Shape(m), [s], Streams(seed))))
-
-
-def parts(fit: Fit) -> Weights:
-    hidden, output = (layer.dense().numpy() for layer in fit.model.layers)
-    return hidden, output.T
-
-
-def literal_sketch(size: int, s: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Buckets and signs ``[4, size]`` by exact integers, and an empty table."""
-    width = int(s * max(1.0, math.log(size / s)))
-    bits = [[((a * i + b) % 2**64) >> 32 for i in range(size)] for a, b in Streams(seed).hashes(4).tolist()]
-    buckets = np.array([[((u >> 1) * width) >> 31 for u in row] for row in bits])
-    return buckets, np.array([[1 if u & 1 else -1 for u in row] for row in bits]), np.zeros((4, width))
-
-
-def literal(
-    problem: Problem, m: int, s: int, seed: int, passes: int, batch: int, selection: str, reinit: str
-) -> Weights:
-    """Protocol, section 1, vector output; a neuron's w1 lies beside its w2 in the vector of all weights."""
-    x, y = problem.x.numpy(), problem.y.numpy()
-    (n, d), k = x.shape, y.shape[1]
-    w1, w2, h = np.zeros((m, d)), np.zeros((m, k)), Streams(seed).gates(d).rows(0, m)
-    buckets, signs, table = literal_sketch(m * (d + k), s, seed)
-    total = np.zeros(m * (d + k))
-    revival, order = Streams(seed).revival(), torch.Generator().manual_seed(seed + 3)
-    mu = 0.001 if problem.loss == "cross_entropy" else 2.0 if s < 6 * m**0.536 else 0.005
-    for epoch in range(passes):
-        batches = [np.arange(n)] if not batch else [b.numpy() for b in torch.randperm(n, generator=order).split(batch)]
-        for number, rows in enumerate(batches):
-            old1, old2 = w1.copy(), w2.copy()  # residual and gates are those of the network before it is revived
-            if number == 0 and (epoch == 0 or (batch and reinit == "every_epoch")):
-                new1 = revival.uniform(-1 / np.sqrt(d * m), 1 / np.sqrt(d * m), size=(m, d))
-                new2 = revival.uniform(-1 / np.sqrt(m * k), 1 / np.sqrt(m * k), size=(m, k))
-                for j in range(m):
-                    w1[j] = new1[j] if w1[j].max() == 0 else w1[j]
-                    w2[j] = new2[j] if w2[j].max() == 0 else w2[j]
-            if epoch > 0:
-                h = old1
-            dx = [(x[rows] @ h[j] > 0)[:, None] * x[rows] for j in range(m)]
-            yhat = sum(dx[j] @ np.outer(old1[j], old2[j]) for j in range(m))
-            if problem.loss == "cross_entropy":
-                e = np.exp(yhat - yhat.max(axis=1, keepdims=True))
-                yhat = e / e.sum(axis=1, keepdims=True)
-            r = (yhat - y[rows]) / len(rows)
-            p = [dx[j].T @ r for j in range(m)]
-            update = np.array([np.concatenate([-mu * p[j] @ w2[j], -mu * p[j].T @ w1[j]]) for j in range(m)]).flatten()
-            moved = np.hstack([w1, w2]).flatten() + update
-            for row in range(4):
-                np.add.at(table[row], buckets[row], signs[row] * update)
-            seen = np.median([table[row][buckets[row]] * signs[row] for row in range(4)], axis=0)
-            total += update
-            rank = np.abs({"count_sketch": seen, "accumulated": total, "magnitude": moved}[selection]) * (moved != 0)
-            kept = [i for i in np.argsort(-rank, kind="stable")[:s] if rank[i] > 0]
-            w = np.zeros(m * (d + k))
-            w[kept] = moved[kept]
-            w1, w2 = np.split(w.reshape(m, d + k), [d], axis=1)
-            w1, w2 = w1.copy(), w2.copy()
-    return w1, w2
-
-
-@pytest.mark.parametrize("selection", ["count_sketch", "accumulated", "magnitude"])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("reinit", ["every_epoch", "first_step"])
 @pytest.mark.parametrize("batch", [0, 20])  # 45 samples: the last batch is smaller
 @pytest.mark.parametrize(
@@ -108,17 +33,31 @@ def literal(
     [(regression(scale=0.3), 6, 9), (regression(scale=2.0), 4, 13), (classes(), 4, 9)],
     ids=["step 2", "step 0.005", "classes"],
 )
-def test_weights_are_those_of_the_protocol(
-    problem: Problem, m: int, s: int, batch: int, reinit: str, selection: str
+def test_weights_are_those_of_the_protocol_after_every_step(
+    problem: Problem, m: int, s: int, batch: int, reinit: str, selection: str, order: str
 ) -> None:
-    passes = 5
-    count = {"batch": batch, "epochs": passes} if batch else {"steps": passes}
-    fit = run(problem, m, s, seed=4, selection=selection, reinit=reinit, **count)
-    expected = literal(problem, m, s, 4, passes, batch, selection, reinit)
+    count = {"batch": batch, "epochs": 5} if batch else {"steps": 5}
+    settings = {"selection": selection, "selection_order": order, "reinit": reinit, **count}
+    found = list(networks(events(problem, m, s, seed=4, **settings)))
+    expected = list(Literal(problem, m, s, 4, method(**settings)).weights())
+    assert len(found) == len(expected) == 5 * (3 if batch else 1)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(flat(ours), theirs, rtol=1e-9, atol=1e-12)
+    fit = run(problem, m, s, seed=4, **settings)
     assert fit.status is Status.OK
-    for found, wanted in zip(parts(fit), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
-    assert fit.iterations == passes * (3 if batch else 1)
+    np.testing.assert_array_equal(flat(fit.model), flat(found[-1]))
+    assert fit.iterations == len(found)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_the_order_of_the_selection_matters(selection: str) -> None:
+    """A block is compared with the others' weights of the step before if these have not had their turn."""
+    settings = {"epochs": 4, "batch": 20, "selection": selection}
+    blocks, together = (
+        [flat(run(regression(scale=0.3), 6, 9, seed, selection_order=order, **settings).model) for seed in range(10)]
+        for order in ORDERS
+    )
+    assert not np.array_equal(blocks, together)
 
 
 @pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
@@ -126,9 +65,12 @@ def test_residuals_are_gradients_of_the_protocols_losses(loss: str) -> None:
     rng = np.random.RandomState(0)
     prediction = torch.from_numpy(rng.normal(size=(7, 3))).requires_grad_()
     y = classes(n=7).y
-    value = LOSSES[loss](prediction, y) * (1.5 if loss == "squared" else 1.0)  # mean over n k entries: |.|^2 / 2n
-    (expected,) = torch.autograd.grad(value, prediction)
-    torch.testing.assert_close(RESIDUALS[loss](prediction.detach(), y), expected)
+    value = LOSSES[loss](prediction, y)
+    scaled = value * (1.5 if loss == "squared" else 1.0)  # mean over n k entries: |.|^2 / 2n
+    (expected,) = torch.autograd.grad(scaled, prediction)
+    told, residual = RESIDUALS[loss](prediction.detach().T, y.T)
+    torch.testing.assert_close(told, value.detach())
+    torch.testing.assert_close(residual, expected.T)
 
 
 @pytest.mark.parametrize(("m", "edge"), [(10, 20.61), (1, 6.0), (200, 102.65), (1000, 243.29)])
@@ -138,116 +80,94 @@ def test_the_papers_step(m: int, edge: float) -> None:
     assert paper_step(m, 1, "cross_entropy") == paper_step(m, 1000, "cross_entropy") == 0.001
 
 
+def tiles_of(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    for module in (vector, iht_vector):
+        monkeypatch.setattr(module, "TILE", size)
+
+
+def same(ours: Fit, theirs: Fit) -> None:
+    assert ours.status is theirs.status is Status.OK
+    np.testing.assert_allclose(flat(ours.model), flat(theirs.model), rtol=1e-8, atol=1e-12)
+    assert ours.history == pytest.approx(theirs.history, rel=1e-8)
+
+
+@pytest.mark.parametrize("backend", ["compiled", "torch"])
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("step", ["paper", "safeguarded"])
-@pytest.mark.parametrize("selection", ["count_sketch", "magnitude"])
-def test_the_budget_holds_after_every_step(selection: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    keep = iht_vector._Selection.keep
-
-    def watched(self: object, weights: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
-        kept = keep(self, weights, update)
-        seen.append(int((kept != 0).sum()))
-        return kept
-
-    monkeypatch.setattr(iht_vector._Selection, "keep", watched)
-    fit = run(regression(scale=0.3), 6, 9, epochs=4, batch=20, selection=selection, step=step)
-    assert len(seen) == 12
-    assert 0 < max(seen) <= 9
-    assert fit.model.nnz == seen[-1]
-
-
-@pytest.mark.parametrize("selection", ["count_sketch", "accumulated", "magnitude"])
-def test_no_place_of_the_budget_goes_to_an_entry_without_a_value(
-    selection: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("size", [1, 3])
+def test_tiles_change_nothing_but_rounding(
+    size: int, step: str, order: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Most inputs are 0 in all samples, as pixels at the border are; a sketch mistakes them for others."""
-    problem, seen = regression(n=60, d=40, scale=0.3), []
-    problem.x[:, 10:] = 0
-    keep = iht_vector._Selection.keep
-
-    def watched(self: object, weights: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
-        kept = keep(self, weights, update)
-        seen.append((int((kept != 0).sum()), int((weights + update != 0).sum())))
-        return kept
-
-    monkeypatch.setattr(iht_vector._Selection, "keep", watched)
-    run(problem, 6, 30, epochs=4, batch=20, selection=selection)
-    assert [kept for kept, _ in seen] == [min(30, possible) for _, possible in seen]
+    problem, settings = regression(scale=0.3), {"epochs": 4, "batch": 20, "step": step, "selection_order": order}
+    whole = run(problem, 7, 12, **settings)
+    monkeypatch.setenv(BACKEND, backend)
+    tiles_of(monkeypatch, size)
+    same(run(problem, 7, 12, **settings), whole)
 
 
-def test_reviving_is_a_matter_of_minibatches() -> None:
-    problem, choices = regression(scale=0.3), ("every_epoch", "first_step")
-    full = [parts(run(problem, 12, 8, steps=6, reinit=reinit)) for reinit in choices]
-    mini = [parts(run(problem, 12, 8, epochs=6, batch=20, reinit=reinit)) for reinit in choices]
-    assert np.array_equal(full[0][0], full[1][0])
-    assert not np.array_equal(mini[0][0], mini[1][0])
+@pytest.mark.parametrize("batch", [0, 20])
+def test_more_neurons_than_a_tile_are_the_network_of_one_tile(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    m = 2 * vector.TILE + 5
+    problem, settings = regression(scale=0.3), {"batch": batch, "epochs": 4}
+    tiled = run(problem, m, 30, **settings)
+    tiles_of(monkeypatch, m)
+    same(tiled, run(problem, m, 30, **settings))
+    assert len(np.unique(tiled.model.layers[0].row)) > 3
 
 
-def planted(s: int, seed: int, k: int = 1) -> Problem:
-    return Planted(n=80, d=6, k=k).build(Axes(5, s), Streams(seed))
-
-
-def test_the_papers_step_can_diverge_and_the_safeguarded_one_does_not() -> None:
-    for seed in range(3):
-        paper = run(planted(8, seed), 5, 8, seed, steps=60)
-        assert paper.status is Status.DIVERGED
-        assert paper.reason == f"the loss or the weights left the finite numbers at step {paper.iterations}"
-        assert paper.model.nnz == 0
-        assert [(layer.rows, layer.cols) for layer in paper.model.layers] == [(5, 6), (1, 5)]
-        safe = run(planted(8, seed), 5, 8, seed, steps=60, step="safeguarded")
-        assert safe.status is Status.OK
-        assert safe.history[-1] < 0.5 * safe.history[0]
-
-
-@pytest.mark.parametrize("selection", ["count_sketch", "magnitude"])
-def test_the_safeguarded_step_needs_no_larger_loss_on_average(selection: str) -> None:
-    ends = {
-        step: [run(planted(20, seed, 2), 5, 20, seed, steps=40, step=step, selection=selection) for seed in range(4)]
-        for step in ("paper", "safeguarded")
+@pytest.mark.parametrize("seed", range(40))
+def test_both_backends_fit_the_same_network(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.RandomState(seed)
+    make = regression if rng.uniform() < 0.6 else classes
+    n, d, k, m = rng.randint(40, 90), rng.randint(3, 8), rng.randint(1, 4), rng.randint(1, 8)
+    problem = make(n, d, min(d, k), scale=0.3, seed=seed)
+    settings: dict[str, Any] = {
+        **{"epochs": 4, "batch": int(rng.choice([0, 25])), "selection": str(rng.choice(SELECTIONS))},
+        **{"selection_order": str(rng.choice(ORDERS)), "reinit": str(rng.choice(["every_epoch", "first_step"]))},
     }
-    assert all(fit.status is Status.OK for fits in ends.values() for fit in fits)
-    paper, safe = (np.mean([fit.history[-1] for fit in fits]) for fits in ends.values())
-    assert safe <= paper
+    s, fits = int(rng.randint(1, m * (d + problem.k) + 1)), []
+    for backend in ("compiled", "torch"):
+        monkeypatch.setenv(BACKEND, backend)
+        fits.append(run(problem, m, s, seed, **settings))
+    same(*fits)
 
 
-@pytest.mark.parametrize("problem", [regression(), classes()], ids=["squared", "classes"])
-def test_the_safeguarded_step_never_increases_its_batch_loss_with_the_gates_fixed(
-    problem: Problem, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("backend", ["compiled", "torch"])
+def test_a_block_restarts_from_the_same_numbers_at_every_epoch_and_in_every_network(
+    backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    d, losses, plain = problem.d, list[tuple[float, float]](), list[bool]()
-    advance, keep = iht_vector._Run._advance, iht_vector._Selection.keep
-    batches: list[tuple[iht_vector._Batch, torch.Tensor]] = []
+    """They depend on the seed and the number of the block alone, up to their scale."""
+    monkeypatch.setenv(BACKEND, backend)
+    restart, seen = iht_vector._Run._revived, list[tuple[Neurons, Neurons]]()
 
-    def watched_advance(self: object, batch: iht_vector._Batch, start: torch.Tensor) -> float:
-        batches.append((batch, self.weights))
-        return advance(self, batch, start)
+    def watched(self: iht_vector._Run, tile: Neurons) -> Neurons:
+        seen.append((tile, restart(self, tile)))
+        return seen[-1][1]
 
-    def watched_keep(self: object, weights: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
-        (features, y, gates), old = batches[-1]  # before blocks were revived: the gates are those of that network
-        x = features.T
-        plain.append(weights is old)
-        mask = x @ (old[:, :d] if gates is None else gates).T > 0
-        before, after = (
-            float(LOSSES[problem.loss]((mask * (x @ w[:, :d].T)) @ w[:, d:], y)) for w in (weights, weights + update)
-        )
-        losses.append((before, after))
-        return keep(self, weights, update)
-
-    monkeypatch.setattr(iht_vector._Run, "_advance", watched_advance)
-    monkeypatch.setattr(iht_vector._Selection, "keep", watched_keep)
-    fit = run(problem, 6, 15, epochs=8, batch=20, step="safeguarded")
-    assert sum(plain) >= 16
-    history = [(before, told) for (before, _), told, same in zip(losses, fit.history, plain, strict=True) if same]
-    assert [before for before, _ in history] == pytest.approx([told for _, told in history])
-    assert all(after <= before * (1 + 1e-12) for before, after in losses)
-    assert sum(after < before for before, after in losses) > len(losses) / 2
+    monkeypatch.setattr(iht_vector._Run, "_revived", watched)
+    numbers = Streams(3).revival(5).rows(0, 70)
+    for m in (4, 70):
+        seen.clear()
+        run(regression(scale=0.3), m, 9, seed=3, epochs=3, batch=20)
+        restarted = [0, 0]
+        for old, new in seen:
+            assert new.revived
+            for part, (before, after) in enumerate([(old.hidden, new.hidden), (old.output, new.output)]):
+                empty, size = before.amax(dim=1) == 0, m * before.shape[1]
+                fresh = numbers[old.ids[empty].numpy()][:, : before.shape[1]] / math.sqrt(size)
+                np.testing.assert_allclose(after[empty].numpy(), fresh, rtol=1e-12)
+                assert torch.equal(after[~empty], before[~empty])
+                restarted[part] += int(empty.sum())
+        assert min(restarted) > m, "blocks restart in several epochs"
 
 
-@pytest.mark.parametrize("selection", ["count_sketch", "magnitude"])
-@pytest.mark.parametrize("settings", [{"epochs": 150, "batch": 30}, {"steps": 60, "step": "safeguarded"}])
-def test_classes_are_learned(selection: str, settings: dict[str, object]) -> None:
-    problem = classes(n=150)
-    fit = run(problem, 10, 40, seed=2, selection=selection, **settings)
+@pytest.mark.parametrize("order", ORDERS)
+def test_two_hidden_layers_fit_better_than_none(order: str) -> None:
+    problem = regression(n=90, scale=0.3)
+    fit = method(epochs=40, batch=30, selection_order=order, step="safeguarded").fit(
+        problem, Shape(8, 2), 60, Streams(0)
+    )
     assert fit.status is Status.OK
-    assert evaluate(fit.model, problem).value > 0.9
-    assert fit.history[-1] < 0.3 * fit.history[0]
+    assert [(layer.rows, layer.cols) for layer in fit.model.layers] == [(8, 5), (8, 8), (3, 8)]
+    assert all(0 < nnz <= 30 for nnz in fit.model.nnz_by_layer)
+    assert float(LOSSES["squared"](fit.model.forward(problem.x), problem.y)) < float(problem.y.square().mean())
