@@ -48,14 +48,14 @@ def test_shipped_specs_are_those_of_the_repository() -> None:
 
 
 def test_keys_are_distinct_and_pinned() -> None:
-    """A key is a hash of all resolved fields; if this changes, every user's records are orphaned."""
+    """A key is a hash of all resolved fields and versions; if it changes, every user's records are orphaned."""
     experiment = plan.load(find_spec("figure1"))
     cells = experiment.cells("paper")
     assert len({cell.key for cell in cells}) == len(cells) == 978
     chosen = {
         c.point.method: c.key for c in cells if (c.point.m, c.point.s, c.point.seed, c.point.depth) == (10, 20, 0, 1)
     }
-    assert chosen == {"iht": "57c5900e7ed77f09865a", "imp": "0b336ae169c43246b5b0"}
+    assert chosen == {"iht": "d03316dd1e62fd70c9bc", "imp": "b857a33adc3fb1dfe167"}
 
 
 def test_defaults_written_out_do_not_change_the_key() -> None:

@@ -22,11 +22,13 @@ KINDS = {**TASKS, **METHODS}
 
 
 @pytest.mark.parametrize("name", ["recovery", "table1"])
-def test_keys_are_those_of_the_rows_that_were_published(name: str) -> None:
-    experiment = plan.load(find_spec(name))
-    cells = {cell.key: cell for cell in experiment.cells("paper")}
+def test_keys_are_those_of_the_rows_that_were_published(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of an earlier version have the keys of today's code with that version."""
     rows = read_csv(RESULTS / f"{name}.csv")
     assert rows
+    for row in rows:
+        monkeypatch.setattr(METHODS[row.method], "version", row.params["method"]["version"])
+    cells = {cell.key: cell for cell in plan.load(find_spec(name)).cells("paper")}
     for row in rows:
         assert row.params == json.loads(json.dumps(cells[row.cell].params)) | {
             key: value for key, value in row.params.items() if key == "data"
