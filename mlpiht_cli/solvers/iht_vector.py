@@ -96,7 +96,7 @@ class IHTVector(Passes, Method):
     reinit: Literal["every_epoch", "first_step"] = Field(
         "every_epoch",
         description="when blocks of neurons whose largest weight is 0 restart from small random weights; every_epoch "
-        "(paper) applies to the minibatch form; a block restarts from the same numbers every time",
+        "(paper) applies to the minibatch form (batch > 0); a block restarts from the same numbers every time",
     )
 
     @property
@@ -172,7 +172,7 @@ class _Run:
         The random gates serve the first epoch and the first batch of the second one; then the gates follow the weights.
         """
         for epoch in range(self._method.passes):
-            revive = epoch == 0 or (self._method.reinit == "every_epoch" and not self._batches.full)
+            revive = epoch == 0 or (self._method.reinit == "every_epoch" and self._method.batch > 0)
             for features, y in self._batches.epoch():
                 few = revive or self._gates.few
                 gates = self._gates if few else SomeGates(self._gates, self.weights.used)

@@ -64,8 +64,10 @@ def test_reviving_is_a_matter_of_minibatches() -> None:
     problem, choices = regression(scale=0.3), ("every_epoch", "first_step")
     full = [flat(run(problem, 12, 8, steps=6, reinit=reinit).model) for reinit in choices]
     mini = [flat(run(problem, 12, 8, epochs=6, batch=20, reinit=reinit).model) for reinit in choices]
+    one = [flat(run(problem, 12, 8, epochs=6, batch=problem.n, reinit=reinit).model) for reinit in choices]
     assert np.array_equal(full[0], full[1])
     assert not np.array_equal(mini[0], mini[1])
+    assert not np.array_equal(one[0], one[1]), "a single minibatch of all samples is a minibatch"
 
 
 class Largest(TorchDispatchMode):
