@@ -20,7 +20,7 @@ import click
 import psutil
 
 from benchmarks import common
-from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.baselines.imp import IMP, dropped
 from mlpiht_cli.core.fit import Status
 from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.problem import Problem
@@ -56,7 +56,7 @@ class Setting:
     def budget(self) -> int:
         """Budget of the fit; for IMP the number of weights after one prune."""
         weights = self.m * (self.d + 1)
-        return weights - max(1, round(0.1 * weights)) if self.method == "imp" else self.s
+        return weights - dropped(weights, weights, 0.1) if self.method == "imp" else self.s
 
     @property
     def k(self) -> int:

@@ -23,7 +23,8 @@ class Batches:
     problem
         The problem whose training set is split; the last batch of an epoch may be smaller.
     size
-        Samples per batch; 0 (or a size of at least n) means the full batch, in the order of the data.
+        Samples per batch. With 0, or at least n, an epoch is one batch of all samples in the order of the data; whether
+        it counts as the full batch or as a minibatch is the method's business.
     order
         The stream of permutations (protocol, section 3).
     """

@@ -119,8 +119,8 @@ class BlockSelection:
     def keep(self, updates: Callable[[], Iterator[Update]]) -> Weights:
         """Apply a step and return the weights that stay.
 
-        ``updates`` gives the neurons that have weights, in ascending order, a tile at a time. It may be called twice,
-        and must then give the same.
+        ``updates`` gives neurons in ascending order, a tile at a time; all others have neither weights nor updates. It
+        is called twice in the order ``global``, and must then give the same.
         """
         from mlpiht_cli.linalg import fold  # loads numba
 

@@ -126,34 +126,62 @@ def _without(held, count, first, last):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _reaches(held, count, size):  # type: ignore[no-untyped-def]
+    """Whether a new entry has at least the least rank of those held."""
+    least, most = np.inf, -1.0
+    for i in range(count):
+        least = min(least, held.rank[i])
+    for c in range(size):
+        most = max(most, held.fresh[c])
+    return most >= least
+
+
+@kernel
+def _cut(held, count, keys, s):  # type: ignore[no-untyped-def]
+    """Drop the entries that are not among the best ``s`` of those held and the new ones.
+
+    Returns how many are left, and the least rank and, at this rank, the least key with which a new entry joins them.
+    """
+    size = len(keys)
+    held.order[:count], held.order[count : count + size] = held.rank[:count], held.fresh[:size]
+    held.rank[count : count + size] = held.fresh[:size]
+    least = _largest(held.order, count + size, s)
+    from_key = _least_key(held, count, keys, least, s)
+    i = 0
+    while i < count:
+        if held.rank[i] < least or (held.rank[i] == least and held.keys[i] < from_key):
+            count = _drop(held, count, i)
+        else:
+            i += 1
+    return count, least, from_key
+
+
+@kernel
 def _join(table, held, count, block, s):  # type: ignore[no-untyped-def]
-    """Replace the entries of a block among those held; keep the best ``s``; return how many are held then."""
-    keys, values, codes = block
+    """Replace the entries of a block among those held, and keep the best ``s``.
+
+    The last item of ``block`` says whether the ranks of the entries held are those of the table. Returns how many are
+    held then, and whether the ranks are.
+    """
+    keys, values, codes, ranked = block
     count, size, more = _without(held, count, keys[0], keys[-1]), len(keys), 0
     for c in range(size):
         more += values[c] != 0
-    least, from_key, new = 0.0, np.int64(0), held.fresh
-    if count + more > s:
-        _rank(table, held.codes, held.values, count, held.rank)
-        _rank(table, codes, values, size, new)
-        held.order[:count], held.order[count : count + size] = held.rank[:count], new[:size]
-        held.rank[count : count + size] = new[:size]
-        least = _largest(held.order, count + size, s)
-        from_key = _least_key(held, count, keys, least, s)
-        i = 0
-        while i < count:
-            if held.rank[i] < least or (held.rank[i] == least and held.keys[i] < from_key):
-                count = _drop(held, count, i)
-            else:
-                i += 1
-    else:
-        for c in range(size):
-            new[c] = 0.0 if values[c] != 0 else -1.0
+        held.fresh[c] = 0.0 if values[c] != 0 else -1.0
+    least, from_key, is_full = 0.0, np.int64(0), count + more > s
+    if is_full:
+        if not ranked:
+            _rank(table, held.codes, held.values, count, held.rank)
+        _rank(table, codes, values, size, held.fresh)
+        if count == s and not _reaches(held, count, size):
+            return count, True
+        count, least, from_key = _cut(held, count, keys, s)
     for c in range(size):
-        if new[c] > least or (new[c] == least and keys[c] >= from_key):
-            _put(held, count, block, c)
+        if held.fresh[c] > least or (held.fresh[c] == least and keys[c] >= from_key):
+            _put(held, count, (keys, values, codes), c)
+            held.rank[count] = held.fresh[c]
             count += 1
-    return count
+    return count, is_full
 
 
 @kernel
@@ -170,12 +198,14 @@ def fold(table, held, count, moved, rules):  # type: ignore[no-untyped-def]
     Each block is added to the sketch first if the rules say so. More than ``s`` entries are cut to the best ``s`` at
     once.
     """
-    d = rules.d
+    d, ranked = rules.d, False
     for j in range(len(moved.keys)):
         for part in range(2):
             p, q = (0, d) if part == 0 else (d, moved.keys.shape[1])
-            codes = moved.codes[j, p:q]
-            if rules.adds:
-                _add(table, codes, moved.update[j, p:q])
-            count = _join(table, held, count, (moved.keys[j, p:q], moved.values[j, p:q], codes), rules.s)
+            codes, update = moved.codes[j, p:q], moved.update[j, p:q]
+            if rules.adds and update.any():
+                _add(table, codes, update)
+                ranked = False
+            block = moved.keys[j, p:q], moved.values[j, p:q], codes, ranked
+            count, ranked = _join(table, held, count, block, rules.s)
     return count

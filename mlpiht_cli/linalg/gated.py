@@ -63,8 +63,9 @@ class TorchOperator(GatedOperator):
         return self._computed(neurons) if self._held is None else self._held[self._gates.places(neurons)]
 
     def _computed(self, neurons: Tensor) -> Tensor:
-        # Neurons past the last one are padding and count as dead.
-        return (self._gates.directions(neurons) @ self._features > 0) & (neurons < self._m)[:, None]
+        # Neurons past the last one are padding; they count as dead, as do those that the rule does not list.
+        live = (neurons < self._m) & (self._gates.places(neurons) < self._gates.count)
+        return (self._gates.directions(neurons) @ self._features > 0) & live[:, None]
 
 
 def gated_operator(features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None) -> GatedOperator:

@@ -94,6 +94,13 @@ class SparseMatrix:
             out[torch.where(ids[place] == row, place, len(ids)), self.col] = self.values
         return out[:-1]
 
+    def packed_rows(self, ids: Tensor) -> Tensor:
+        """Return the rows ``ids`` as :meth:`dense_rows` does, where all entries lie in these rows."""
+        out = self.values.new_zeros(len(ids), self.cols)
+        row = self.row
+        out[torch.searchsorted(ids, row), self.index - row * self.cols] = self.values
+        return out
+
     def dense(self) -> Tensor:
         """Return the whole matrix, shape ``[rows, cols]``. For tests and small networks."""
         return self.dense_rows(torch.arange(self.rows, device=self.index.device))

@@ -27,7 +27,7 @@ TILE = 64
 class Neurons(NamedTuple):
     """A tile: neurons ``ids`` (int64 ascending ``[t]``) with hidden weights ``[t, d]`` and output weights ``[t, k]``.
 
-    ``revived``: some weights are not those of the network before the step, because empty blocks were restarted.
+    ``revived``: the weights may not be those of the network before the step, because empty blocks are restarted.
     """
 
     ids: Tensor
@@ -68,11 +68,12 @@ class Weights:
 
     @cached_property
     def _only(self) -> Sequence[Neurons]:
-        return [self.of(self.used)] if len(self.used) else []
+        ids = self.used
+        return [Neurons(ids, self.hidden.packed_rows(ids), self.output.packed_rows(ids))] if len(ids) else []
 
 
 class VectorProducts:
-    """Products in torch, with the masks of an operator: for GPUs, for searched steps, and to check the compiled ones.
+    """Products in torch, with the masks of an operator: for GPUs, and to check the compiled ones.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ class VectorProducts:
         """Return the predictions of the network, ``[k, b]``."""
         out = self._features.new_zeros(weights.output.cols, self._features.shape[1])
         for tile in weights.tiles():
-            out += tile.output.T @ self._activations(tile)
+            out += tile.output.T @ ((tile.hidden @ self._features) * self._operator.masks(tile.ids))
         return out
 
     def slopes(self, tile: Neurons, residual: Tensor) -> Tensor:
@@ -106,8 +107,10 @@ class VectorProducts:
         residual
             Gradient of the loss with respect to the predictions, ``R^T``, ``[k, b]``.
         """
-        back = (tile.output @ residual) * self._operator.masks(tile.ids)
-        return torch.cat([back @ self._features.T, self._activations(tile) @ residual.T], dim=1).double()
+        masks = self._operator.masks(tile.ids)
+        back = (tile.output @ residual) * masks
+        active = (tile.hidden @ self._features) * masks
+        return torch.cat([back @ self._features.T, active @ residual.T], dim=1).double()
 
     def along(self, tile: Neurons, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what a tile adds to the predictions along a ray at fixed gates, ``yhat(mu) = p + mu a + mu^2 b``.
@@ -125,8 +128,6 @@ class VectorProducts:
             ``p``, ``a`` and ``b``, ``[k, b]`` each.
         """
         hidden, output = slopes.to(self._features.dtype).split([len(self._features), tile.output.shape[1]], dim=1)
-        start, moved = self._activations(tile), self._activations(tile._replace(hidden=hidden))
+        masks = self._operator.masks(tile.ids)
+        start, moved = ((weights @ self._features) * masks for weights in (tile.hidden, hidden))
         return tile.output.T @ start, output.T @ start + tile.output.T @ moved, output.T @ moved
-
-    def _activations(self, tile: Neurons) -> Tensor:
-        return (tile.hidden @ self._features) * self._operator.masks(tile.ids)

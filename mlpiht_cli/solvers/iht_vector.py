@@ -17,7 +17,7 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.linalg.blockwise import BlockSelection, NoBuckets, OwnBuckets, Update
 from mlpiht_cli.linalg.countsketch import HASHES, sketch_width
-from mlpiht_cli.linalg.gated import compiled, gated_operator
+from mlpiht_cli.linalg.gated import TorchOperator, compiled
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, SomeGates, WeightGates, rows_at
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
@@ -34,6 +34,8 @@ STEP = 0.005
 STEP_SPARSE = 2.0  # for budgets s < SPARSE_FACTOR * m ** SPARSE_POWER
 SPARSE_FACTOR, SPARSE_POWER = 6.0, 0.536
 STEP_CLASSES = 0.001  # with cross-entropy
+LARGEST = 2**31
+"""Number of weights that the codes of a sketch cannot count any more."""
 
 Slopes = Callable[[], Iterator[tuple[Neurons, "Tensor"]]]
 """Gives the neurons of a step, a tile at a time, and the gradients of their weights ``[t, d + k]``."""
@@ -75,7 +77,9 @@ class IHTVector(Passes, Method):
     - accumulated: the largest accumulated updates exactly; this takes ``m (d + k)`` numbers of memory.
     - magnitude: the largest weights.
 
-    Everything else in memory grows with ``s`` alone: the entries held, the sketch, and one tile of neurons.
+    Everything else in memory grows with ``s`` and not with ``m``: the entries held, the sketch, and one tile of
+    neurons. Masks of the batch's samples take a bounded share of the data's memory (on a GPU, 256 MiB).
+    ``selection_order: global`` computes the gradients of more than one tile twice.
     """
 
     name: ClassVar[str] = "iht_vector"
@@ -101,8 +105,15 @@ class IHTVector(Passes, Method):
 
     @property
     def in_kernels(self) -> bool:
-        """False for a searched step: it needs predictions along a ray, which torch computes."""
-        return self.step == "paper"
+        """True: most of the work is in compiled kernels."""
+        return True
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Require fewer than 2^31 weights in every layer, if a sketch counts them."""
+        widest = max(shape.m * (inputs + problem.k) for inputs in (problem.d, *[shape.m] * (shape.depth - 1)))
+        if widest >= LARGEST and self.selection != "magnitude":
+            return f"its sketch counts fewer than 2^31 weights, a layer has {widest:,}; selection=magnitude counts none"
+        return super().supports(problem, shape)
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return the number of all hidden and output weights."""
@@ -134,8 +145,6 @@ def _update(tile: Neurons, change: Tensor) -> Update:
 def _selection(method: IHTVector, weights: Weights, s: int, streams: Streams) -> BlockSelection:
     """Return the selection of ``s`` weights that the method asks for, with nothing accumulated."""
     size, order = sum(part.rows * part.cols for part in weights.parts), method.selection_order
-    if size >= 2**31:
-        raise ValueError(f"iht_vector can address fewer than 2^31 weights, the network has {size}")
     if method.selection == "count_sketch":
         width = sketch_width(size, s)
         hashes = streams.hashes(HASHES, width)
@@ -174,20 +183,20 @@ class _Run:
         for epoch in range(self._method.passes):
             revive = epoch == 0 or (self._method.reinit == "every_epoch" and self._method.batch > 0)
             for features, y in self._batches.epoch():
-                few = revive or self._gates.few
-                gates = self._gates if few else SomeGates(self._gates, self.weights.used)
+                whole = revive or self._gates.few
+                gates = self._gates if whole else SomeGates(self._gates, self.weights.used)
                 yield self._advance(_Batch(self._products(features, gates), y, revive))
                 revive = False
                 if epoch > 0:
                     self._gates = WeightGates(self.weights.hidden)
 
     def _products(self, features: Tensor, gates: GateRule) -> VectorProducts:
-        """Return the products of a batch: compiled if the method uses kernels and the device runs them."""
-        if self._method.in_kernels and compiled(features.device):
+        """Return the products of a batch, compiled if the device runs kernels."""
+        if compiled(features.device):
             from mlpiht_cli.linalg.compiled_vector import compiled_products  # loads numba
 
             return compiled_products(features, gates, self.weights)
-        return VectorProducts(features, gated_operator(features, gates, self._m))
+        return VectorProducts(features, TorchOperator(features, gates, self._m, tile=TILE))
 
     def _advance(self, batch: _Batch) -> float:
         """Take a step; return the loss of the network before it.

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpiht_cli.linalg import gated
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import TorchOperator
 from mlpiht_cli.linalg.gates import RandomGates, SomeGates, WeightGates, rows_at
@@ -62,12 +63,18 @@ def test_some_gates_are_those_of_another_rule_and_all_others_are_dead(kind: str,
     assert torch.equal(few.directions(some), rule.directions(some))
 
 
+@pytest.mark.parametrize("held", [True, False], ids=["held", "computed again"])
 @pytest.mark.parametrize("form", [CompiledOperator, TorchOperator])
 @given(some_neurons)
-def test_masks_of_the_others_are_closed(form: type[CompiledOperator] | type[TorchOperator], some: torch.Tensor) -> None:
+def test_masks_of_the_others_are_closed(
+    form: type[CompiledOperator] | type[TorchOperator], held: bool, some: torch.Tensor
+) -> None:
     x = torch.from_numpy(np.random.RandomState(1).normal(size=(50, D)))
     every = RandomGates(Streams(0).gates(D), M, x)
-    masks = form(x.T.contiguous(), SomeGates(every, some), M).masks(torch.arange(M))
+    with pytest.MonkeyPatch.context() as patch:
+        if not held:
+            patch.setattr(gated, "HELD_BYTES", 0)
+        masks = form(x.T.contiguous(), SomeGates(every, some), M).masks(torch.arange(M))
     expected = torch.from_numpy(Streams(0).gates(D).rows(0, M)) @ x.T > 0
     expected[[j for j in range(M) if j not in some]] = False
     assert torch.equal(masks, expected)

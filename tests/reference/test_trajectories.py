@@ -58,8 +58,9 @@ def other_gates(file: dict[str, np.ndarray]) -> None:
 
 
 def other_numbers(file: dict[str, np.ndarray]) -> None:
-    """Restart the hidden block of the first neuron from its numbers in reverse."""
-    file["revival_hidden"][0] = file["revival_hidden"][0, ::-1].copy()
+    """Restart the hidden block of the first neuron from other numbers, except those that its output block shares."""
+    k = int(file["k"])
+    file["revival_hidden"][0, k:] = file["revival_hidden"][0, k:][::-1].copy()
 
 
 def other_signs(file: dict[str, np.ndarray]) -> None:
@@ -121,11 +122,44 @@ def test_the_command_says_what_differs_and_exits_with_1(tmp_path: Path) -> None:
     assert "1 of 2 equal at every step" in done.output
 
 
-def test_a_folder_without_trajectories_and_a_sketch_of_another_width_are_refused(tmp_path: Path) -> None:
+def test_a_folder_without_trajectories_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, [str(tmp_path)])
     assert (done.exit_code, "holds no .npz file" in done.output) == (2, True)
+
+
+def longer(file: dict[str, np.ndarray]) -> None:
+    file["weights"] = np.concatenate([file["weights"], file["weights"][-1:]])
+
+
+UNUSABLE: dict[str, Callable[[dict[str, np.ndarray]], object]] = {
+    "the file has (4, 21) hash functions and buckets, the method (4, 20)": lambda f: f.update(width=np.array(21)),
+    "21 steps are recorded, 5 epochs have 20": longer,
+    "0 steps are recorded, 5 epochs have 20": lambda f: f.update(weights=f["weights"][:0]),
+    "no key order": lambda f: f.pop("order"),
+    "no key epochs": lambda f: f.pop("epochs"),
+    "4 orders are recorded for 5 epochs": lambda f: f.update(order=f["order"][:4]),
+    "gate_period is 3, with several outputs the gates follow every step": lambda f: f.update(gate_period=np.array(3)),
+    "hidden and output blocks do not restart from the same numbers": lambda f: f["revival_output"].__imul__(1.3),
+}
+
+
+@pytest.mark.parametrize("told", UNUSABLE)
+def test_a_file_that_cannot_be_compared_says_why_and_the_others_are_compared(tmp_path: Path, told: str) -> None:
     file = read("vector_batches.npz")
-    write(tmp_path, {**file, "width": np.array(21)})
+    UNUSABLE[told](file)
+    write(tmp_path, file, "a.npz")
+    write(tmp_path, read("scalar_full.npz"), "b.npz")
+    (tmp_path / "c.npz").write_bytes(b"no archive")
     done = CliRunner().invoke(main, [str(tmp_path)])
     assert done.exit_code == 1
-    assert "the file has (4, 21) hash functions and buckets, the method (4, 20)" in done.output
+    assert f"a.npz: cannot be compared: {told}" in done.output
+    assert "b.npz: equal at every step" in done.output
+    assert "c.npz: cannot be compared: " in done.output
+    assert "1 of 3 equal" in done.output
+
+
+def test_keys_with_defaults_may_be_missing() -> None:
+    file = read("scalar_full.npz")
+    for name in ("m", "batch", "gate_period"):
+        del file[name]
+    assert compare(file).first is None

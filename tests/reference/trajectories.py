@@ -77,15 +77,52 @@ class Recorded(Streams):
 
     def revival(self, dim: int) -> Any:
         """One row of numbers per neuron makes its hidden and its output weights, so the longer of the two is it."""
-        hidden, output = self.file["revival_hidden"], self.file["revival_output"]
-        longer = hidden if hidden.shape[1] >= output.shape[1] else output
-        return Rows(longer * np.sqrt(longer.size))
+        return Rows(max(_numbers(self.file), key=lambda rows: rows.shape[1]))
 
     def hashes(self, count: int, width: int) -> Any:
         known = self.file["buckets"].shape[1], int(self.file["width"])
         if known != (count, width):
-            raise click.ClickException(f"the file has {known} hash functions and buckets, the method {(count, width)}")
+            raise Unusable(f"the file has {known} hash functions and buckets, the method {(count, width)}")
         return Hashes(self.file["buckets"], self.file["signs"])
+
+
+def _numbers(file: Trajectory) -> list[np.ndarray]:
+    """Return the numbers on (-1, 1) that hidden and output blocks restart from."""
+    return [file[name] * np.sqrt(file[name].size) for name in ("revival_hidden", "revival_output")]
+
+
+class Unusable(Exception):
+    """A file that is no trajectory, or one that our streams cannot make again."""
+
+
+def checked(file: Trajectory) -> Trajectory:
+    """Return the trajectory with its defaults: the full batch, and gates that follow every step.
+
+    Raises
+    ------
+    Unusable
+        A key is missing, or what is recorded does not fit together.
+    """
+    vector = "revival_hidden" in file
+    needs = ["x", "y", "gates", "weights", "s", "epochs"]
+    needs += ["revival_output", "buckets", "signs", "width", "loss"] if vector else []
+    needs += ["order"] if file.get("batch") else []
+    if missing := [name for name in needs if name not in file]:
+        raise Unusable(f"no key {', '.join(missing)}")
+    whole = {"m": np.array(len(file["gates"])), "batch": np.array(0), "gate_period": np.array(1), **file}
+    n, epochs = len(whole["x"]), int(whole["epochs"])
+    steps_ = epochs * -(-n // (int(whole["batch"]) or n))
+    if len(whole["weights"]) != steps_:
+        raise Unusable(f"{len(whole['weights'])} steps are recorded, {epochs} epochs have {steps_}")
+    if whole["batch"] and len(whole["order"]) != epochs:
+        raise Unusable(f"{len(whole['order'])} orders are recorded for {epochs} epochs")
+    if vector and int(whole["gate_period"]) != 1:
+        raise Unusable(f"gate_period is {whole['gate_period']}, with several outputs the gates follow every step")
+    if vector:
+        hidden, output = (rows[:, : min(part.shape[1] for part in _numbers(whole))] for rows in _numbers(whole))
+        if not np.allclose(hidden, output, rtol=1e-9, atol=1e-12):
+            raise Unusable("hidden and output blocks do not restart from the same numbers")
+    return whole
 
 
 class Difference(NamedTuple):
@@ -129,12 +166,18 @@ def steps(file: Trajectory, dtype: str) -> Iterator[np.ndarray]:
 def compare(file: Trajectory, dtype: str = "float64") -> Difference:
     """Compare our weights after each step with those of the file, support included, up to a step that diverges.
 
-    A run that ends early has come to rest: its last weights stand for the steps that are left.
+    A run of one output that ends early has come to rest: its last weights stand for the steps that are left.
+
+    Raises
+    ------
+    Unusable
+        See :func:`checked`.
     """
+    file = checked(file)
     first, largest, count, ours = None, 0.0, 0, np.zeros(file["weights"].shape[1])
-    found = steps(file, dtype)
+    found, rests = steps(file, dtype), "revival_hidden" not in file
     for count, theirs in enumerate(file["weights"], 1):
-        ours = next(found, ours)
+        ours = next(found, ours if rests else np.full_like(ours, np.nan))
         if not np.isfinite(theirs).all():
             differs = bool(np.isfinite(ours).all())
         else:
@@ -160,8 +203,12 @@ def main(folder: Path, dtype: str) -> None:
         raise click.UsageError(f"{folder} holds no .npz file")
     equal = 0
     for path in files:
-        with np.load(path, allow_pickle=False) as data:
-            found = compare(dict(data), dtype)
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                found = compare(dict(data), dtype)
+        except (Unusable, OSError, ValueError) as error:
+            click.echo(f"{path.name}: cannot be compared: {error}")
+            continue
         equal += found.first is None
         words = "equal at every step" if found.first is None else f"differs from step {found.first} on"
         click.echo(f"{path.name}: {words} ({found.steps} steps, largest difference {found.largest:.1e})")

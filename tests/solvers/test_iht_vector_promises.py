@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mlpiht_cli.core.fit import Status
+from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes
@@ -21,7 +22,7 @@ from mlpiht_cli.linalg.vector import TILE, Weights
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers import iht_vector
 from mlpiht_cli.tasks.planted import Planted
-from tests.solvers.vectors import classes, events, flat, networks, regression, run
+from tests.solvers.vectors import classes, events, flat, method, networks, regression, run
 
 SELECTIONS = ["count_sketch", "accumulated", "magnitude"]
 each_order = pytest.mark.parametrize("order", ["blocks", "global"])
@@ -119,10 +120,13 @@ def test_the_sketch_has_the_papers_width_and_precision(monkeypatch: pytest.Monke
     assert [str(table.dtype) for table in tables[3:5]] == ["float32", "float64"]
 
 
-def test_a_network_beyond_the_keys_of_the_selection_is_refused() -> None:
-    m = 2**31 // 8
-    with pytest.raises(ValueError, match="fewer than 2\\^31 weights, the network has 2147483648"):
-        run(regression(d=5, k=3), m, 5)
+def test_a_network_beyond_the_keys_of_the_sketch_is_refused_in_every_layer() -> None:
+    problem, sketch, plain = regression(d=5, k=3), method(steps=1), method(steps=1, selection="magnitude")
+    least = 2**31 // 8
+    assert "fewer than 2^31 weights, a layer has 2,147,483,648" in str(sketch.supports(problem, Shape(least)))
+    assert sketch.supports(problem, Shape(least - 1)) is None
+    assert "a layer has 2,500,150,000" in str(sketch.supports(problem, Shape(50_000, 2)))
+    assert plain.supports(problem, Shape(least)) is None
 
 
 def planted(s: int, seed: int, k: int = 1) -> Problem:
