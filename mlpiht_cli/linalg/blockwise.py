@@ -155,5 +155,5 @@ class BlockSelection:
 
 
 def _matrix(index: NDArray[np.int64], values: NDArray[np.floating], like: SparseMatrix) -> SparseMatrix:
-    found = SparseMatrix(torch.from_numpy(index.copy()), torch.from_numpy(values.copy()), like.rows, like.cols)
+    found = SparseMatrix(torch.from_numpy(index), torch.from_numpy(values), like.rows, like.cols)
     return found.to(like.values.device)

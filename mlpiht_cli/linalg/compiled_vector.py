@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.linalg.backprop import DENSE_SHARE
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.jit import kernel
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 BUILT_ON = "25fa5a7ef7cb0e39"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.backprop.BUILT_ON`."""
-DENSE_SHARE = 0.45
-"""Share of nonzero hidden weights of a tile above which dense products are faster."""
 
 
 class Tile(NamedTuple):
