@@ -12,15 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.jit import kernel
-from mlpiht_cli.linalg.kernels import Floats, combine, combine_four, correlate, correlate_four
+from mlpiht_cli.linalg.loops import combine, combine_four, correlate, correlate_four
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "25fa5a7ef7cb0e39"
-"""Start of the SHA-256 of ``kernels.py``, whose loops are compiled into the functions of this file.
-
-Numba caches machine code until the file of a function changes, and checks only that file. A test compares this hash,
-so that a change of ``kernels.py`` also changes this file.
-"""
+BUILT_ON = "5e53d4565be279c7"
+"""Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PANEL_NUMBERS = 2**19
 """Largest total size of the panels of a sum, in numbers; bounds the memory for the gradients of a wide network."""
 DENSE_SHARE = 0.45
@@ -194,7 +190,9 @@ def layout(stored: NDArray[np.bool_], place: int, dense: bool) -> Layer:
     return Layer(np.searchsorted(row, np.arange(rows + 1)), np.ascontiguousarray(col), place, rows, cols, dense)
 
 
-def gradient(batch: Batch, net: Network, values: tuple[Floats, Floats]) -> tuple[NDArray[np.float64], float]:
+def gradient(
+    batch: Batch, net: Network, values: tuple[NDArray[Any], NDArray[Any]]
+) -> tuple[NDArray[np.float64], float]:
     """Return the gradient of the mean loss in the layouts ``net.gradients``, float64, and the mean loss.
 
     ``values`` holds the values of the layers and the values of the transposes. The squared loss is also a mean over

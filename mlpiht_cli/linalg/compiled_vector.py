@@ -9,27 +9,28 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.backprop import DENSE_SHARE
+from mlpiht_cli.linalg.blocks import Masked, panel_chunks, samples
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.jit import kernel
-from mlpiht_cli.linalg.kernels import (
-    Masked,
-    Support,
-    combine,
-    combine_four,
-    correlate_four,
-    masked,
-    panel_chunks,
-    samples,
-)
+from mlpiht_cli.linalg.kernels import masked
+from mlpiht_cli.linalg.loops import combine, combine_four, correlate_four
 from mlpiht_cli.linalg.threads import PANELS, share
 from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "25fa5a7ef7cb0e39"
-"""Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.backprop.BUILT_ON`."""
+BUILT_ON = "755136d732a6ecdd"
+"""Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
+
+
+class Support(NamedTuple):
+    """Coordinates by neuron: neuron ``j`` has the columns ``col[start[j]:start[j + 1]]`` and the mask ``row[j]``."""
+
+    start: NDArray[np.int64]
+    col: NDArray[np.int64]
+    row: NDArray[np.int64]
 
 
 class Tile(NamedTuple):
@@ -47,13 +48,13 @@ class Tile(NamedTuple):
 
 
 @kernel
-def _activate(data, tile, j, place, linear):  # type: ignore[no-untyped-def]
-    """Turn ``X w1`` of a neuron into its activations; ``place`` is the chunk and the first sample in it."""
+def _activate(data, tile, j, a, linear):  # type: ignore[no-untyped-def]
+    """Turn ``X w1`` of a neuron into its activations, for the samples from ``a`` on."""
     if tile.relu:
         for i in range(len(linear)):
             linear[i] = max(linear[i], 0)
     else:
-        masked(data.bits[tile.support.row[j], place[0]], place[1], linear, linear)
+        masked(data, tile.support.row[j], a, linear, linear)
 
 
 @kernel
@@ -65,7 +66,7 @@ def predict(data, tile, out, span):  # type: ignore[no-untyped-def]
         for j in range(len(tile.output)):
             p, q = tile.support.start[j], tile.support.start[j + 1]
             combine(data.features, tile.support.col[p:q], tile.values[p:q], a, active)
-            _activate(data, tile, j, (chunk, 0), active)
+            _activate(data, tile, j, a, active)
             for c in range(len(out)):
                 value, row = tile.output[j, c], out[c, a:b]
                 if value != 0:
@@ -88,21 +89,21 @@ def _linear(features, tile, j, a, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _back(data, tile, j, place, flows):  # type: ignore[no-untyped-def]
+def _back(data, tile, j, a, flows):  # type: ignore[no-untyped-def]
     """Close the samples that the neuron's gate closes in the second of ``flows``; the first are its activations."""
     active, out = flows
     if tile.relu:
         for i in range(len(out)):
             out[i] = out[i] if active[i] > 0 else 0
     else:
-        masked(data.bits[tile.support.row[j], place[0]], place[1], out, out)
+        masked(data, tile.support.row[j], a, out, out)
 
 
 @kernel
-def _part(data, tile, residual, where, out):  # type: ignore[no-untyped-def]
-    """Add the gradients of a tile to ``out`` ``[t, d + k]``; ``where``: chunk, its first sample and the end of them."""
-    chunk, a, b = where
-    d, place, kind = len(data.features), (chunk, a - samples(data, chunk)[0]), data.features.dtype
+def _part(data, tile, residual, span, out):  # type: ignore[no-untyped-def]
+    """Add the gradients of a tile over the samples of ``span`` to ``out`` ``[t, d + k]``."""
+    a, b = span
+    d, kind = len(data.features), data.features.dtype
     active, back, output = np.empty((4, b - a), kind), np.empty((4, b - a), kind), np.zeros((4, len(residual)), kind)
     for j in range(0, len(tile.output), 4):
         count = min(4, len(tile.output) - j)
@@ -110,8 +111,8 @@ def _part(data, tile, residual, where, out):  # type: ignore[no-untyped-def]
         _linear(data.features, tile, j, a, active)
         combine_four(residual, output, a, back)
         for i in range(count):
-            _activate(data, tile, j + i, place, active[i])
-            _back(data, tile, j + i, place, (active[i], back[i]))
+            _activate(data, tile, j + i, a, active[i])
+            _back(data, tile, j + i, a, (active[i], back[i]))
         correlate_four(residual, a, active, out[j : j + count, d:], count)
         correlate_four(data.features, a, back, out[j : j + count], count)
 
@@ -122,10 +123,7 @@ def slopes(data, tile, residual, out, span):  # type: ignore[no-untyped-def]
     for panel in range(span[0], span[1]):
         first, last = panel_chunks(data, len(out), panel)
         for chunk in range(first, last):
-            start, stop = samples(data, chunk)
-            half = 16 * data.bits.shape[2]  # buffers of four neurons and four features fit into the level-1 cache
-            for a in range(start, stop, half):
-                _part(data, tile, residual, (chunk, a, min(stop, a + half)), out[panel])
+            _part(data, tile, residual, samples(data, chunk), out[panel])
 
 
 class CompiledVectorProducts(VectorProducts):
@@ -137,38 +135,39 @@ class CompiledVectorProducts(VectorProducts):
 
     def __init__(self, features: Tensor, operator: CompiledOperator, relu: bool) -> None:
         super().__init__(features, operator)
-        self._x, self._bits, self._relu = features.numpy(), operator.bits, relu
-        self._none = operator.empty(0)
+        self._x, self._relu, self._chunks = features.numpy(), relu, operator.chunks
+        self._words, self._data, self._none = operator.words, operator.data, operator.empty(0)
         self._made: tuple[Neurons, Tile] | None = None
 
     def predict(self, weights: Weights) -> Tensor:
         """Return the predictions of the network, ``[k, b]``."""
         out = np.zeros((weights.output.cols, self._x.shape[1]), self._x.dtype)
         for neurons in weights.tiles():
-            bits, row = self._masks(neurons, self._relu)
+            data, row = self._masks(neurons, self._relu)
             tile = self._tile(neurons, row, self._relu)._replace(dense=False)
-            share(predict, bits.shape[1], Masked(self._x, bits), tile, out)
+            share(predict, self._chunks, data, tile, out)
         return torch.from_numpy(out)
 
     def slopes(self, tile: Neurons, residual: Tensor) -> Tensor:
         """Return the gradients of a tile, float64 ``[t, d + k]``; neurons that no sample opens cost nothing."""
         relu = self._relu and not tile.revived
-        bits, row = self._masks(tile, relu)
-        live = np.arange(len(row)) if relu else np.flatnonzero(bits[row].any(axis=(1, 2)))
+        data, row = self._masks(tile, relu)
+        live = np.arange(len(row)) if relu else np.flatnonzero(data.words[:, row].any(axis=0))
         some = tile if len(live) == len(row) else tile.take(torch.from_numpy(live))
-        out = np.zeros((min(PANELS, bits.shape[1]), len(live), len(self._x) + len(residual)))
+        out = np.zeros((min(PANELS, self._chunks), len(live), len(self._x) + len(residual)))
         if len(live):
             weights = self._tile(some, row[live], relu)
-            share(slopes, len(out), Masked(self._x, bits), weights, residual.numpy(), out)
+            share(slopes, len(out), data, weights, residual.numpy(), out)
         if some is tile:
             return torch.from_numpy(out.sum(axis=0))
         total = np.zeros((len(row), out.shape[2]))
         total[live] = out.sum(axis=0)
         return torch.from_numpy(total)
 
-    def _masks(self, tile: Neurons, relu: bool) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    def _masks(self, tile: Neurons, relu: bool) -> tuple[Masked, NDArray[np.int64]]:
         """Return masks, and the row of each neuron's mask; none are computed if they are not needed."""
-        return (self._none, np.zeros(len(tile.ids), np.int64)) if relu else self._bits(tile.ids)
+        words, row = (self._none, np.zeros(len(tile.ids), np.int64)) if relu else self._words(tile.ids)
+        return self._data(words), row
 
     def _tile(self, neurons: Neurons, row: NDArray[np.int64], relu: bool) -> Tile:
         """Return a tile for the kernels, the same for the same neurons; ``row`` are the rows of the neurons' masks."""

@@ -11,7 +11,8 @@ import torch
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.gates import GateRule
-from mlpiht_cli.linalg.operators import GatedOperator, MatrixColumns, Tile, by_neuron
+from mlpiht_cli.linalg.operators import Descent, GatedOperator, MatrixColumns, Tile, by_neuron
+from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threads import kernel_threads
 
 if TYPE_CHECKING:
@@ -51,8 +52,13 @@ class TorchOperator(GatedOperator):
         neurons = index // d
         return MatrixColumns(self._features[index % d] * self.masks(neurons), by_neuron(self._signs, neurons))
 
-    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
-        """Yield ``X^T D_j residual`` for the live neurons, a tile at a time."""
+    def descend(self, weights: SparseMatrix, y: Tensor) -> Descent:
+        """Return residual and gradients at the weights; the tiles hold the live neurons."""
+        support = self.columns(weights.index)
+        residual = support.matvec(weights.values) - y
+        return Descent(support, residual, support.slopes(residual), self._tiles(residual))
+
+    def _tiles(self, residual: Tensor) -> Iterator[Tile]:
         for rows in self._gates.tiles(self._tile):
             values = (self.masks(rows) * residual) @ self._features.T
             signs = by_neuron(self._signs, rows)

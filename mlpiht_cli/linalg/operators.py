@@ -10,12 +10,13 @@ an ``n x (m d)`` matrix that is never stored. The indicator is strict, so a neur
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import torch
 
 from mlpiht_cli.linalg.gates import GateRule
+from mlpiht_cli.linalg.sparse import SparseMatrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,17 +29,50 @@ class Tile(NamedTuple):
     values: Tensor
 
 
+class Quadratic(NamedTuple):
+    """The model of ``|A_S w - y|^2 / 2`` at some values.
+
+    Attributes
+    ----------
+    gradient
+        ``A_S^T (A_S values - y)``, ``[|S|]``.
+    normal
+        Returns ``A_S^T A_S v`` and ``|A_S v|^2`` of any ``v``, ``[|S|] -> [|S|], []``.
+    """
+
+    gradient: Tensor
+    normal: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
 class SupportOperator(Protocol):
     """The columns A_S of a sensing operator. Sums over samples are float64."""
 
     def matvec(self, values: Tensor) -> Tensor:
         """Return ``A_S values``, ``[|S|] -> [n]``, in the dtype of the data."""
 
-    def rmatvec(self, residual: Tensor) -> Tensor:
-        """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
+    def quadratic(self, values: Tensor, y: Tensor, products: int) -> Quadratic:
+        """Return the model at ``values``; ``products`` is the number of products that are asked of it."""
 
-    def normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``A_S^T A_S values`` and ``|A_S values|^2``, ``[|S|] -> [|S|], []``."""
+
+class Descent(NamedTuple):
+    """What a step from some weights needs.
+
+    Attributes
+    ----------
+    support
+        The columns of the weights.
+    residual
+        ``A w - y``, ``[n]``.
+    gradient
+        ``A_S^T residual`` for the columns of the weights, ``[|S|]``.
+    tiles
+        ``A^T residual`` in tiles of ascending neurons; neurons that are in no tile have zeros.
+    """
+
+    support: SupportOperator
+    residual: Tensor
+    gradient: Tensor
+    tiles: Iterator[Tile]
 
 
 class SensingOperator(Protocol):
@@ -51,8 +85,8 @@ class SensingOperator(Protocol):
     def columns(self, index: Tensor) -> SupportOperator:
         """Return the columns of the operator at ``index`` (int64 ascending, ``row * cols + col``)."""
 
-    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
-        """Yield ``A^T residual`` in tiles of ascending neurons; neurons that are in no tile have zeros."""
+    def descend(self, weights: SparseMatrix, y: Tensor) -> Descent:
+        """Return residual and gradients at the weights, for targets ``y`` ``[n]``."""
 
 
 class GatedOperator(ABC):
@@ -82,8 +116,8 @@ class GatedOperator(ABC):
         """Return the columns of the operator at ``index``; columns of dead neurons are zero."""
 
     @abstractmethod
-    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
-        """Yield ``X^T D_j residual`` for the live neurons, a tile at a time."""
+    def descend(self, weights: SparseMatrix, y: Tensor) -> Descent:
+        """Return residual and gradients at the weights; the tiles hold the live neurons."""
 
     @abstractmethod
     def masks(self, neurons: Tensor) -> Tensor:
@@ -106,15 +140,18 @@ class MatrixColumns:
         signed = values if self._signs is None else values * self._signs
         return signed.to(self._columns.dtype) @ self._columns
 
-    def rmatvec(self, residual: Tensor) -> Tensor:
-        """Return ``A_S^T residual``, ``[n] -> [|S|]``."""
+    def quadratic(self, values: Tensor, y: Tensor, products: int) -> Quadratic:
+        """Return the model of ``|A_S w - y|^2 / 2`` at ``values``."""
+        return Quadratic(self.slopes(self.matvec(values) - y), self._normal)
+
+    def slopes(self, residual: Tensor) -> Tensor:
+        """Return ``A_S^T residual``, ``[n] -> [|S|]``, float64."""
         out = (self._columns @ residual).double()
         return out if self._signs is None else out * self._signs
 
-    def normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``A_S^T A_S values`` and ``|A_S values|^2``."""
+    def _normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
         image = self.matvec(values)
-        return self.rmatvec(image), torch.linalg.vector_norm(image, dtype=torch.float64) ** 2
+        return self.slopes(image), torch.linalg.vector_norm(image, dtype=torch.float64) ** 2
 
 
 class DenseOperator:
@@ -129,6 +166,10 @@ class DenseOperator:
         """Return the columns of the operator at ``index``."""
         return MatrixColumns(self._matrix.T[index])
 
-    def rmatvec(self, residual: Tensor) -> Iterator[Tile]:
-        """Yield ``A^T residual`` in one tile."""
-        yield Tile(torch.zeros(1, dtype=torch.int64, device=residual.device), (residual @ self._matrix)[None, :])
+    def descend(self, weights: SparseMatrix, y: Tensor) -> Descent:
+        """Return residual and gradients at the weights; there is one tile."""
+        support = self.columns(weights.index)
+        residual = support.matvec(weights.values) - y
+        full = residual @ self._matrix
+        tile = Tile(torch.zeros(1, dtype=torch.int64, device=residual.device), full[None, :])
+        return Descent(support, residual, full[weights.index].double(), iter((tile,)))

@@ -75,9 +75,9 @@ class Refinement:
     """Gradient steps on a fixed support with Armijo backtracking (P1, accelerated IHT, step 3).
 
     On a fixed support f(w) = |A_S w - y|^2 is quadratic, so the decrease of a trial step is known exactly:
-    ``f(w) - f(w - mu g) = 2 mu |g|^2 - mu^2 |A_S g|^2`` with ``g = A_S^T r``. One pass over the data gives both
-    ``A_S^T A_S g``, which updates the gradient, and ``|A_S g|^2``, which decides any number of halvings. The host takes
-    no decision, so a GPU does not wait.
+    ``f(w) - f(w - mu g) = 2 mu |g|^2 - mu^2 |A_S g|^2`` with ``g = A_S^T r``. A product
+    gives both ``A_S^T A_S g``, which updates the gradient, and ``|A_S g|^2``, which decides any number of halvings. The
+    host takes no decision, so a GPU does not wait.
 
     Attributes
     ----------
@@ -93,16 +93,17 @@ class Refinement:
     decrease: float = 0.9
     halvings: int = 10
 
-    def __call__(self, operator: SupportOperator, values: Tensor, residual: Tensor, step: Tensor) -> Tensor:
-        """Refine ``values`` (``[|S|]``), whose residual ``A_S values - y`` is ``residual`` (``[n]``).
+    def __call__(self, operator: SupportOperator, values: Tensor, y: Tensor, step: Tensor) -> Tensor:
+        """Refine ``values`` (``[|S|]``) for the targets ``y`` (``[n]``).
 
         All inner steps share the step size, which only shrinks.
         """
-        refined, gradient = values.double(), operator.rmatvec(residual).double()
+        model = operator.quadratic(values, y, self.steps)
+        refined, gradient = values.double(), model.gradient.double()
         failed = torch.zeros((), dtype=torch.bool, device=values.device)
         fractions = torch.exp2(-torch.arange(self.halvings + 1.0, dtype=torch.float64, device=values.device))
         for _ in range(self.steps):
-            change, curvature = operator.normal(gradient)
+            change, curvature = model.normal(gradient)
             # Refused steps come first: the double of a refused step is refused too.
             refused = step * fractions * curvature > (2.0 - self.decrease) * squared_norm(gradient)
             failed = failed | refused[-1]

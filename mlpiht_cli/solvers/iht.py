@@ -42,17 +42,16 @@ def iht_step(
     tuple
         The new weights, with at most ``s`` nonzeros, and ``f`` at the *old* weights (``[]``).
     """
-    support = operator.columns(weights.index)
-    residual = support.matvec(weights.values) - y
-    step = exact_step(support, weights.values, support.rmatvec(residual))
+    support, residual, gradient, tiles = operator.descend(weights, y)
+    step = exact_step(support, weights.values, gradient)
     del support  # frees its columns before the new ones are made
     top = StreamedTopS(s, weights.rows * weights.cols if operator.static else None)
-    for tile in operator.rmatvec(residual):
+    for tile in tiles:
         moved = weights.dense_rows(tile.rows) - step * tile.values
         top.push(coordinates(tile.rows, weights.cols), moved.flatten())
     index, found = top.result()
     kept, values = operator.columns(index), found.to(y.dtype)
-    values = refine(kept, values, kept.matvec(values) - y, step)
+    values = refine(kept, values, y, step)
     return SparseMatrix(index, values, weights.rows, weights.cols), squared_norm(residual)
 
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.linalg import backprop, compiled, compiled_vector, gated, kernels
+from mlpiht_cli.linalg import backprop, blocks, compiled, compiled_vector, gated, kernels, loops, simd
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
-from mlpiht_cli.linalg.operators import DenseOperator, GatedOperator, SensingOperator
+from mlpiht_cli.linalg.operators import DenseOperator, GatedOperator, SensingOperator, SupportOperator, Tile
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 from tests.linalg.twins import dense, product
@@ -50,10 +50,26 @@ def gate_matrix(kind: str, x: torch.Tensor, m: int, static: bool = False) -> tup
     return WeightGates(SparseMatrix.from_dense(torch.from_numpy(h).to(x.dtype)), static), h
 
 
+def tiles(operator: SensingOperator, residual: torch.Tensor, m: int, d: int) -> list[Tile]:
+    descent = operator.descend(SparseMatrix.zeros(m, d, residual), -residual)
+    assert torch.equal(descent.residual, residual)
+    return list(descent.tiles)
+
+
+def slopes(support: SupportOperator, residual: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """``A_S^T r``, from zero weights and the targets -r."""
+    return support.quadratic(residual.new_zeros(len(index)), -residual, 0).gradient
+
+
+def normal(support: SupportOperator, values: torch.Tensor, n: int, products: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """``A_S^T A_S values`` and ``|A_S values|^2``; many products ask for a Gram matrix."""
+    return support.quadratic(values, values.new_zeros(n), products).normal(values)
+
+
 def dense_rmatvec(operator: SensingOperator, residual: torch.Tensor, m: int, d: int) -> np.ndarray:
-    """All of ``A^T r``, with checks of the order of the tiles."""
+    """All of ``A^T r``, from zero weights and the targets -r, with checks of the order of the tiles."""
     full, seen = np.zeros((m, d)), []
-    for tile in operator.rmatvec(residual):
+    for tile in tiles(operator, residual, m, d):
         seen += tile.rows.tolist()
         real = tile.rows.numpy() < m
         assert not tile.values.numpy()[~real].any(), "neurons past the last one are there to fill up"
@@ -81,22 +97,27 @@ def test_products_equal_the_dense_twin(backend: str, dtype: torch.dtype, tile: i
     np.testing.assert_allclose(dense(operator, M * D, dtype).numpy(), a, **near)
     weights = SparseMatrix.from_dense(torch.from_numpy(w).to(dtype))
     np.testing.assert_allclose(product(operator, weights).numpy(), a @ w.flatten(), **near)
-    assert all(len(piece.rows) <= tile for piece in operator.rmatvec(r))
+    assert all(len(piece.rows) <= tile for piece in tiles(operator, r, M, D))
     back = a.T @ r.double().numpy()
     np.testing.assert_allclose(dense_rmatvec(operator, r, M, D), back, **near)
     support, kept = operator.columns(weights.index), weights.index.numpy()
-    np.testing.assert_allclose(support.rmatvec(r).numpy(), back[kept], **near)
-    image, (normal, square) = a @ w.flatten(), support.normal(weights.values)
-    assert normal.dtype == square.dtype == torch.float64
-    np.testing.assert_allclose(normal.numpy(), (a.T @ image)[kept], **near)
-    np.testing.assert_allclose(float(square), image @ image, **near)
+    np.testing.assert_allclose(slopes(support, r, weights.index).numpy(), back[kept], **near)
+    image = a @ w.flatten()
+    for products in (0, 100):
+        product_, square = normal(support, weights.values, N, products)
+        assert product_.dtype == square.dtype == torch.float64
+        np.testing.assert_allclose(product_.numpy(), (a.T @ image)[kept], **near)
+        np.testing.assert_allclose(float(square), image @ image, **near)
+    descent = operator.descend(weights, r)
+    np.testing.assert_allclose(descent.residual.numpy(), image - r.double().numpy(), **near)
+    np.testing.assert_allclose(descent.gradient.numpy(), (a.T @ (image - r.double().numpy()))[kept], **near)
 
 
 # Chunks, panels and tiles of all kinds: full, broken, one sample, one neuron, more panels than chunks.
-sizes = st.tuples(st.integers(1, 300), st.integers(1, 9), st.integers(1, 11))
+sizes = st.tuples(st.integers(1, 700), st.integers(1, 9), st.integers(1, 11))
 
 
-@given(sizes, st.integers(1, 11), st.integers(1, 64), st.integers(1, 5), st.integers(0, 10**6))
+@given(sizes, st.integers(1, 11), st.integers(1, 5), st.integers(1, 5), st.integers(0, 10**6))
 def test_backends_agree_on_any_shape(
     shape: tuple[int, int, int], tile: int, words: int, panels: int, seed: int
 ) -> None:
@@ -109,12 +130,14 @@ def test_backends_agree_on_any_shape(
     values, residual = torch.from_numpy(rng.normal(size=len(index))), torch.from_numpy(rng.normal(size=n))
     results = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "CHUNK_BYTES", 32 * 8 * words)
+        patch.setattr(compiled, "CHUNK_BYTES", 64 * 8 * words)
         patch.setattr(compiled, "PANELS", panels)
         for operator in (one(x.T.contiguous(), rule, m, None, tile) for one in BACKENDS.values()):
             support = operator.columns(index)
-            products = support.matvec(values), support.rmatvec(residual), *support.normal(values)
+            products = support.matvec(values), *normal(support, values, n, 0), *normal(support, values, n, 100)
             results.append((*products, torch.from_numpy(dense_rmatvec(operator, residual, m, d))))
+            results[-1] += tuple(operator.descend(SparseMatrix(index, values, m, d), residual)[1:3])
+            results[-1] += (slopes(support, residual, index), operator.masks(torch.arange(m)))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
@@ -125,8 +148,8 @@ def test_an_empty_support_gives_zeros(backend: str) -> None:
     operator = BACKENDS[backend](x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
     support = operator.columns(torch.empty(0, dtype=torch.int64))
     assert torch.equal(support.matvec(torch.empty(0)), torch.zeros(N))
-    assert support.rmatvec(torch.ones(N)).shape == (0,)
-    assert float(support.normal(torch.empty(0))[1]) == 0.0
+    assert slopes(support, torch.ones(N), torch.empty(0)).shape == (0,)
+    assert float(normal(support, torch.empty(0), N, 10)[1]) == 0.0
 
 
 @each_backend
@@ -170,7 +193,7 @@ def test_masks_that_are_not_held_are_the_same(backend: str, monkeypatch: pytest.
         r = torch.linspace(-1, 1, 200, dtype=torch.float64)
         return [
             support.matvec(torch.arange(5.0).double()),
-            support.rmatvec(r),
+            slopes(support, r, torch.arange(5)),
             torch.from_numpy(dense_rmatvec(operator, r, m, 2)),
             operator.masks(torch.arange(m)),
         ]
@@ -195,7 +218,8 @@ def test_the_number_of_threads_changes_nothing(kind: str) -> None:
             torch.set_num_threads(threads)
             operator = CompiledOperator(x.T.contiguous(), gates, M)
             support = operator.columns(torch.tensor([0, 1, 9, 30, 41]))
-            products = support.matvec(torch.arange(5.0)), support.rmatvec(r), support.normal(torch.arange(5.0))[0]
+            five = torch.arange(5.0)
+            products = support.matvec(five), *normal(support, five, len(r), 0), *normal(support, five, len(r), 10)
             results.append((*products, torch.from_numpy(dense_rmatvec(operator, r, M, 7))))
     finally:
         torch.set_num_threads(before)
@@ -210,7 +234,7 @@ def test_squares_beyond_float32_are_not_infinite() -> None:
         kind(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M).columns(torch.tensor([0, 7, 29]))
         for kind in BACKENDS.values()
     ]
-    (_, ours), (_, theirs) = (support.normal(torch.tensor([1.0, -2.0, 3.0])) for support in supports)
+    (_, ours), (_, theirs) = (normal(support, torch.tensor([1.0, -2.0, 3.0]), 3000, 0) for support in supports)
     assert float(ours) > torch.finfo(torch.float32).max
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0.0)
 
@@ -222,7 +246,7 @@ def test_coordinates_that_fill_up_are_zero_columns(held: bool, monkeypatch: pyte
     x = inputs(torch.float64)
     operator = TorchOperator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
     support = operator.columns(torch.tensor([1, M * D, M * D]))
-    back = support.rmatvec(x[:, 0].contiguous())
+    back = slopes(support, x[:, 0].contiguous(), torch.arange(3))
     assert back[0] != 0.0
     assert back[1:].tolist() == [0.0, 0.0]
 
@@ -234,10 +258,14 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         gated_operator(x.T.contiguous(), RandomGates(Streams(0).gates(D), M, x), M)
 
 
-def test_a_change_of_the_shared_loops_is_a_change_of_what_is_built_on_them() -> None:
-    """Numba would go on with old machine code otherwise: put the new start of the hash into backprop.py."""
-    now = hashlib.sha256(Path(kernels.__file__).read_bytes()).hexdigest()
-    assert all(now.startswith(module.BUILT_ON) for module in (backprop, compiled_vector))
+@pytest.mark.parametrize(
+    ("module", "base"),
+    [(loops, simd), (blocks, loops), (kernels, blocks), (backprop, loops), (compiled_vector, kernels)],
+)
+def test_a_change_of_shared_loops_is_a_change_of_what_is_built_on_them(module: Any, base: Any) -> None:
+    """Numba would go on with old machine code otherwise: put the new start of the hash into the module's file."""
+    now = hashlib.sha256(Path(base.__file__).read_bytes()).hexdigest()
+    assert now.startswith(module.BUILT_ON)
 
 
 def test_processors_run_the_compiled_operator_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,10 +286,11 @@ def test_a_dense_operator_is_its_matrix(n: int, d: int, share: float, seed: int)
     operator, weights = DenseOperator(torch.from_numpy(a)), SparseMatrix.from_dense(torch.from_numpy(w)[None, :])
     np.testing.assert_array_equal(dense(operator, d, torch.float64).numpy(), a)
     np.testing.assert_allclose(product(operator, weights).numpy(), a @ w, atol=1e-12)
-    (tile,) = operator.rmatvec(torch.from_numpy(r))
+    (tile,) = tiles(operator, torch.from_numpy(r), 1, d)
     assert tile.rows.tolist() == [0]
     np.testing.assert_allclose(tile.values.numpy(), (a.T @ r)[None, :], atol=1e-12)
     support = operator.columns(weights.index)
     np.testing.assert_allclose(support.matvec(weights.values).numpy(), a @ w, atol=1e-12)
-    np.testing.assert_allclose(support.rmatvec(torch.from_numpy(r)).numpy(), a[:, w != 0].T @ r, atol=1e-12)
-    np.testing.assert_allclose(support.normal(weights.values)[0].numpy(), a[:, w != 0].T @ a @ w, atol=1e-10)
+    back = slopes(support, torch.from_numpy(r), weights.index)
+    np.testing.assert_allclose(back.numpy(), a[:, w != 0].T @ r, atol=1e-12)
+    np.testing.assert_allclose(normal(support, weights.values, n, 1)[0].numpy(), a[:, w != 0].T @ a @ w, atol=1e-10)
