@@ -137,11 +137,11 @@ class CompiledOperator(GatedOperator):
 
     def _support(self, index: Tensor) -> tuple[NDArray[np.uint64], Support]:
         """Return masks, and the coordinates by neuron."""
-        d = len(self._x)
-        neurons, counts = torch.unique_consecutive(index // d, return_counts=True)
-        start = np.concatenate([[0], counts.cumsum(0).numpy()])
-        words, row = self.words(neurons)
-        return words, support_of(start, (index % d).numpy(), row)
+        place, d = index.numpy(), len(self._x)
+        neuron = place // d
+        first = np.flatnonzero(np.diff(neuron, prepend=-1))
+        words, row = self.words(torch.from_numpy(neuron[first]))
+        return words, support_of(np.append(first, len(place)), place - neuron * d, row)
 
     def _computed(self, neurons: Tensor) -> NDArray[np.uint64]:
         """Compute the masks of the neurons."""

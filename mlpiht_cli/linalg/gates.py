@@ -98,10 +98,10 @@ class _FewGates(ABC):
     def _listed(self) -> Tensor:
         """List the live neurons; called when they are needed first."""
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of live neurons."""
-        return len(self._neurons)
+        return int(self._neurons.shape[0])
 
     def tiles(self, size: int) -> Iterator[Tensor]:
         """Yield the live neurons, at most ``size`` at a time."""

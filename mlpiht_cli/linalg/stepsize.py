@@ -100,14 +100,15 @@ class Refinement:
         """
         model = operator.quadratic(values, y, self.steps)
         refined, gradient = values.double(), model.gradient.double()
-        failed = torch.zeros((), dtype=torch.bool, device=values.device)
         fractions = torch.exp2(-torch.arange(self.halvings + 1.0, dtype=torch.float64, device=values.device))
+        half, counts = torch.full_like(step, 0.5), [torch.zeros_like(step, dtype=torch.int64)]
         for _ in range(self.steps):
             change, curvature = model.normal(gradient)
             # Refused steps come first: the double of a refused step is refused too.
-            refused = step * fractions * curvature > (2.0 - self.decrease) * squared_norm(gradient)
-            failed = failed | refused[-1]
-            step = step * torch.exp2(-refused.sum().double())
+            refused = (step * curvature) * fractions > (2.0 - self.decrease) * (gradient @ gradient)
+            counts.append(refused.sum())
+            step = step * half.pow(counts[-1])
             refined = refined - step * gradient
             gradient = gradient - step * change
+        failed = torch.stack(counts).amax() > self.halvings
         return torch.where(failed, values, refined.to(values.dtype))
