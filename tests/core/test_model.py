@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.core import model as model_module
+from mlpiht_cli.core import products
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -41,7 +42,7 @@ def test_forward_is_the_dense_network(sizes: list[int], seed: int, fused: bool) 
 def test_forward_in_chunks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     net = SparseMLP((sparse(4, 3, 0), sparse(1, 4, 1)))
     whole = net.forward(inputs(11, 3))
-    monkeypatch.setattr(model_module, "_CHUNK", 8)
+    monkeypatch.setattr(products, "_SAMPLES", (4, 4))
     torch.testing.assert_close(net.forward(inputs(11, 3)), whole)
     assert net.forward(inputs(0, 3)).shape == (0, 1)
 
