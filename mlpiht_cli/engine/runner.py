@@ -115,7 +115,7 @@ class Runner:
             if fit is None:
                 return
             yield fit, spent
-            if not cell.method.shares_trajectory:
+            if not cell.method.shares_trajectory and fit.budget > min(budgets):
                 meter.reset()
 
     def problem(self, cell: Cell) -> Problem:
