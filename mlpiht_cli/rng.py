@@ -7,7 +7,7 @@ initial weights are the same on every device.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ _NEURONS = 20
 _COORDINATES = 21
 _READOUT = 22
 _SIGNS = 23
+_ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 
 
@@ -126,6 +127,7 @@ class Streams:
 
     seed: int
     layer: int = 0
+    _inputs: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def for_layer(self, layer: int) -> Streams:
         """Return the streams of one layer of a layerwise fit; the draws of a layer depend on no other layer."""
@@ -141,9 +143,19 @@ class Streams:
         """Generator of the planted weights (``RandomState(seed + 1)``)."""
         return np.random.RandomState(self.seed + 1)
 
-    def planted_inputs(self) -> np.random.RandomState:
-        """Generator of the planted inputs (``RandomState(seed + 2)``)."""
-        return np.random.RandomState(self.seed + 2)
+    def planted_inputs(self, n: int, d: int) -> torch.Tensor:
+        """Planted inputs ``[n, d]``, standard normal in float32 (``RandomState(seed + 2)``); never write to them.
+
+        The last ones live as long as the streams: another call returns the same tensor, other sizes free it first.
+        """
+        if (n, d) not in self._inputs:
+            self._inputs.clear()
+            generator, x = np.random.RandomState(self.seed + 2), np.empty((n, d), dtype=np.float32)
+            for start in range(0, n, _ROWS):
+                rows = x[start : start + _ROWS]
+                rows[:] = generator.normal(size=rows.shape)
+            self._inputs[n, d] = torch.from_numpy(x)
+        return self._inputs[n, d]
 
     def planted_signs(self) -> np.random.Generator:
         """Generator of the planted network's output signs, neuron by neuron."""

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpiht_cli import rng
 from mlpiht_cli.rng import NormalRows, Streams, UniformRows
 
 
@@ -33,6 +34,20 @@ def test_a_row_is_the_same_at_every_call_and_differs_from_seed_to_seed_and_from_
     for other in (rows(kind, 6, seed=1), deeper.gates(6) if kind == "gates" else deeper.revival(6)):
         assert not np.isclose(stream.rows(0, 9), other.rows(0, 9)).any()
     assert len(np.unique(stream.rows(0, 50))) == 300, "no number comes twice"
+
+
+@given(st.integers(1, 25), st.integers(1, 5), st.integers(0, 99))
+def test_planted_inputs_are_one_draw_and_are_kept(n: int, d: int, seed: int) -> None:
+    streams = Streams(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rng, "_ROWS", 7)  # a part of an odd number of samples ends within a pair of the generator
+        found = streams.planted_inputs(n, d)
+    expected = np.random.RandomState(seed + 2).normal(size=(n, d)).astype(np.float32)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    assert streams.planted_inputs(n, d) is found
+    assert streams == Streams(seed), "what is kept does not make them other streams"
+    assert streams.planted_inputs(n + 1, d).shape == (n + 1, d)
+    assert streams.planted_inputs(n, d) is not found, "the last ones alone are kept"
 
 
 def test_gates_are_standard_normal() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.products import factor, inputs, samples_at_a_time
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.system.files import write_atomic
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
 FORMAT = "mlpiht-model-1"
 MAX_SIDE = 2**31  # rows or columns of a layer in a file
-_CHUNK = 2**24  # number of activations that `forward` computes at a time; bounds its working memory
+
+
+class _Stage(NamedTuple):
+    """A layer between live neurons alone: weights ``[live, before]``, the rows that are live, gates ``[live, d]``."""
+
+    weights: Tensor
+    live: Tensor
+    gates: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -73,18 +81,23 @@ class SparseMLP:
         return self.layers[0].cols
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return predictions ``[n, k]`` for inputs ``[n, d]``; only live neurons are computed."""
+        """Return predictions ``[n, k]`` for inputs ``[n, d]``; only live neurons and used inputs are computed."""
         if x.ndim != 2 or x.shape[1] != self.inputs:
             raise ValueError(f"the model takes {self.inputs} features, the data have {tuple(x.shape)}")
-        widest = max([1, *(len(self._live(i)) for i in range(len(self.layers)))])
-        step = max(1, _CHUNK // widest)
-        return torch.cat([self._forward(x[a : a + step]) for a in range(0, max(len(x), 1), step)])
+        used, stages = self._stages()
+        widths = [len(used), *(len(stage.live) for stage in stages)]
+        step = samples_at_a_time(widths, x.device)
+        out = x.new_empty(len(x), 1 if self.readout is not None else self.layers[-1].rows)
+        for a in range(0, len(x), step):
+            out[a : a + step] = self._forward(inputs(x[a : a + step], used, stages[0].weights), stages).T
+        return out
 
     def hidden(self, x: Tensor) -> Tensor:
         """Return the first hidden layer's activations ``relu(X W^T)``, ``[n, d] -> [n, m]``."""
         first, live = self.layers[0], self._live(0)
         out = x.new_zeros(len(x), first.rows)
-        out[:, live] = self._biased(x @ first.dense_rows(live).T, live).relu()
+        products = x @ first.dense_rows(live).T
+        out[:, live] = (products if self.bias is None else products + self.bias[live]).relu()
         return out
 
     def _live(self, i: int) -> Tensor:
@@ -93,26 +106,31 @@ class SparseMLP:
         has_bias = i == 0 and self.bias is not None
         return torch.arange(layer.rows, device=layer.index.device) if has_bias else layer.live_rows()
 
-    def _biased(self, products: Tensor, ids: Tensor) -> Tensor:
-        """Add the biases to ``products`` ``[n, len(ids)]`` of the rows ``ids`` of the first layer."""
-        return products if self.bias is None else products + self.bias[ids]
-
-    def _forward(self, x: Tensor) -> Tensor:
-        hidden, known = x, torch.arange(self.inputs, device=x.device)
-        last = len(self.layers) - 1
+    def _stages(self) -> tuple[Tensor, list[_Stage]]:
+        """Return the inputs that are used, and the layers as :meth:`_forward` multiplies them."""
+        first, last = self.layers[0], len(self.layers) - 1
+        every = torch.arange(self.inputs, device=first.index.device)
+        known = used = every if self.gates is not None else torch.unique(first.col[first.values != 0])
+        stages = []
         for i, layer in enumerate(self.layers):
             is_output = i == last and self.readout is None
-            ids = torch.arange(layer.rows, device=x.device) if is_output else self._live(i)
-            before = hidden
-            hidden = before @ layer.dense_rows(ids)[:, known].T
-            if i == 0:
-                hidden = self._biased(hidden, ids)
-            if self.gates is not None:
-                hidden = hidden * (before @ self.gates.dense_rows(ids).T > 0)
-            elif not is_output:
-                hidden = hidden.relu()
+            ids = torch.arange(layer.rows, device=layer.index.device) if is_output else self._live(i)
+            gates = None if self.gates is None else self.gates.dense_rows(ids)
+            stages.append(_Stage(factor(layer.dense_rows(ids)[:, known]), ids, gates))
             known = ids
-        return hidden if self.readout is None else (hidden @ self.readout[known].to(hidden.dtype))[:, None]
+        return used, stages
+
+    def _forward(self, hidden: Tensor, stages: Sequence[_Stage]) -> Tensor:
+        """Predictions ``[k, b]`` of used inputs ``[used, b]``."""
+        for i, (weights, ids, gates) in enumerate(stages):
+            before, hidden = hidden, weights @ hidden
+            if i == 0 and self.bias is not None:
+                hidden = hidden + self.bias[ids, None]
+            if gates is not None:
+                hidden = hidden * (gates @ before > 0)
+            elif i < len(stages) - 1 or self.readout is not None:
+                hidden = hidden.relu_()
+        return hidden if self.readout is None else (self.readout[ids].to(hidden.dtype) @ hidden)[None]
 
     def first_layer_support(self) -> SparseMatrix:
         """Return the first-layer weights whose neuron reaches the output, to compare them with planted weights."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from mlpiht_cli.core.columns import COLUMNS
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class Problem:
         return self.y.shape[1]
 
     @property
+    def columns(self) -> Tensor:
+        """Training inputs feature by feature, ``[d, n]`` and contiguous; one tensor for all fits on the same ``x``."""
+        return COLUMNS.of(self.x)
+
+    @property
     def planted_layer(self) -> SparseMatrix | None:
         """The planted weights if exactly one layer was planted, else None."""
         return self.truth[0] if self.truth is not None and len(self.truth) == 1 else None
@@ -84,7 +90,7 @@ class Problem:
     def to(self, device: torch.device, dtype: torch.dtype) -> Problem:
         """Return the problem on another device or in another dtype.
 
-        If the test inputs are the training inputs, they stay one tensor.
+        If the test inputs are the training inputs, they stay one tensor. What is there already is not copied.
         """
         x, y = self.x.to(device, dtype), self.y.to(device, dtype)
         x_test = x if self.x_test is self.x else self.x_test.to(device, dtype)

@@ -166,12 +166,13 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
         prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
     if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
         return None
-    loss = LOSSES[problem.loss](prediction.double(), problem.y_test.double())
     metric, truth = METRICS[problem.metric], problem.planted_layer
     if metric.score is None:
         raise ValueError(f"a task cannot have the metric {problem.metric}, which has no function that computes it")
     value = metric.score(Scored(model, problem, prediction))
-    more = {} if problem.x_test is problem.x else {"test_loss": float(loss)}
+    more = {}
+    if problem.x_test is not problem.x:
+        more["test_loss"] = float(LOSSES[problem.loss](prediction.double(), problem.y_test.double()))
     if truth is not None and truth.nnz and not metric.linear:
         more |= recovery_scores(model, truth, problem.truth_readout)
     if problem.directions is not None:

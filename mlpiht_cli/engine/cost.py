@@ -108,12 +108,21 @@ class CostModel:
         return max(busy)
 
     def longest_first(self, jobs: Iterable[Job]) -> list[Job]:
-        """Jobs by falling cost: unknown ones first, in their order, and jobs on the same data together."""
+        """Jobs by falling cost: unknown ones first, in their order, and jobs on the same data together.
+
+        Of equal or unknown costs, jobs of one task and seed follow each other, so that they can share inputs.
+        """
         groups: dict[str, list[tuple[float, Job]]] = {}
+        sources: dict[str, int] = {}
         for job in jobs:
             seconds = self.job_seconds(job)
+            sources.setdefault(job.first.source_key, len(sources))
             groups.setdefault(job.first.data_key, []).append((math.inf if seconds is None else seconds, job))
-        ordered = sorted(groups.values(), key=lambda group: -max(cost for cost, _ in group))
+
+        def place(group: list[tuple[float, Job]]) -> tuple[float, int]:
+            return -max(cost for cost, _ in group), sources[group[0][1].first.source_key]
+
+        ordered = sorted(groups.values(), key=place)
         return [job for group in ordered for _, job in sorted(group, key=lambda pair: -pair[0])]
 
     def shares(self, jobs: Iterable[Job]) -> dict[str, float]:

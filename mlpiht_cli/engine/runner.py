@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from mlpiht_cli.core.columns import COLUMNS
 from mlpiht_cli.core.fit import Callback, Fit, Status, ignore
 from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.problem import Problem
@@ -53,6 +54,10 @@ SMALL_PRODUCT = 2**25
 class Runner:
     """Runs jobs one after the other on one device; it keeps the last problem for jobs with the same data.
 
+    Jobs whose data differ share what they can: inputs that the seed alone determines (its streams keep them), and the
+    inputs feature by feature, between fits of one method. At most one of each is in memory, and none that a job would
+    not have made itself.
+
     Parameters
     ----------
     threads
@@ -64,6 +69,8 @@ class Runner:
         self.traceback = ""
         """Traceback of the last cell that failed."""
         self._problem: tuple[str, Problem] | None = None
+        self._streams: tuple[str, Streams] | None = None
+        self._method = ""
         self._threads = threads or torch.get_num_threads()
 
     def run(self, job: Job, callback: Callback = ignore) -> Iterator[tuple[Row, Fit | None]]:
@@ -95,6 +102,10 @@ class Runner:
         small = problem.n * problem.d * cell.shape.m < SMALL_PRODUCT
         torch.set_num_threads(1 if small else self._threads)
         budgets = [one.point.s for one in job.cells]
+        method = f"{cell.point.method} {cell.method.fingerprint}"
+        if method != self._method:
+            COLUMNS.free()  # this method may not need them
+            self._method = method
         path = cell.method.fit_path(problem, cell.shape, budgets, Streams(cell.point.seed), callback)
         meter = Meter(self.device)
         while True:
@@ -104,16 +115,19 @@ class Runner:
             if fit is None:
                 return
             yield fit, spent
-            if not cell.method.shares_trajectory:
+            if not cell.method.shares_trajectory and fit.budget > min(budgets):
                 meter.reset()
 
     def problem(self, cell: Cell) -> Problem:
         """Data of a cell on the device, made only if they differ from the last ones."""
         if self._problem is None or self._problem[0] != cell.data_key:
             self._problem = None  # free the old data before the new ones are made
-            dims = cell.task.dims()
-            check_room(dims.n * (12 * dims.d + 16 * dims.k), f"data of {dims.n} samples with {dims.d} features")
-            problem = cell.task.build(cell.axes, Streams(cell.point.seed))
+            if self._streams is None or self._streams[0] != cell.source_key:
+                self._streams = None
+                dims = cell.task.dims()
+                check_room(dims.n * (12 * dims.d + 16 * dims.k), f"data of {dims.n} samples with {dims.d} features")
+                self._streams = cell.source_key, Streams(cell.point.seed)
+            problem = cell.task.build(cell.axes, self._streams[1])
             self._problem = cell.data_key, problem.to(self.device, torch.float32)
         return self._problem[1]
 

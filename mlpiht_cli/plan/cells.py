@@ -39,6 +39,11 @@ class Cell:
         return Shape(self.point.m, self.point.depth)
 
     @cached_property
+    def source_key(self) -> str:
+        """Task, its settings and the seed: cells that agree in them may share the inputs where the data differ."""
+        return f"{self.point.task} {self.task.version} {self.task.fingerprint} {self.point.seed}"
+
+    @cached_property
     def data_key(self) -> str:
         """Hash of all that determines the data."""
         axes = {name: getattr(self.point, name) for name in self.task.depends_on}

@@ -47,9 +47,9 @@ class GaussianSparse(Task):
         if fault is not None:
             raise InputError(fault)
         support = np.sort(streams.planted_weights().choice(self.d, min(axes.s, self.d), replace=False))
-        a = streams.planted_inputs().normal(size=(self.n, self.d)).astype(np.float32)
+        x = streams.planted_inputs(self.n, self.d)
         # The ones select columns. The sum is in float64 and rounded once, so the labels do not depend on the order.
-        y = a[:, support].sum(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+        y = x.numpy()[:, support].sum(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
         truth = SparseMatrix(torch.from_numpy(support), torch.ones(len(support)), 1, self.d)
-        x, target = torch.from_numpy(a), torch.from_numpy(y)
+        target = torch.from_numpy(y)
         return Problem(x, target, x, target, "relative_error", truth=(truth,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.products import factor, inputs, samples_at_a_time
 from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 
-_ROWS = 4096  # samples labelled at a time, which limits the float64 activations
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Planted(Task):
@@ -72,17 +74,16 @@ class Planted(Task):
         """Draw weights and inputs from NumPy's legacy streams, so that every array is pinned by the seed."""
         weights, signs = self.weights(axes, streams), self.output_signs(axes, streams)
         hidden, output = (weights[:-1], weights[-1]) if self.k > 1 else (weights, signs)
-        x = streams.planted_inputs().normal(size=(self.n, self.d)).astype(np.float32)
-        chunks = [x[start : start + _ROWS] for start in range(0, self.n, _ROWS)]
-        y = np.concatenate([_labels(chunk, hidden, output) for chunk in chunks])
+        x = streams.planted_inputs(self.n, self.d)
+        y = _labels(x, hidden, output)
         if not y.any():
             raise CellSkipped("the planted network is zero on every sample, so there is nothing to recover")
-        inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
+        targets = torch.from_numpy(y)
         truth = tuple(SparseMatrix.from_dense(torch.from_numpy(w.T.copy())) for w in weights)
         peak = float(np.abs(y).max())
         readout = None if signs is None else torch.from_numpy(signs[:, 0])
         train = targets if not self.noise else torch.from_numpy(self._noisy(y, streams))
-        return Problem(inputs, train, inputs, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
+        return Problem(x, train, x, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
 
     def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:
         """Targets with noise, for training; the score uses the targets without noise, so that it measures recovery."""
@@ -127,14 +128,27 @@ class Planted(Task):
 
 
 def _labels(
-    x: NDArray[np.float32], hidden_weights: list[NDArray[np.float32]], output: NDArray[np.float32] | None
+    x: Tensor, hidden_weights: list[NDArray[np.float32]], output: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """Labels ``[n, k]``, computed in float64 and rounded once, so that they do not depend on the BLAS.
+    """Labels ``[n, k]`` of inputs ``[n, d]``, computed in float64 and rounded once, so that no BLAS decides them.
 
-    ``output`` is the linear layer ``[m, k]``; None means a sum.
+    ``output`` is the linear layer ``[m, k]``; None means a sum. Inputs without weights and dead neurons are left out.
     """
-    hidden = x.astype(np.float64)
+    used = known = np.flatnonzero(hidden_weights[0].any(axis=1))
+    parts = []
     for weight in hidden_weights:
-        hidden = np.maximum(hidden @ weight.astype(np.float64), 0.0)
-    out = hidden.sum(axis=1, keepdims=True) if output is None else hidden @ output.astype(np.float64)
-    return np.asarray(out, dtype=np.float32)
+        live = np.flatnonzero(weight.any(axis=0))
+        parts.append(weight[np.ix_(known, live)])
+        known = live
+    if output is not None:
+        parts.append(output[known])
+    factors = [factor(torch.from_numpy(part.T.astype(np.float64))) for part in parts]
+    columns, labels = torch.from_numpy(used), np.empty((len(x), 1 if output is None else output.shape[1]), np.float32)
+    step = samples_at_a_time([*map(len, parts), len(known)], x.device)
+    for start in range(0, len(x), step):
+        hidden = inputs(x[start : start + step], columns, factors[0]).double()
+        for one in factors[: len(hidden_weights)]:
+            hidden = (one @ hidden).relu_()
+        out = hidden.sum(0, keepdim=True) if output is None else factors[-1] @ hidden
+        labels[start : start + step] = out.T.numpy()
+    return labels

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.core import model as model_module
+from mlpiht_cli.core import products
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -41,9 +42,32 @@ def test_forward_is_the_dense_network(sizes: list[int], seed: int, fused: bool) 
 def test_forward_in_chunks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     net = SparseMLP((sparse(4, 3, 0), sparse(1, 4, 1)))
     whole = net.forward(inputs(11, 3))
-    monkeypatch.setattr(model_module, "_CHUNK", 8)
+    monkeypatch.setattr(products, "_SAMPLES", (4, 4))
     torch.testing.assert_close(net.forward(inputs(11, 3)), whole)
     assert net.forward(inputs(0, 3)).shape == (0, 1)
+
+
+@pytest.mark.parametrize("samples", [(3, 5), (256, 4096)])
+@pytest.mark.parametrize("kind", ["fused", "output", "bias", "gates", "linear"])
+def test_nonzeros_alone_give_the_dense_predictions(
+    kind: str, samples: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One weight in fifty, in chunks of some samples: dead neurons, unused inputs and zeros add nothing."""
+    monkeypatch.setattr(products, "_SAMPLES", samples)
+    first, second, x = sparse(60, 30, 0, 0.02), sparse(2, 60, 1, 0.5), inputs(17, 30)
+    assert len(first.live_rows()) < 60
+    signs, bias = torch.linspace(-1, 1, 60).sign(), torch.linspace(-1, 1, 60).double()
+    gates, w, v = sparse(60, 30, 5, 1.0), first.dense(), second.dense()
+    net, expected = {
+        "fused": (SparseMLP((first,), signs), (x @ w.T).relu() @ signs.double()[:, None]),
+        "output": (SparseMLP((first, second)), (x @ w.T).relu() @ v.T),
+        "bias": (SparseMLP((first, second), bias=bias), (x @ w.T + bias).relu() @ v.T),
+        "gates": (SparseMLP((first,), signs, gates), ((x @ w.T) * (x @ gates.dense().T > 0)) @ signs.double()[:, None]),
+        "linear": (SparseMLP((first,)), x @ w.T),
+    }[kind]
+    torch.testing.assert_close(net.forward(x), expected)
+    assert net.forward(x).is_contiguous()
+    torch.testing.assert_close(net.forward(x[:, :].T.contiguous().T), expected)
 
 
 def test_saved_models_come_back(tmp_path: Path) -> None:

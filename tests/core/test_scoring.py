@@ -17,6 +17,7 @@ from mlpiht_cli.core.scoring import (
     support_recall,
 )
 from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.system.peak import KernelPeak, release, reset_kernel_peak
 
 
 def matrix(rows: list[list[float]]) -> SparseMatrix:
@@ -223,3 +224,25 @@ def test_signs_do_not_count_where_output_weights_are_free() -> None:
     positive = SparseMatrix.from_dense(torch.tensor(rows))
     assert recovery_scores(fused(rows), positive) == recovery_scores(fused(rows), positive, torch.ones(2))
     assert recovery_scores(fused(rows, [1, -1]), positive)["merged_f1"] == 0.5
+
+
+@pytest.mark.skipif(not reset_kernel_peak(), reason="the kernel keeps no peak that can be reset")
+def test_scoring_takes_little_memory_where_neurons_are_many() -> None:
+    """All activations of 600 live neurons would be 70 MB."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(30_000, 100, generator=generator)
+    rows, cols = torch.arange(600), torch.randint(100, (600,), generator=generator)
+    planted = SparseMatrix(rows * 100 + cols, torch.randn(600, generator=generator), 600, 100)
+    y = torch.zeros(30_000, 1)
+    problem = Problem(x, y, x, y, "psnr", peak=1.0)
+    net, memory = SparseMLP((planted,), torch.ones(600)), KernelPeak()
+    few = Problem(x[:99], y[:99], x[:99], y[:99], "psnr", peak=1.0)
+    evaluate(net, few)  # what a first call loads is not counted
+    release()
+    memory.start()
+    before = memory.stop()
+    evaluate(net, problem)
+    after = memory.stop()
+    assert before is not None
+    assert after is not None
+    assert after - before < 25.0

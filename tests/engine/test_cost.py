@@ -103,6 +103,18 @@ def test_longest_first_keeps_the_unknown_and_shared_data_together() -> None:
     assert len({*data}) == 1 + sum(a != b for a, b in pairwise(data)), "no data set is made twice"
 
 
+def test_jobs_of_one_seed_follow_each_other_where_costs_do_not_tell() -> None:
+    cells = [
+        plan.single_cell(Point("a", "planted", "iht", 1, m, 5, seed), {"task.n": 99})
+        for m in (2, 4, 8)
+        for seed in (0, 1, 2)
+    ]
+    places = [(job.first.point.seed, job.first.point.m) for job in CostModel([]).longest_first(jobs(cells))]
+    assert places == [(seed, m) for seed in (0, 1, 2) for m in (2, 4, 8)]
+    known = CostModel([row(cell(m=m), float(m)) for m in (1, 2, 4, 8)]).longest_first(jobs(cells))
+    assert [job.first.point.m for job in known] == [8, 8, 8, 4, 4, 4, 2, 2, 2], "a longer job comes first all the same"
+
+
 def test_workers_share_the_time() -> None:
     model = CostModel([row(cell(s=s), 60.0) for s in (1, 2, 3)])
     parts = jobs([cell(s=s) for s in range(1, 9)])

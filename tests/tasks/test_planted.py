@@ -62,6 +62,27 @@ def test_deeper_and_wider_networks_follow_the_protocol() -> None:
     np.testing.assert_array_equal(problem.y.numpy(), expected.astype(np.float32))
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize(("k", "signs"), [(1, "positive"), (1, "mixed"), (10, "positive")])
+def test_labels_are_the_dense_products_rounded_once(depth: int, k: int, signs: Any, seed: int) -> None:
+    """Few and many weights, dead neurons and unused inputs, more samples than are labelled at a time."""
+    streams = Streams(seed)
+    for m, s in ((1, 1), (2, 9), (7, 60), (20, 30), (60, 2000), (300, 40)):
+        task, axes = Planted(n=1500, d=12, k=k, signs=signs, clip_budget=True), Axes(m, s, depth)
+        try:
+            problem = task.build(axes, streams)
+        except CellSkipped:
+            continue
+        weights, readout = task.weights(axes, streams), task.output_signs(axes, streams)
+        hidden = problem.x.double().numpy()
+        for weight in weights[:depth]:
+            hidden = np.maximum(hidden @ weight.astype(np.float64), 0)
+        last = np.ones((m, 1)) if readout is None else readout
+        expected = hidden @ (weights[-1] if k > 1 else last).astype(np.float64)
+        np.testing.assert_array_equal(problem.y.numpy(), expected.astype(np.float32), err_msg=f"m={m} s={s}")
+
+
 def test_undefined_cells_are_skipped_with_a_reason() -> None:
     with pytest.raises(CellSkipped, match="cannot hold a share"):
         Planted(n=10, clip_budget=True).build(Axes(2, 10, depth=2), Streams(0))
