@@ -9,7 +9,8 @@ protocol and from the networks between the steps of the fit:
   sample. The residual after thresholding follows from the vectors before, but for the entries that changed.
 - Passes over the data, drawing of random numbers, thresholding, sketches and Adam's updates are not counted.
 
-A program that leaves out samples whose masks are 0 can be faster than the floor.
+A program that leaves out samples whose masks are 0 can be faster than the floor, and so can one whose loops are faster
+than a large matrix product.
 """
 
 from __future__ import annotations

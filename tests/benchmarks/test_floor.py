@@ -139,3 +139,14 @@ def test_a_row_compares_processor_time_with_the_rate_of_its_dtype() -> None:
     row = speed._floor(case, problem(), rates, Seconds(7.0, 5.0))
     assert row["floor_step_s"] * 3 == pytest.approx(row["floor_gflop"] / 2)
     assert row["over_floor"] == pytest.approx(5.0 / (row["floor_gflop"] / 2))
+
+
+def test_the_rate_on_one_thread_is_that_of_the_faster_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = iter([4.0, 2.0, 1.0, 5.0, 1.0])  # float32 by torch and NumPy, float64, the copy
+    monkeypatch.setattr(machine, "_seconds", lambda action, repeats: next(taken))
+    with common.threads(1):
+        rates = machine.rates(common.Plan(quick=True))
+    assert rates.gemm == {"float32": 2 * 128**3 / 2.0, "float64": 2 * 128**3 / 1.0}
+    taken = iter([4.0, 3.0, 1.0])
+    with common.threads(2):
+        assert machine.rates(common.Plan(quick=True)).gemm["float64"] == 2 * 128**3 / 3.0
