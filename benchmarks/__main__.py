@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-PARTS = ("machine", "speed", "growth", "memory", "race", "sweeps", "report")
+PARTS = ("machine", "speed", "growth", "memory", "race", "sweeps", "peers", "report")
 
 
 @click.command("benchmarks")
@@ -20,7 +20,7 @@ PARTS = ("machine", "speed", "growth", "memory", "race", "sweeps", "report")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the tables [default: results/benchmarks].")
 @click.option("--page", type=click.Path(path_type=Path, exists=True), help="Where `report` puts its tables.")
 def main(parts: tuple[str, ...], out: Path | None, page: Path | None, **size: object) -> None:
-    """Measure PARTS: machine, speed, growth, memory, race, sweeps, or all.
+    """Measure PARTS: machine, speed, growth, memory, race, sweeps, peers, or all.
 
     Each measurement is written to OUT as soon as it is there. `report` measures nothing: it draws the figures again
     from the tables, and prints the Markdown (or puts it between the markers of --page).

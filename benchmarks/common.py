@@ -1,16 +1,15 @@
-"""Shared parts of the measurements: their extent, data, fits, scores, clocks, and the columns about the machine."""
+"""Shared parts of the measurements: their extent, data, fits, scores, and the columns about the machine."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import psutil
@@ -27,7 +26,6 @@ from mlpiht_cli.engine.provenance import environment, processor
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tasks.planted import Planted
 
-T = TypeVar("T")
 Row = dict[str, Any]
 """One measurement: a line of a CSV file. ``name`` is unique within the table."""
 
@@ -77,22 +75,6 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def seconds(action: Callable[[], object], repeats: int) -> list[float]:
-    """Return the wall seconds of ``repeats`` runs, after one more run that warms up caches and compiles kernels."""
-    return timed(action, repeats)[0]
-
-
-def timed(action: Callable[[], T], repeats: int, warm_up: Callable[[], object] | None = None) -> tuple[list[float], T]:
-    """Return :func:`seconds` and the result of the last run; ``warm_up`` replaces the run that is not timed."""
-    (warm_up or action)()
-    taken = []
-    for _ in range(max(1, repeats)):
-        start = time.perf_counter()
-        result = action()
-        taken.append(time.perf_counter() - start)
-    return taken, result
-
-
 def median(values: Sequence[float]) -> float:
     """Return the median; nan for no values."""
     return float(np.median(values)) if len(values) else math.nan
@@ -128,11 +110,6 @@ def psnr_columns(who: str, values: Sequence[float]) -> Row:
     capped = [min(value, EXACT_DB) for value in values]
     mean, mean_capped = (float(np.mean(each)) if each else math.nan for each in (values, capped))
     return {f"psnr_{who}": mean, f"psnr_{who}_capped": mean_capped, f"psnr_{who}_seeds": len(values)}
-
-
-def spread(who: str, values: Sequence[float]) -> Row:
-    """Return the median, least and largest time of timed runs."""
-    return {f"{who}_s": median(values), f"{who}_s_min": min(values), f"{who}_s_max": max(values)}
 
 
 def machine() -> Row:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks import common
+from benchmarks import clock, common
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.style import COLOURS, grid
 from mlpiht_cli.solvers.iht import IHT
@@ -47,7 +47,8 @@ def _measure(axis: str, size: int, plan: Plan) -> Row:
     at = {**(QUICK_BASE if plan.quick else BASE), axis: size}
     shape = (at["m"], at["s"])
     problem = common.planted(at["n"], at["d"], shape)
-    taken = common.seconds(lambda: common.fit(IHT(steps=STEPS), problem, shape), plan.repeats)
+    taken, _ = clock.timed(lambda: common.fit(IHT(steps=STEPS), problem, shape), plan.repeats)
+    walls, middle = [each.wall for each in taken], clock.median(taken)
     return {
         "name": f"growth-{axis}-{size}",
         "axis": axis,
@@ -55,9 +56,10 @@ def _measure(axis: str, size: int, plan: Plan) -> Row:
         "k": 1,
         "steps": STEPS,
         "repeats": plan.repeats,
-        "seconds": common.median(taken),
-        "seconds_min": min(taken),
-        "seconds_max": max(taken),
+        "seconds": middle.wall,
+        "seconds_min": min(walls),
+        "seconds_max": max(walls),
+        "cpu_seconds": middle.cpu,
     }
 
 

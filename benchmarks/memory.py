@@ -83,6 +83,7 @@ def measure(setting: Setting, repeats: int) -> Row:
         "beyond_mib_max": max(beyond),
         "peak_was_reset": all(each["peak_was_reset"] for each in found),
         "seconds": common.median([each["seconds"] for each in found]),
+        "cpu_seconds": common.median([each["cpu_seconds"] for each in found]),
     }
 
 

@@ -8,8 +8,7 @@ a step is known one step later and gets the end time of the earlier step.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks import common
+from benchmarks import clock, common
+from benchmarks.clock import Seconds
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.style import OTHER, OURS, grid
 from mlpiht_cli.baselines.imp import IMP
@@ -27,8 +27,9 @@ from mlpiht_cli.solvers.iht import IHT
 
 CELLS = [(10, 20), (10, 50), (50, 50), (50, 200), (100, 100)]
 QUICK = [(3, 6)]
-Curve = list[tuple[float, float]]
+Curve = list[tuple[Seconds, float]]
 """Pairs of seconds since the start and PSNR in dB."""
+NEVER = Seconds(math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class Heat:
     """Result of one seed: the curve of IHT, and the seconds and the PSNR of IMP."""
 
     iht: Curve
-    imp_seconds: float
+    imp: Seconds
     imp_psnr: float
 
     @property
-    def reached(self) -> float:
-        """Seconds until IHT reaches the final PSNR of IMP; nan if it never does."""
-        return next((at for at, value in self.iht if value >= self.imp_psnr), math.nan)
+    def reached(self) -> Seconds:
+        """Seconds until IHT reaches the final PSNR of IMP; infinite if it never does."""
+        return next((at for at, value in self.iht if value >= self.imp_psnr), NEVER)
 
 
 def rows(plan: Plan) -> Iterator[Row]:
@@ -63,49 +64,48 @@ def measure(shape: tuple[int, int], plan: Plan) -> Row:
             follow(problem, shape, seed)
             common.fit(IMP(epochs=1), common.planted(100, d, (2, 4)), (2, 4))
         curve = follow(problem, shape, seed)
-        start = time.perf_counter()
+        start = clock.now()
         found = common.fit(IMP(epochs=STEPS), problem, shape, seed)
-        heats.append(Heat(curve, time.perf_counter() - start, common.psnr_of(found, problem)))
-    reached = [heat.reached for heat in heats]
+        heats.append(Heat(curve, clock.since(start), common.psnr_of(found, problem)))
     m, s = shape
+    iht, imp = (clock.median(each) for each in ([heat.iht[-1][0] for heat in heats], [heat.imp for heat in heats]))
+    # A seed that never reaches the PSNR counts as infinitely late.
+    reached = clock.median([heat.reached for heat in heats])
+    ratio = clock.median([heat.imp.over(heat.reached) for heat in heats])
     return {
         "name": f"race-{m}x{s}",
         **{"n": n, "d": d, "k": 1, "m": m, "s": s, "steps": STEPS, "epochs": STEPS},
         "seeds": len(heats),
         "repeats": len(heats),
-        "imp_s": common.median([heat.imp_seconds for heat in heats]),
+        **{"imp_s": imp.wall, "imp_cpu_s": imp.cpu},
         "imp_psnr": common.median([heat.imp_psnr for heat in heats]),
-        "iht_s": common.median([heat.iht[-1][0] for heat in heats]),
+        **{"iht_s": iht.wall, "iht_cpu_s": iht.cpu},
         "iht_psnr": common.median([heat.iht[-1][1] for heat in heats]),
-        "iht_reaches_imp_seeds": sum(math.isfinite(at) for at in reached),
-        # Over all seeds: a seed that never reaches the PSNR counts as infinitely late.
-        "iht_to_imp_psnr_s": _median_or_never(reached),
-        "ratio": common.median(
-            [heat.imp_seconds / at if math.isfinite(at) else 0.0 for heat, at in zip(heats, reached, strict=True)]
-        ),
-        "iht_curve": " ".join(f"{at:.6g}:{value:.4g}" for at, value in heats[0].iht),
-        "imp_point": f"{heats[0].imp_seconds:.6g}:{heats[0].imp_psnr:.4g}",
+        "iht_reaches_imp_seeds": sum(heat.reached != NEVER for heat in heats),
+        **{"iht_to_imp_psnr_s": _known(reached.wall), "iht_to_imp_psnr_cpu_s": _known(reached.cpu)},
+        **{"ratio": ratio.wall, "ratio_cpu": ratio.cpu},
+        "iht_curve": " ".join(f"{at.wall:.6g}:{value:.4g}" for at, value in heats[0].iht),
+        "imp_point": f"{heats[0].imp.wall:.6g}:{heats[0].imp_psnr:.4g}",
         **common.machine(),
     }
 
 
-def _median_or_never(values: Sequence[float]) -> float:
-    found = float(np.median([value if math.isfinite(value) else math.inf for value in values]))
-    return found if math.isfinite(found) else math.nan
+def _known(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
 
 
 def follow(problem: Problem, shape: tuple[int, int], seed: int) -> Curve:
     """Return the seconds and the PSNR of IHT after each step; the last PSNR is the score of the network."""
-    ends: list[float] = []
+    ends: list[Seconds] = []
     losses: list[float] = []
 
     def note(_: int, loss: float) -> None:
-        ends.append(time.perf_counter() - start)
+        ends.append(clock.since(start))
         losses.append(loss)
 
-    start = time.perf_counter()
+    start = clock.now()
     found = common.fit(IHT(steps=STEPS), problem, shape, seed, note)
-    total = time.perf_counter() - start
+    total = clock.since(start)
     known = [decibel(loss, problem.peak) for loss in losses[1:]]
     return [*zip(ends[:-1], known, strict=True), (total, common.psnr_of(found, problem))]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks import growth, machine, memory, race, speed, speed_imp, sweeps
+from benchmarks import growth, machine, memory, peers, race, speed, speed_imp, sweeps
 from benchmarks.common import Plan, Row
 from benchmarks.memory_probe import OUTPUTS
 from benchmarks.style import COLOURS, OTHER, OURS, grid
@@ -56,6 +56,7 @@ PARTS: dict[str, tuple[Table, ...]] = {
     "memory": (Table("memory", memory.rows, memory.draw),),
     "race": (Table("race", race.rows, race.draw),),
     "sweeps": (Table("sweeps", sweeps.rows),),
+    "peers": (Table("peers", peers.rows),),
 }
 """Tables of each part of ``python -m benchmarks PART``; a new part needs one file and one line here."""
 
@@ -91,7 +92,7 @@ def markdown(folder: Path) -> str:
         path = folder / f"{name}.csv"
         if path.exists():
             table = pd.read_csv(path)
-            sections.append(f"**{title}**\n\n{_table(table, columns)}\n\n{_made_on(table)}")
+            sections.append("\n\n".join([f"**{title}**", _table(table, columns), *_left_out(table), _made_on(table)]))
     if (folder / "growth.csv").exists():
         sections.append(_growth(pd.read_csv(folder / "growth.csv")))
     if (folder / "memory.csv").exists():
@@ -113,40 +114,64 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         "IHT against the reference implementation (float64 NumPy, neuron by neuron)",
         {
             **{"name": "measurement", "n": "n", "d": "d", "k": "k", "m": "m", "s": "s", "steps": "steps"},
-            **{"ours_s": "mlpiht (s)", "yardstick_s": "reference (s)", "ratio": "ratio"},
+            **{"ours_s": "mlpiht (s)", "ours_cpu_s": "mlpiht, processor (s)", "yardstick_s": "reference (s)"},
+            **{"yardstick_cpu_s": "reference, processor (s)", "ratio": "ratio", "ratio_cpu": "ratio, processor"},
             **{"ratio_skip_dead": "ratio, dead blocks skipped", "two_threads_gain": "gain of 2 threads"},
-            **{"step_over_floor": "step / floor", "psnr_ours": "PSNR (dB)"},
+            **{"over_floor": "step / floor", "psnr_ours": "PSNR (dB)"},
             **{"psnr_ours_same_seeds": "PSNR, reference's seeds", "psnr_yardstick": "reference's PSNR"},
         },
     ),
     "imp": (
         "IMP against plain autograd",
         {
-            **{"name": "measurement", "n": "n", "m": "m", "s": "s", "adam_steps": "Adam steps", "ours_s": "mlpiht (s)"},
-            **{"yardstick_s": "autograd (s)", "yardstick_steps_timed": "steps timed", "ratio": "ratio"},
-            **{"psnr_ours": "PSNR (dB)"},
+            **{"name": "measurement", "n": "n", "k": "k", "m": "m", "s": "s", "adam_steps": "Adam steps"},
+            **{"ours_s": "mlpiht (s)", "ours_cpu_s": "mlpiht, processor (s)", "yardstick_s": "autograd (s)"},
+            **{"yardstick_cpu_s": "autograd, processor (s)", "yardstick_steps_timed": "steps timed", "ratio": "ratio"},
+            **{"ratio_cpu": "ratio, processor", "over_floor": "step / floor", "psnr_ours": "PSNR (dB)"},
         },
     ),
     "race": (
         "IHT against IMP at equal budget",
         {
-            **{"m": "m", "s": "s", "iht_s": "IHT (s)", "iht_psnr": "IHT (dB)", "imp_s": "IMP (s)"},
-            **{"imp_psnr": "IMP (dB)", "iht_to_imp_psnr_s": "IHT to IMP's PSNR (s)", "ratio": "times faster to it"},
-            **{"iht_reaches_imp_seeds": "seeds that reach it", "seeds": "seeds"},
+            **{"m": "m", "s": "s", "iht_s": "IHT (s)", "iht_cpu_s": "IHT, processor (s)", "iht_psnr": "IHT (dB)"},
+            **{"imp_s": "IMP (s)", "imp_cpu_s": "IMP, processor (s)", "imp_psnr": "IMP (dB)"},
+            **{"iht_to_imp_psnr_s": "IHT to IMP's PSNR (s)", "ratio": "times faster to it"},
+            **{"ratio_cpu": "the same, processor", "iht_reaches_imp_seeds": "seeds that reach it", "seeds": "seeds"},
         },
     ),
     "sweeps": (
         "Sweeps of trivial cells, and many records",
-        {"name": "measurement", "cells": "cells", "of": "time of", "ours_s": "median (s)", "ours_s_max": "worst (s)"},
+        {
+            **{"name": "measurement", "cells": "cells", "of": "time of", "ours_s": "median (s)"},
+            **{"ours_s_max": "worst (s)", "ours_cpu_s": "processor (s)"},
+        },
+    ),
+    "peers": (
+        "Other packages on the same data",
+        {
+            **{"name": "measurement", "method": "method", "peer": "package", "peer_version": "version", "n": "n"},
+            **{"d": "d", "m": "m", "budget": "budget", "ours_s": "mlpiht (s)", "ours_cpu_s": "mlpiht, processor (s)"},
+            **{"peer_s": "package (s)", "peer_cpu_s": "package, processor (s)", "ratio": "ratio"},
+            **{"ratio_cpu": "ratio, processor", "metric": "score", "ours_score": "mlpiht's", "peer_score": "package's"},
+            **{"ours_nnz": "mlpiht's nonzeros", "peer_nnz": "package's nonzeros"},
+        },
     ),
 }
 
 
 def _table(table: pd.DataFrame, columns: dict[str, str]) -> str:
-    """Return a Markdown table of some columns, renamed."""
+    """Return a Markdown table of some columns, renamed; columns that were not measured are left out."""
     if "status" in table:
         table = table[table["status"] == "ok"]
-    return grid_of([*columns.values()], [[number(row.get(name)) for name in columns] for row in _records(table)])
+    known = {name: words for name, words in columns.items() if name in table}
+    return grid_of([*known.values()], [[number(row[name]) for name in known] for row in _records(table)])
+
+
+def _left_out(table: pd.DataFrame) -> list[str]:
+    """Return a line for each measurement that was not made."""
+    if "status" not in table:
+        return []
+    return [f"{row['name']}: {row['status']}" for row in _records(table) if row["status"] != "ok"]
 
 
 def _records(table: pd.DataFrame) -> list[Row]:
@@ -221,8 +246,7 @@ def _memory(table: pd.DataFrame) -> str:
             ratio = last["beyond_mib"] / first["beyond_mib"] if first["beyond_mib"] > 0 else math.nan
             lines.append([words, sweep, *ends, number(ratio), f"{memory.slope(part, sweep):.2f}"])
     head = ["peak memory beyond data", "against", "first", "last", "ratio", "exponent"]
-    left = [f"{row['name']}: {row['status']}" for row in _records(table) if row["status"] != "ok"]
-    return "\n\n".join(["**Memory**", grid_of(head, lines), *left, _made_on(table)])
+    return "\n\n".join(["**Memory**", grid_of(head, lines), *_left_out(table), _made_on(table)])
 
 
 def write_page(page: Path, text: str) -> None:

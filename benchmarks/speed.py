@@ -1,4 +1,4 @@
-"""Parts (a) and (b): IHT against the reference implementation, and a step against the floor of the machine.
+"""Parts (a) and (b): IHT against the reference implementation, and against the floor (:mod:`benchmarks.floor`).
 
 Both run in the same process, one after the other, on one thread. The time of the yardstick is the median time of its
 steps times their number; ``yardstick_steps_timed`` is the number of whole steps that were timed, from the first on.
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import common, machine, yardstick, yardstick_vector
+from benchmarks import clock, common, floor, machine, yardstick, yardstick_vector
+from benchmarks.clock import Seconds
 from benchmarks.common import STEPS, Plan, Row
 from benchmarks.machine import Rates
-from mlpiht_cli.core.fit import Fit
 from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -122,10 +122,10 @@ def rows(plan: Plan) -> Iterator[Row]:
 def measure(case: Case, plan: Plan, limits: Rates) -> Row:
     """Measure one line: times of mlpiht and both yardsticks, their ratios, PSNR, two threads, and the floor."""
     problem, method = case.build(0), case.method(case.passes)
-    ours, fitted = common.timed(lambda: common.fit(method, problem, case.shape), plan.repeats)
+    ours, fitted = clock.timed(lambda: common.fit(method, problem, case.shape), plan.repeats)
     with common.threads(2):
-        two = common.median(common.seconds(lambda: common.fit(method, problem, case.shape), plan.repeats))
-    mine = common.median(ours)
+        two = clock.median(clock.timed(lambda: common.fit(method, problem, case.shape), plan.repeats)[0])
+    mine = clock.median(ours)
     times, network = _yardsticks(case, plan, problem, mine)
     return {
         "name": case.name,
@@ -134,12 +134,12 @@ def measure(case: Case, plan: Plan, limits: Rates) -> Row:
         "steps": case.steps,
         "dtype": case.dtype,
         "repeats": plan.repeats,
-        **common.spread("ours", ours),
+        **clock.spread("ours", ours),
         **times,
         **_scores(case, plan, [common.psnr_of(fitted, problem)], [common.psnr(network, problem)]),
-        "two_threads_s": two,
-        "two_threads_gain": mine / two,
-        "step_s": mine / case.steps,
+        **{"two_threads_s": two.wall, "two_threads_cpu_s": two.cpu},
+        "two_threads_gain": mine.wall / two.wall,
+        **{"step_s": mine.wall / case.steps, "step_cpu_s": mine.cpu / case.steps},
         **_floor(case, problem, limits, mine),
         **common.machine(),
     }
@@ -150,7 +150,7 @@ def _asked(case: Case, plan: Plan) -> int:
     return case.yardstick_seeds if plan.yardstick_seeds is None else plan.yardstick_seeds
 
 
-def _yardsticks(case: Case, plan: Plan, problem: Problem, mine: float) -> tuple[Row, SparseMLP]:
+def _yardsticks(case: Case, plan: Plan, problem: Problem, mine: Seconds) -> tuple[Row, SparseMLP]:
     """Return the times of both yardsticks, the ratios, and the network of the one that skips dead blocks.
 
     That yardstick runs to its end if its PSNR is needed.
@@ -158,14 +158,14 @@ def _yardsticks(case: Case, plan: Plan, problem: Problem, mine: float) -> tuple[
     timed = min(case.timed, case.steps)
     _, taken = literal(case, problem, 0, (timed, False))
     network, generous = literal(case, problem, 0, (case.steps if _asked(case, plan) else timed, True))
-    full, skipping = (common.median(each) * case.steps for each in (taken, generous))
+    full, skipping = (clock.median(each).times(case.steps) for each in (taken, generous))
     columns = {
-        "yardstick_s": full,
+        **{"yardstick_s": full.wall, "yardstick_cpu_s": full.cpu},
         "yardstick_steps_timed": len(taken),
-        "yardstick_skip_dead_s": skipping,
+        **{"yardstick_skip_dead_s": skipping.wall, "yardstick_skip_dead_cpu_s": skipping.cpu},
         "yardstick_skip_dead_steps_timed": len(generous),
-        "ratio": full / mine,
-        "ratio_skip_dead": skipping / mine,
+        **{"ratio": full.wall / mine.wall, "ratio_cpu": full.cpu / mine.cpu},
+        **{"ratio_skip_dead": skipping.wall / mine.wall, "ratio_skip_dead_cpu": skipping.cpu / mine.cpu},
     }
     return columns, network
 
@@ -188,7 +188,7 @@ def _scores(case: Case, plan: Plan, ours: list[float], reference: list[float]) -
     }
 
 
-def literal(case: Case, problem: Problem, seed: int, run: tuple[int, bool]) -> tuple[SparseMLP, list[float]]:
+def literal(case: Case, problem: Problem, seed: int, run: tuple[int, bool]) -> tuple[SparseMLP, list[Seconds]]:
     """Run the yardstick; ``run`` is the number of steps and whether dead blocks are skipped.
 
     Returns the network and the seconds of each step.
@@ -214,28 +214,10 @@ def _first(epochs: list[list[yardstick.Rows]], steps: int) -> list[list[yardstic
     return kept
 
 
-def _floor(case: Case, problem: Problem, limits: Rates, mine: float) -> Row:
-    """Return the floor of a step in seconds, averaged over the steps; only for full-batch IHT with one output."""
-    if case.k > 1 or case.batch:
-        return {"floor_step_s": math.nan, "step_over_floor": math.nan}
-    live, spent = live_neurons(case, problem), 0.0
-    for number in range(case.steps):
-        step = machine.Step(problem.n, problem.d, live[number], case.s)
-        spent += machine.operations(step, case.dtype, number).floor(limits, case.dtype)
-    return {"floor_step_s": spent / case.steps, "step_over_floor": mine / spent}
-
-
-def live_neurons(case: Case, problem: Problem) -> list[int]:
-    """Return the number of neurons with a nonzero gate for each step.
-
-    These are all neurons in steps 0 and 1, and later the neurons with weights after the previous step. Shorter fits
-    count them after 2, 4, 8, ... steps. Other steps take the last count, which is never much too low, because neurons
-    die and do not come back.
-    """
-    live, count = [case.m] * min(2, case.steps), case.m
-    for number in range(2, case.steps):
-        if number & (number - 1) == 0:
-            found: Fit = common.fit(case.method(number), problem, case.shape)
-            count = len(found.model.layers[0].live_rows())
-        live.append(count)
-    return live
+def _floor(case: Case, problem: Problem, limits: Rates, mine: Seconds) -> Row:
+    """Return the seconds of the floor, averaged over the steps, and how many times longer the processor took."""
+    steps = [*floor.turns(problem.n, case.batch, case.passes)]
+    after = [*floor.networks(case.method(case.passes), problem, case.shape)]
+    count = (floor.iht_vector if case.k > 1 else floor.iht)(problem, case.m, steps, after)
+    least = count / limits.gemm[case.dtype]
+    return {"floor_gflop": count / 1e9, "floor_step_s": least / case.steps, "over_floor": mine.cpu / least}

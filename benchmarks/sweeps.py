@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import common
+from benchmarks import clock, common
+from benchmarks.clock import Seconds
 from benchmarks.common import Plan, Row
 from mlpiht_cli import plan as plans
 from mlpiht_cli.engine.runner import row_of
@@ -53,22 +53,23 @@ def rows(plan: Plan) -> Iterator[Row]:
                 yield _row(name, records, "the command", taken)
 
 
-def _row(name: str, cells: int, what: str, taken: Sequence[float]) -> Row:
-    spread = common.spread("ours", taken)
+def _row(name: str, cells: int, what: str, taken: Sequence[Seconds]) -> Row:
+    spread = clock.spread("ours", taken)
     return {"name": name, "cells": cells, "of": what, **spread, "repeats": len(taken), **common.machine()}
 
 
-def _overhead(folder: Path, cells: int, jobs: int) -> float:
+def _overhead(folder: Path, cells: int, jobs: int) -> Seconds:
     """Return the seconds per cell without the start of the command and without the fits, which the processes share.
 
-    Making the data and scoring count as overhead here; they take almost no time for trivial cells.
+    Making the data and scoring count as overhead here; they take almost no time for trivial cells. A fit on one thread
+    takes as much processor time as wall time.
     """
     spec = _spec(folder, cells)
     words = ["sweep", str(spec), "--jobs", str(jobs), "--out"]
     start = launched([*words, str(folder / "start"), "--only", "seed=0,s<=2"])
     whole = launched([*words, str(folder / "all")])
     work = sum(row.wall_s or 0.0 for row in read_csv(folder / "all" / "trivial.csv"))
-    return (whole - start - work / jobs) / cells
+    return Seconds((whole.wall - start.wall - work / jobs) / cells, (whole.cpu - start.cpu - work) / cells)
 
 
 def _spec(folder: Path, cells: int) -> Path:
@@ -90,8 +91,8 @@ def _fill(spec: Path, results: Path) -> None:
         path.write_text(row.model_dump_json(by_alias=True, indent=1))
 
 
-def launched(words: Sequence[str]) -> float:
-    """Return the wall seconds of a command line in its own process."""
-    began = time.perf_counter()
+def launched(words: Sequence[str]) -> Seconds:
+    """Return the seconds of a command line in its own process."""
+    began = clock.now()
     subprocess.run([sys.executable, "-m", "mlpiht_cli", "-q", *words], check=True, capture_output=True)
-    return time.perf_counter() - began
+    return clock.since(began)

@@ -8,7 +8,6 @@ trial.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import clock
+from benchmarks.clock import Seconds
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
@@ -135,7 +136,7 @@ def refine(blocks: Blocks, y: Array, start: Array, settings: tuple[float, int]) 
     return v
 
 
-def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tuple[Array, list[float]]:
+def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tuple[Array, list[Seconds]]:
     """Run IHT from zero weights.
 
     Parameters
@@ -151,17 +152,17 @@ def iht(x: Array, y: Array, run: Literal, batches: Epochs | None = None) -> tupl
     Returns
     -------
     tuple
-        Weights ``[m, d]``, and the wall seconds of each step.
+        Weights ``[m, d]``, and the seconds of each step.
     """
     w, gates, taken = np.zeros_like(run.gates), run.gates, []
     epochs: Iterable[Iterable[Rows | None]] = [[None]] * run.steps if batches is None else batches
     for epoch, rows_of in enumerate(epochs):
         for rows in rows_of:
-            start = time.perf_counter()
+            start = clock.now()
             here, there = (x, y) if rows is None else (x[rows], y[rows])
             w = step(Blocks(here, gates, run.skip_dead), there, w, run.s, run.inner)
             gates = gates if epoch == 0 else w
-            taken.append(time.perf_counter() - start)
+            taken.append(clock.since(start))
     return w, taken
 
 

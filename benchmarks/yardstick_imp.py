@@ -5,12 +5,13 @@ This is the usual way to write it: masks multiply dense weights, so a pruned net
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from benchmarks import clock
+from benchmarks.clock import Seconds
 from mlpiht_cli.baselines.training import initial_weights
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.model import SparseMLP
@@ -44,7 +45,7 @@ def dropped(left: int, total: int, rate: float) -> int:
     return round(share * left) or 1
 
 
-def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple[list[Tensor], list[float]]:
+def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple[list[Tensor], list[Seconds]]:
     """Train, prune, rewind until at most ``s`` weights are left; one hidden layer, squared loss, full batch.
 
     Parameters
@@ -59,8 +60,8 @@ def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple
     Returns
     -------
     tuple
-        Weights of the layers right after the prune that answers the budget, each ``[out, in]``, and the wall seconds
-        of each Adam step.
+        Weights of the layers right after the prune that answers the budget, each ``[out, in]``, and the seconds of
+        each Adam step.
     """
     sizes = Shape(run.m).widths(x.shape[1], y.shape[1])
     start = [weight.to(x.dtype) for weight in initial_weights(sizes, streams.initial_weights())]
@@ -70,13 +71,13 @@ def imp_autograd(x: Tensor, y: Tensor, run: PlainIMP, streams: Streams) -> tuple
         weights = [(w * mask).requires_grad_() for w, mask in zip(start, masks, strict=True)]
         adam = torch.optim.Adam(weights, lr=run.lr)
         for _ in range(run.epochs):
-            began = time.perf_counter()
+            began = clock.now()
             adam.zero_grad()
             hidden = torch.relu(x @ (weights[0] * masks[0]).T)
             loss = torch.nn.functional.mse_loss(hidden @ (weights[1] * masks[1]).T, y)
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()
-            taken.append(time.perf_counter() - began)
+            taken.append(clock.since(began))
         masks = _pruned([w.detach() for w in weights], masks, run.rate)
         rounds += 1
     return [w.detach() * mask for w, mask in zip(weights, masks, strict=True)], taken

@@ -8,7 +8,6 @@ position in it.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import clock
+from benchmarks.clock import Seconds
 from benchmarks.yardstick import Array, Epochs, Mask, Rows
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -134,7 +135,7 @@ class _Network:
 
 def iht_vector(
     x: Array, y: Array, run: LiteralVector, streams: Streams, batches: Epochs | None = None
-) -> tuple[Array, Array, list[float]]:
+) -> tuple[Array, Array, list[Seconds]]:
     """Run IHT for several outputs from zero weights, with squared loss and the paper's step and restarts of blocks.
 
     Parameters
@@ -152,18 +153,18 @@ def iht_vector(
     Returns
     -------
     tuple
-        Hidden weights ``[m, d]``, output weights ``[m, k]``, wall seconds of each step.
+        Hidden weights ``[m, d]``, output weights ``[m, k]``, seconds of each step.
     """
     d, k = x.shape[1], y.shape[1]
     network, gates, taken = _Network(run, (d, k), streams), streams.gates(d).rows(0, run.m), []
     epochs: Iterable[Iterable[Rows | None]] = [[None]] * run.steps if batches is None else batches
     for epoch, rows_of in enumerate(epochs):
         for number, rows in enumerate(rows_of):
-            start = time.perf_counter()
+            start = clock.now()
             here, there = (x, y) if rows is None else (x[rows], y[rows])
             network.step(here, there, gates, number == 0 and (epoch == 0 or batches is not None))
             gates = gates if epoch == 0 else network.w1
-            taken.append(time.perf_counter() - start)
+            taken.append(clock.since(start))
     return network.w1, network.w2, taken
 
 

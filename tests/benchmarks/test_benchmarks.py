@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import common, growth, machine, memory, memory_probe, report, speed, sweeps, yardstick
+from benchmarks import common, growth, memory, memory_probe, report, sweeps, yardstick
 from benchmarks import yardstick_imp as plain
 from benchmarks import yardstick_vector as vector
 from benchmarks.__main__ import main
+from benchmarks.clock import Seconds
 from benchmarks.memory_probe import Setting
 from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.cli import main as mlpiht
@@ -111,26 +112,6 @@ def test_plain_imp_gives_the_answer_of_imp() -> None:
     assert len(few) == 6
 
 
-def test_operations_of_a_step_by_hand() -> None:
-    rates = machine.Rates({"float32": 1e3, "float64": 1e2}, 1e4, 1)
-    step = machine.Step(n=10, d=4, live=3, s=2, inner=1)
-    later = machine.operations(step, "float32")
-    # X^T (D r) of 3 neurons; residual, A_S g, gates, thresholded residual, one product there and one back.
-    assert later.flops == 2 * 10 * 4 * 3 + 6 * 2 * 10 * 2
-    assert later.bytes == 4 * 10 * 4 + 6 * 4 * 10 * 2
-    assert machine.operations(step, "float32", 1).flops == later.flops - 2 * 10 * 2  # no new gates
-    assert machine.operations(step, "float64", 0).flops == 2 * (2 * 10 * 4 * 3) + 3 * 2 * 10 * 2
-    assert later.floor(rates, "float32") == pytest.approx(later.flops / 1e3 + later.bytes / 1e4)
-
-
-def test_live_neurons_never_come_back() -> None:
-    case = speed.Case("x", *SHAPE, n=300, d=8, passes=10)
-    live = speed.live_neurons(case, case.build(0))
-    assert live[:2] == [SHAPE[0]] * 2
-    assert len(live) == 10
-    assert live == sorted(live, reverse=True)
-
-
 def test_the_exponent_of_a_power_law() -> None:
     sizes = [1.0, 3.0, 10.0, 70.0]
     assert growth.exponent(sizes, [5.0 * x**1.7 for x in sizes]) == pytest.approx(1.7)
@@ -154,19 +135,28 @@ def test_the_memory_of_several_outputs_does_not_grow_with_the_width() -> None:
 
 
 def test_imp_stops_where_it_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    huge = {"before_kib": 0, "peak_kib": 2**33, "peak_was_reset": True, "seconds": 1.0}
+    huge = {"before_kib": 0, "peak_kib": 2**33, "peak_was_reset": True, "seconds": 1.0, "cpu_seconds": 1.0}
     monkeypatch.setattr(memory, "launch", lambda setting: {**asdict(setting), **huge})
     rows = list(memory.rows(common.Plan(repeats=1, only=("*-imp-*",))))
     assert [row["status"] for row in rows] == ["ok", "not run: about 25903 GiB predicted"]
 
 
-NAMES = ("machine", "speed", "imp", "growth", "memory", "race", "sweeps")
+NAMES = ("machine", "speed", "imp", "growth", "memory", "race", "sweeps", "peers")
+TIMES = {
+    "speed": ["ours_s", "ours_cpu_s", "yardstick_s", "yardstick_cpu_s", "ratio_cpu", "two_threads_cpu_s", "over_floor"],
+    "imp": ["ours_s", "ours_cpu_s", "yardstick_s", "yardstick_cpu_s", "ratio_cpu", "over_floor"],
+    "growth": ["seconds", "cpu_seconds"],
+    "memory": ["seconds", "cpu_seconds"],
+    "race": ["iht_s", "iht_cpu_s", "imp_s", "imp_cpu_s"],
+    "peers": ["ours_s", "ours_cpu_s", "peer_s", "peer_cpu_s", "ratio_cpu"],
+}
+"""Columns of times by table: processor time stands next to wall time."""
 
 
-def in_this_process(words: Sequence[str]) -> float:
+def in_this_process(words: Sequence[str]) -> Seconds:
     with contextlib.redirect_stdout(io.StringIO()):
         assert mlpiht(["-q", *words]) == 0
-    return 1.0
+    return Seconds(1.0, 1.0)
 
 
 @pytest.fixture
@@ -194,7 +184,7 @@ def test_a_quick_run_writes_tables_and_figures(quick: Path) -> None:
         done = table[table["status"] == "ok"] if "status" in table else table
         assert len(done) > 0
         expected = {"processor", "cores", "threads", "torch", "numpy", "mlpiht", "repeats"}
-        expected |= {"machine": set(), "sweeps": {"cells", "ours_s"}}.get(name, {"n", "d", "m", "s"})
+        expected |= {"machine": set(), "sweeps": {"cells", "ours_s", "ours_cpu_s"}}.get(name, {"n", "d", "m", "s"})
         assert expected <= set(table.columns)
         assert done[sorted(expected)].notna().all(axis=None)
     speeds = pd.read_csv(quick / "speed.csv").set_index("name")
@@ -202,8 +192,12 @@ def test_a_quick_run_writes_tables_and_figures(quick: Path) -> None:
     row = speeds.loc["iht-3x6"]
     assert row["ratio"] == pytest.approx(row["yardstick_s"] / row["ours_s"], rel=1e-4)
     assert row["psnr_ours_same_seeds"] == pytest.approx(row["psnr_yardstick"], abs=1.0)
+    for name, taken in TIMES.items():
+        done = pd.read_csv(quick / f"{name}.csv").query("status == 'ok'" if name in ("speed", "peers") else "m > 0")
+        assert (done[taken] > 0).all(axis=None)
     text = report.markdown(quick)
-    assert sum(line.startswith("| --- ") for line in text.splitlines()) == 7
+    assert sum(line.startswith("| --- ") for line in text.splitlines()) == 8
+    assert "inr: skipped: MLPIHT_DATA_DIR" in text
     assert "nan" not in text
 
     again = ["growth", "--quick", "--repeats", "2", "--only", "growth-m", "--out", str(quick)]
@@ -250,4 +244,4 @@ def test_numbers_as_people_read_them(value: object, text: str) -> None:
 def test_the_probe_prints_one_json_object() -> None:
     result = CliRunner().invoke(memory_probe.main, [json.dumps(asdict(Setting("iht", 5, 6, 50, 4)))])
     assert result.exit_code == 0
-    assert {"before_kib", "peak_kib", "seconds"} <= set(json.loads(result.stdout))
+    assert {"before_kib", "peak_kib", "seconds", "cpu_seconds"} <= set(json.loads(result.stdout))
