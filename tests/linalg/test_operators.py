@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.linalg import backprop, compiled, compiled_vector, gated, kernels
+from mlpiht_cli.linalg import backprop, compiled, compiled_relu, compiled_vector, gated, kernels
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
@@ -237,7 +237,7 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_change_of_the_shared_loops_is_a_change_of_what_is_built_on_them() -> None:
     """Numba would go on with old machine code otherwise: put the new start of the hash into backprop.py."""
     now = hashlib.sha256(Path(kernels.__file__).read_bytes()).hexdigest()
-    assert all(now.startswith(module.BUILT_ON) for module in (backprop, compiled_vector))
+    assert all(now.startswith(module.BUILT_ON) for module in (backprop, compiled_relu, compiled_vector))
 
 
 def test_processors_run_the_compiled_operator_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
