@@ -32,6 +32,14 @@ def tiles(n: int, size: int = TILE) -> Iterator[slice]:
         yield slice(start, min(n, start + size))
 
 
+def gram(columns: Tensor) -> Tensor:
+    """Return ``columns columns^T``, ``[k, n] -> [k, k]``; on CPUs NumPy computes one of its two equal triangles."""
+    if columns.device.type != "cpu":
+        return columns @ columns.T
+    array = columns.numpy()
+    return torch.from_numpy(array @ array.T)
+
+
 def looks_normal(features: Tensor) -> bool:
     """Whether inputs ``[d, n]`` are roughly independent and normal with mean zero, as the moments assume.
 

@@ -161,10 +161,14 @@ class DenseOperator:
 
     def __init__(self, matrix: Tensor) -> None:
         self._matrix = matrix
+        self._last: tuple[Tensor, MatrixColumns] | None = None
 
     def columns(self, index: Tensor) -> MatrixColumns:
-        """Return the columns of the operator at ``index``."""
-        return MatrixColumns(self._matrix.T[index])
+        """Return the columns of the operator at ``index``; those of the last call are kept."""
+        if self._last is None or not torch.equal(self._last[0], index):
+            self._last = None  # frees the old columns before the new ones are made
+            self._last = index, MatrixColumns(self._matrix.T[index])
+        return self._last[1]
 
     def descend(self, weights: SparseMatrix, y: Tensor) -> Descent:
         """Return residual and gradients at the weights; there is one tile."""

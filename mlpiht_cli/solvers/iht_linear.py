@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import Field
@@ -14,24 +15,28 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.operators import DenseOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.linalg.stepsize import Refinement
+from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
+from mlpiht_cli.linalg.threshold import top_s
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.iht import iht_step
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class IHTLinear(Method):
     """IHT for sparse linear models: the step of ``iht`` with the data matrix in place of gates.
 
     It recovers ``w`` with at most ``s`` nonzeros from ``y = X w``; on other tasks it makes a sparse linear fit. Width
-    and depth have no effect.
+    and depth have no effect. The run ends early when a step changes no weight, so that no further step can, or when the
+    fit is exact: the loss is not above the rounding errors of the predictions and does not halve any more.
     """
 
     name: ClassVar[str] = "iht_linear"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     is_random: ClassVar[bool] = False
     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared")
 
-    steps: int = Field(100, ge=1, description="full-batch steps")
+    steps: int = Field(100, ge=1, description="largest number of full-batch steps")
     inner_steps: int = Field(3, ge=0, description="refinement steps on the kept support")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
@@ -40,11 +45,37 @@ class IHTLinear(Method):
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Run IHT for one budget."""
-        operator, refine = DenseOperator(problem.x), Refinement(self.inner_steps)
+        operator, refine, y = DenseOperator(problem.x), Refinement(self.inner_steps), problem.y[:, 0]
         weights = SparseMatrix.zeros(1, problem.d, problem.x)
+        rounding, last = _rounding(y, budgets[0]), math.inf
         for _ in range(self.steps):
             before = weights
-            weights, loss = iht_step(operator, problem.y[:, 0], weights, budgets[0], refine)
+            weights, value = _step(operator, y, weights, budgets[0], refine)
+            loss = float(value)
             moved = not torch.equal(before.index, weights.index)
-            yield Step(float(loss) / problem.n, float(weights.values.sum()), moved)
+            yield Step(loss / problem.n, float(weights.values.sum()), moved)
+            if weights.equals(before) or last / 2.0 < loss <= rounding:
+                break
+            last = loss
         yield Reached(SparseMLP((weights,)))
+
+
+def _step(
+    operator: DenseOperator, y: Tensor, weights: SparseMatrix, s: int, refine: Refinement
+) -> tuple[SparseMatrix, Tensor]:
+    """Take the step of :func:`~mlpiht_cli.solvers.iht.iht_step` on one vector: tiles of neurons need more calls.
+
+    Returns the new weights and ``|A w - y|^2`` at the old ones.
+    """
+    support, residual, gradient, (tile,) = operator.descend(weights, y)
+    step = exact_step(support, weights.values, gradient)
+    moved = (-step * tile.values[0]).index_add_(0, weights.index, weights.values)
+    index = top_s(moved, s)
+    values = refine(operator.columns(index), moved[index], y, step)
+    return SparseMatrix(index, values, 1, weights.cols), squared_norm(residual)
+
+
+def _rounding(y: Tensor, s: int) -> float:
+    """Return ``|A w - y|^2`` of the right weights: a prediction is a sum of s products, each rounded."""
+    unit = torch.finfo(y.dtype).eps / 2.0
+    return float(s * unit**2 * squared_norm(y))

@@ -100,3 +100,45 @@ def test_overflow_is_divergence_with_a_reason() -> None:
     assert fit.status is Status.DIVERGED
     assert "step" in fit.reason
     assert (fit.model.nnz, fit.model.layers[0].cols) == (0, 10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("n", "s"), [(100, 2), (200, 20), (400, 100)])
+def test_an_exact_fit_ends_early_with_the_weights_of_all_steps(n: int, s: int, seed: int) -> None:
+    """The last case spends twenty steps on a plateau; its weights change in their last bits for ever."""
+    given = sensing(n, 1000, s, seed)
+    assert given.truth is not None
+    x = given.x.double()
+    y = x @ given.truth[0].dense().double().T
+    fit = run(Problem(x, y, x, y, "r2"), s)
+    assert fit.settled is not None
+    assert fit.settled < fit.iterations < 60
+    assert fit.iterations == len(fit.history)
+    every = literal(x.numpy(), y[:, 0].numpy(), s, 100, 3)
+    np.testing.assert_allclose(fit.model.layers[0].dense().numpy()[0], every, rtol=0, atol=1e-6)
+
+
+def test_a_step_that_changes_nothing_is_the_last() -> None:
+    """With noise the loss stays above rounding errors, and the end is a repeated vector of weights."""
+    draws = np.random.default_rng(1)
+    a, w = np.linalg.qr(draws.normal(size=(32, 3)))[0], np.array([[1.0], [2.0], [3.0]])
+    x, y = torch.from_numpy(a), torch.from_numpy(a @ w + draws.normal(size=(32, 1)))
+    fit = run(Problem(x, y, x, y, "r2"), 3, steps=1000)
+    assert fit.iterations < 1000
+    assert fit.history[-1] > 0.1
+    best = np.linalg.lstsq(a, y.numpy()[:, 0])[0]
+    np.testing.assert_allclose(fit.model.layers[0].dense().numpy()[0], best, rtol=1e-5)
+
+
+def test_a_lost_vector_takes_all_steps() -> None:
+    fit = run(sensing(50, 200, 40), 40)
+    assert fit.iterations == 100
+    assert fit.settled is not None
+    assert fit.settled > 50
+
+
+def test_targets_of_zero_end_at_once() -> None:
+    problem = sensing(20, 10, 3)
+    none = Problem(problem.x, 0.0 * problem.y, problem.x, 0.0 * problem.y, "r2")
+    fit = run(none, 3)
+    assert (fit.iterations, fit.model.nnz) == (1, 0)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpiht_cli.linalg.gated import BACKEND
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
@@ -64,9 +65,13 @@ def test_the_linear_fit_is_half_the_sum_of_the_neurons(data: Samples) -> None:
     torch.testing.assert_close(linear_fit(data), 0.5 * PLANTED.weights.sum(0), atol=0.08, rtol=0)
 
 
+@pytest.mark.parametrize("backend", ["compiled", "torch"])
 @pytest.mark.parametrize("signs", [None, [1.0, -1.0]])
 @pytest.mark.parametrize("with_skip", [False, True])
-def test_the_quadratic_is_that_of_the_dense_columns(data: Samples, with_skip: bool, signs: list[float] | None) -> None:
+def test_the_quadratic_is_that_of_the_dense_columns(
+    data: Samples, with_skip: bool, signs: list[float] | None, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BACKEND, backend)
     network = blocks(matrix({0: 0.7, 1: -1.0}, {3: 1.0}), ZERO + 0.1 if with_skip else None, signs)
     row, col = network.support.nonzero(as_tuple=True)
     mask = (network.weights @ data.features > 0) * torch.tensor(signs or [1.0, 1.0]).double()[:, None]
@@ -75,12 +80,26 @@ def test_the_quadratic_is_that_of_the_dense_columns(data: Samples, with_skip: bo
     found, r = quadratic(data, network, data.n), data.residual(network)
     torch.testing.assert_close(found.hessian, columns @ columns.T)
     torch.testing.assert_close(found.gradient, columns @ r)
-    torch.testing.assert_close(found.everywhere, (mask * r) @ data.features.T)
-    assert found.loss == pytest.approx(data.loss(network))
+    torch.testing.assert_close(data.slopes(network, r), (mask * r) @ data.features.T)
+    assert found.loss == pytest.approx(float(r.square().mean()))
+    predicted = (network.weights @ data.features).clamp(min=0) * torch.tensor(signs or [1.0, 1.0]).double()[:, None]
+    linear = data.features.T @ network.skip if network.skip is not None else 0.0
+    torch.testing.assert_close(r, data.y - predicted.sum(0) - linear)
+
+
+@pytest.mark.parametrize("curvature", [1, 5000, N])
+def test_the_curvature_is_that_of_the_first_samples(data: Samples, curvature: int) -> None:
+    """As many as asked for, rounded up to a whole run; it stands for all samples."""
+    at = quadratic(data, PLANTED, curvature)
+    row, col = PLANTED.support.nonzero(as_tuple=True)
+    columns = data.features[col] * (PLANTED.weights @ data.features > 0)[row]
+    used = next(count for count in (4096, N) if count >= curvature)
+    part = columns[:, :used]
+    torch.testing.assert_close(at.hessian, part @ part.T * (N / used))
+    assert torch.equal(at.hessian, at.hessian.T)
 
 
 def test_the_quadratic_of_many_columns_is_whole() -> None:
-    """Gram matrices are summed in groups of rows, the upper triangle alone."""
     draws = np.random.default_rng(0)
     network = blocks(torch.from_numpy(draws.standard_normal((15, 20))))
     data = samples(network, n=600)
@@ -260,6 +279,22 @@ def test_the_budget_holds_where_it_is_too_small(data: Samples) -> None:
     assert search.best[1] < data.loss(blocks(matrix())) / 4
 
 
+@pytest.mark.parametrize(("speck", "fits"), [(1e-4, 2), (0.1, 1)])
+def test_a_network_without_specks_is_fitted_once(
+    data: Samples, speck: float, fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = run(data, Limits(2, 4), 0)
+    starts = list[Blocks]()
+
+    def settled(self: Search, start: Blocks) -> Fitted:
+        starts.append(start)
+        return Fitted(start, data.loss(start), quadratic(data, start, 1))
+
+    monkeypatch.setattr(Search, "_settled", settled)
+    search._finish(blocks(matrix({0: 1.0, 1: speck}, {2: 1.0, 3: 1.0}), ZERO))
+    assert [start.nnz for start in starts] == [4, 3][:fits]
+
+
 MIXED = blocks(matrix({0: 1.0, 1: -2.0}, {1: 1.0, 2: 0.5, 3: 1.0}, {4: -1.5}), None, SIGNS)
 
 
@@ -274,7 +309,8 @@ def test_output_signs_are_factors_of_the_neurons() -> None:
     torch.testing.assert_close(data.residual(MIXED), (data.y - predicted).detach())
     assert found.loss == pytest.approx(loss.item())
     assert w.grad is not None
-    torch.testing.assert_close(-2.0 * found.everywhere / data.n, w.grad)
+    torch.testing.assert_close(-2.0 * data.slopes(MIXED, data.residual(MIXED)) / data.n, w.grad)
+    torch.testing.assert_close(-2.0 * found.gradient / data.n, w.grad[MIXED.support])
 
 
 def test_fits_and_eliminations_carry_the_signs() -> None:

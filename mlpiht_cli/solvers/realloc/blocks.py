@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from mlpiht_cli.linalg.moments import tiles
+from mlpiht_cli.linalg.gated import compiled
+from mlpiht_cli.linalg.moments import gram, tiles
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mlpiht_cli.linalg.compiled_relu import ReluProducts, Rows
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,19 @@ class Blocks:
         outputs = None if self.outputs is None else self.outputs[:count]
         return Blocks(self.weights[:count], self.support[:count], self.skip, outputs)
 
+    def rows(self, dtype: torch.dtype) -> Rows:
+        """Return the weights on the support row by row, and the skip connection as a last row, for compiled kernels."""
+        from mlpiht_cli.linalg.compiled_relu import Rows
+
+        row, col = self.support.numpy().nonzero()
+        start = np.searchsorted(row, np.arange(len(self.weights) + 1))
+        values = self.weights[self.support]
+        sign = torch.ones_like(self.weights[:, 0]) if self.outputs is None else self.outputs
+        if self.skip is not None:
+            start, col = np.append(start, start[-1] + len(self.skip)), np.append(col, np.arange(len(self.skip)))
+            values, sign = torch.cat([values, self.skip]), torch.cat([sign, sign.new_zeros(1)])
+        return Rows(start, col, values.to(dtype).numpy(), sign.to(dtype).numpy())
+
     def kept(self, keep: Tensor) -> Blocks:
         """Return the network on the part ``keep`` (bool ``[b, d]``) of its support, without empty blocks."""
         live = keep.any(1)
@@ -84,7 +102,11 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs feature by feature, ``[d, n]``, and targets ``[n]``."""
+    """Inputs feature by feature, ``[d, n]``, and targets ``[n]``.
+
+    Products are compiled on CPUs and in torch on GPUs. ``A`` is the derivative of the predictions in the support's
+    entries, row by row, and in the skip connection.
+    """
 
     features: Tensor
     y: Tensor
@@ -94,8 +116,19 @@ class Samples:
         """Number of samples."""
         return len(self.y)
 
+    @cached_property
+    def _products(self) -> ReluProducts | None:
+        """Compiled products, if they run on the device of the samples."""
+        if not compiled(self.y.device):
+            return None
+        from mlpiht_cli.linalg.compiled_relu import ReluProducts  # loads numba
+
+        return ReluProducts(self.features.numpy(), self.y.numpy())
+
     def residual(self, blocks: Blocks) -> Tensor:
         """Return the targets minus the predictions, ``[n]``."""
+        if self._products is not None:
+            return torch.from_numpy(self._products.residual(blocks.rows(self.y.dtype)))
         w = blocks.weights.to(self.y.dtype)
         out = self.y.clone()
         for run in tiles(self.n):
@@ -108,14 +141,46 @@ class Samples:
         """Return the mean squared error, summed in float64."""
         return float(self.residual(blocks).double().square().mean())
 
+    def gradient(self, blocks: Blocks) -> tuple[Tensor, float]:
+        """Return ``A^T r`` for the residual r, float64 ``[k]``, and the mean squared error."""
+        if self._products is not None:
+            sums, total = self._products.gradient(blocks.rows(self.y.dtype))
+            return torch.from_numpy(sums), total / self.n
+        residual = self.residual(blocks)
+        found = self.slopes(blocks, residual)[blocks.support]
+        if blocks.skip is not None:
+            linear = torch.zeros_like(blocks.skip)
+            for run in tiles(self.n):
+                linear += self.features[:, run] @ residual[run]
+            found = torch.cat([found, linear])
+        return found, float(residual.double().square().mean())
+
+    def slopes(self, blocks: Blocks, residual: Tensor) -> Tensor:
+        """Return ``A^T residual`` as if the support were full, float64 ``[b, d]``."""
+        w, out = blocks.weights.to(self.y.dtype), torch.zeros_like(blocks.weights)
+        for run in tiles(self.n):
+            x = self.features[:, run]
+            out += (blocks.masked((w @ x > 0).to(x.dtype)) * residual[run]) @ x.T
+        return out
+
+    def columns(self, blocks: Blocks, run: slice) -> Tensor:
+        """Return ``A^T`` for a run of samples, ``[k, samples]``."""
+        if self._products is not None:
+            return torch.from_numpy(self._products.columns(blocks.rows(self.y.dtype), run))
+        x = self.features[:, run]
+        row, col = blocks.support.nonzero(as_tuple=True)
+        mask = blocks.masked((blocks.weights.to(x.dtype) @ x > 0).to(x.dtype))
+        out = x[col] * mask[row]
+        return out if blocks.skip is None else torch.cat([out, x])
+
 
 def linear_fit(samples: Samples) -> Tensor:
     """Return the best linear fit to the centred targets, float64 ``[d]``; slightly damped for dependent inputs."""
     x = samples.features
-    gram = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
+    total = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
     for run in tiles(samples.n):
-        gram += x[:, run] @ x[:, run].T
+        total += gram(x[:, run])
     right = (x @ (samples.y - samples.y.mean())).double()
-    gram.diagonal().add_(1e-9 * gram.diagonal().mean() + 1e-30)
-    found: Tensor = torch.linalg.solve(gram, right)
+    total.diagonal().add_(1e-9 * total.diagonal().mean() + 1e-30)
+    found: Tensor = torch.linalg.solve(total, right)
     return found

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mlpiht_cli.linalg.moments import tiles
+from mlpiht_cli.linalg.moments import gram, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TILE_NUMBERS = 2**21  # size of the columns of a tile: 8 MB in float32
-GRAM_ROWS = 256  # rows of a Gram matrix computed at a time
 LEAST_SAMPLES = 10_000  # fewest samples for a sampled curvature
 SAMPLES_PER_WEIGHT = 20  # samples per weight for a sampled curvature: its error is then a few tenths
 DAMPING = (1e-9, 1e-6)  # least and first damping, relative to the diagonal
@@ -29,15 +28,12 @@ class Quadratic:
     ----------
     hessian, gradient
         ``A^T A`` and ``A^T r`` for the support's entries and the skip connection, float64 ``[k, k]`` and ``[k]``.
-    everywhere
-        ``A^T r`` for every input of every block, ``[b, d]``.
     loss
         Mean squared error.
     """
 
     hessian: Tensor
     gradient: Tensor
-    everywhere: Tensor
     loss: float
 
 
@@ -52,37 +48,15 @@ class Fitted:
 
 def quadratic(samples: Samples, blocks: Blocks, curvature: int) -> Quadratic:
     """Linearise the network; the gradient uses all samples, the Hessian the first ``curvature`` samples."""
-    w, skip, n = blocks.weights.to(samples.y.dtype), blocks.skip, samples.n
-    row, col = blocks.support.nonzero(as_tuple=True)
-    size = len(row) + (0 if skip is None else len(skip))
-    hessian = torch.zeros(size, size, dtype=torch.float64, device=w.device)
-    everywhere, linear = torch.zeros_like(blocks.weights), torch.zeros_like(blocks.weights[:1].sum(0))
-    loss, seen = 0.0, 0
-    for run in tiles(n, max(256, min(4096, TILE_NUMBERS // max(size, 1)))):
-        x = samples.features[:, run]
-        z = w @ x
-        mask = blocks.masked((z > 0).to(x.dtype))
-        r = samples.y[run] - blocks.summed(z.clamp_(min=0.0))
-        if skip is not None:
-            r -= skip.to(x.dtype) @ x
-            linear += x @ r
-        loss += float(r.double().square().sum())
-        everywhere += (mask * r) @ x.T
-        if seen < curvature:
-            columns = x[col] * mask[row]
-            columns = columns if skip is None else torch.cat([columns, x])
-            _add_gram(hessian, columns)
-            seen += x.shape[1]
-    gradient = everywhere[blocks.support]
-    gradient = gradient if skip is None else torch.cat([gradient, linear])
-    hessian = hessian.triu() + hessian.triu(1).T
-    return Quadratic(hessian * (n / max(seen, 1)), gradient, everywhere, loss / n)
-
-
-def _add_gram(total: Tensor, columns: Tensor) -> None:
-    """Add ``columns columns^T`` to the upper triangle of ``total``, in groups of rows; this halves the work."""
-    for rows in tiles(len(columns), GRAM_ROWS):
-        total[rows, rows.start :] += columns[rows] @ columns[rows.start :].T
+    gradient, loss = samples.gradient(blocks)
+    size, seen = len(gradient), 0
+    hessian = torch.zeros(size, size, dtype=torch.float64, device=gradient.device)
+    for run in tiles(samples.n, max(256, min(4096, TILE_NUMBERS // max(size, 1)))):
+        if seen >= curvature:
+            break
+        hessian += gram(samples.columns(blocks, run))
+        seen = run.stop
+    return Quadratic(hessian.mul_(samples.n / max(seen, 1)), gradient, loss)
 
 
 @dataclass(frozen=True)

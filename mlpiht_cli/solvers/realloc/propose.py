@@ -14,6 +14,7 @@ from mlpiht_cli.linalg.moments import (
     Whitening,
     fourth_moment,
     fourth_noise,
+    gram,
     second_moment,
     second_noise,
     tiles,
@@ -176,14 +177,14 @@ def amplitudes(samples: Samples, residual: Tensor, directions: Tensor, signs: bo
 
     x, u = samples.features, directions.to(samples.features.dtype)
     d, b = len(x), len(u)
-    gram = torch.zeros(d + b, d + b, dtype=torch.float64, device=x.device)
+    total = torch.zeros(d + b, d + b, dtype=torch.float64, device=x.device)
     right = torch.zeros(d + b, dtype=torch.float64, device=x.device)
     for run in tiles(samples.n):
         columns = torch.cat([x[:, run], (u @ x[:, run]).abs()])
-        gram += columns @ columns.T
+        total += gram(columns)
         right += columns @ residual[run]
-    gram.diagonal().mul_(1.0 + 1e-9).add_(1e-30 + 1e-12 * gram.diagonal().mean())
-    factor = torch.linalg.cholesky_ex(gram)[0]
+    total.diagonal().mul_(1.0 + 1e-9).add_(1e-30 + 1e-12 * total.diagonal().mean())
+    factor = torch.linalg.cholesky_ex(total)[0]
     solved = torch.linalg.solve_triangular(factor, right[:, None], upper=False)[:, 0]
     # The last rows of the factor are the problem that remains without the linear part.
     rest = factor[d:, d:].T

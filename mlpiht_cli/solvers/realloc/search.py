@@ -12,7 +12,7 @@ import torch
 from mlpiht_cli.linalg.moments import looks_normal, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
-from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
+from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
 from mlpiht_cli.solvers.realloc.prune import Elimination
 
@@ -144,8 +144,7 @@ class Search:
         self._note("proposed", len(neurons.weights))
         if known:
             noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
-            everywhere = quadratic(samples, blocks, 0).everywhere
-            more = new_inputs(everywhere, blocks.support, noise, self.limits.inputs)
+            more = new_inputs(samples.slopes(blocks, residual), blocks.support, noise, self.limits.inputs)
             blocks = replace(blocks, support=blocks.support | more)
         blocks = blocks.joined(neurons)
         return with_one_sparse(blocks, self._halved(residual), even_part(samples, residual)) if known else blocks
@@ -178,13 +177,15 @@ class Search:
 
     def _finish(self, blocks: Blocks) -> None:
         """Offer the network within the limits and without a skip connection; stop at the first exact one."""
+        size, before = blocks.weights.abs(), None
         for share in SPECKS:
-            size = blocks.weights.abs()
             keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max())
-            kept = blocks.kept(keep)
+            if self.is_exact or (before is not None and torch.equal(keep, before)):
+                break  # without specks, the same network would be fitted again
+            kept, before = blocks.kept(keep), keep
             room = min(self.limits.m - len(kept.weights), self.limits.s - kept.nnz)
             clear = unpaired(signed(kept), room)
-            if clear.nnz and not self.is_exact:
+            if clear.nnz:
                 self._offer(self._settled(_largest(clear, self.limits)))
 
     def _settled(self, blocks: Blocks) -> Fitted:
