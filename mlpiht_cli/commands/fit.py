@@ -51,7 +51,7 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
     from mlpiht_cli.engine.runner import Runner, pick_device
     from mlpiht_cli.plan import single_cell
     from mlpiht_cli.plan.cells import Job
-    from mlpiht_cli.specs.expand import Point
+    from mlpiht_cli.specs.point import Point
     from mlpiht_cli.system.files import check_writable
 
     axes = (options[name] for name in ("depth", "m", "s", "seed"))
