@@ -37,7 +37,7 @@ def paragraph(text: str) -> str:
 
 def spec_schema() -> Schema:
     """The JSON schema of specs, with the settings of every task and method."""
-    from mlpiht_cli.plan import spec_schema
+    from mlpiht_cli.plan.spec_schema import spec_schema
 
     return spec_schema()
 

@@ -14,6 +14,7 @@ from mlpiht_cli import plan
 from mlpiht_cli.analysis.tables import find_table, placed
 from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.plan.cells import Cell
+from mlpiht_cli.plan.experiment import Experiment, Plan
 from mlpiht_cli.records.rows import DONE, Row
 from mlpiht_cli.records.table import PROFILES, read_csv
 from mlpiht_cli.specs.draft import Draft
@@ -43,9 +44,9 @@ class Table:
         return read_csv(self.path)
 
     @cached_property
-    def planned(self) -> plan.Plan:
+    def planned(self) -> Plan:
         """The spec in this profile."""
-        return plan.Experiment(Draft(self.spec)).plan(self.profile)
+        return Experiment(Draft(self.spec)).plan(self.profile)
 
     @property
     def cells(self) -> list[Cell]:

@@ -39,6 +39,9 @@ COMMANDS = {
     "schema": "Print the JSON Schema of specs.",
 }
 
+WITHOUT_TORCH = {"plot"}
+"""Commands that never import torch. Matplotlib asks a torch that is there for its tensors, so a lazy one would load."""
+
 
 class LazyGroup(click.Group):
     """A group that imports only the subcommand that is called, so that --help is fast."""
@@ -51,7 +54,8 @@ class LazyGroup(click.Group):
         """Import one command, with torch set to load at its first use."""
         if cmd_name not in COMMANDS:
             return None
-        import_lazily("torch")
+        if cmd_name not in WITHOUT_TORCH:
+            import_lazily("torch")
         module = importlib.import_module(f"mlpiht_cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command

@@ -11,9 +11,10 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, table_name
 from mlpiht_cli.specs.draft import Draft
-from mlpiht_cli.specs.expand import Expansion, Point
+from mlpiht_cli.specs.expand import Expansion
 from mlpiht_cli.specs.filters import parse_only
 from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.specs.read import read_spec
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +16,8 @@ from mlpiht_cli.errors import InputError
 @click.command("doctor")
 @common.out_option
 @common.json_option
-def command(out: Path, as_json: bool) -> int:
+@click.pass_obj
+def command(settings: dict[str, Any], /, out: Path, as_json: bool) -> int:
     """Check versions, processor, GPUs, data sets and folders; exit code 1 if there is a problem."""
     import matplotlib
     import numpy
@@ -24,6 +25,7 @@ def command(out: Path, as_json: bool) -> int:
     import torch
 
     from mlpiht_cli import __version__
+    from mlpiht_cli.commands._kernels import ready
     from mlpiht_cli.engine.provenance import git_state, processor
     from mlpiht_cli.system.files import check_writable
     from mlpiht_cli.tasks.datasets import DATA_DIR, FILES, data_dirs, find
@@ -47,7 +49,7 @@ def command(out: Path, as_json: bool) -> int:
         "numpy": numpy.__version__,
         "matplotlib": matplotlib.__version__,
         "processor": f"{processor()}, {psutil.cpu_count()} cores, {torch.get_num_threads()} threads used",
-        "kernels": _kernels(),
+        "kernels": ready(settings["quiet"]),
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "gpus": ", ".join(gpus) or "none: everything runs on the processor",
         "data searched": ", ".join(str(d) for d in data_dirs()),
@@ -57,21 +59,3 @@ def command(out: Path, as_json: bool) -> int:
     }
     (common.echo_json if as_json else common.echo_fields)(facts)
     return 1 if problems else 0
-
-
-def _kernels() -> str:
-    """Load or compile the kernels by tiny fits, and return how long that takes."""
-    import numba
-
-    from mlpiht_cli.baselines.imp import IMP
-    from mlpiht_cli.core.method import Shape
-    from mlpiht_cli.core.task import Axes
-    from mlpiht_cli.rng import Streams
-    from mlpiht_cli.solvers.iht import IHT
-    from mlpiht_cli.tasks.planted import Planted
-
-    start = time.perf_counter()
-    problem = Planted(n=64, d=8).build(Axes(4, 8), Streams(0))
-    for method in (IHT(steps=2), IHT(steps=2, dtype="float64"), IMP(epochs=1), IMP(epochs=1, dtype="float64")):
-        next(iter(method.fit_path(problem, Shape(4), [8], Streams(0))))
-    return f"numba {numba.__version__}, ready after {time.perf_counter() - start:.1f} s (compiled once, then kept)"

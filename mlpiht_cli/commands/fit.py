@@ -30,32 +30,35 @@ from mlpiht_cli.errors import CellSkipped, InputError
 @common.device_option
 @common.offline_option
 @common.json_option
+@click.pass_obj
 def command(
-    method: str, task: str | None, data: Path | None, target: str | None, sets: dict[str, Any], **options: Any
+    settings: dict[str, Any], /, task: str | None, data: Path | None, target: str | None, **options: Any
 ) -> int:
     """Fit one network and print its result row."""
     if (task is None) == (data is None):
         raise InputError("give either --task NAME or --data FILE")
     if target is not None and data is None:
         raise InputError("--target needs --data")
+    sets = options["sets"]
     if data is not None:
         task = "tabular"
         for name in {"task.path", "task.target"} & set(sets):
             raise InputError(f"--set {name}: name the file with --data and its target with --target")
         sets = {**sets, "task.path": str(data), **({"task.target": target} if target else {})}
     sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])
-    return _fit(str(task), method, sets, options)
+    return _fit(str(task), sets, options, settings["quiet"])
 
 
-def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) -> int:
+def _fit(task: str, sets: dict[str, Any], options: dict[str, Any], quiet: bool) -> int:
+    from mlpiht_cli.commands._status_line import FitLine
     from mlpiht_cli.engine.runner import Runner, pick_device
     from mlpiht_cli.plan import single_cell
     from mlpiht_cli.plan.cells import Job
-    from mlpiht_cli.specs.expand import Point
+    from mlpiht_cli.specs.point import Point
     from mlpiht_cli.system.files import check_writable
 
     axes = (options[name] for name in ("depth", "m", "s", "seed"))
-    cell = single_cell(Point("", task, method, *axes), sets)
+    cell = single_cell(Point("", task, options["method"], *axes), sets)
     runner = Runner(pick_device(options["device"]))
     with contextlib.suppress(CellSkipped):  # the run below puts it in its row
         problem = runner.problem(cell)
@@ -64,7 +67,8 @@ def _fit(task: str, method: str, sets: dict[str, Any], options: dict[str, Any]) 
             raise InputError(reason)
     if options["save"] is not None:
         check_writable(options["save"].absolute().parent, "--save FILE")
-    row, fit = next(iter(runner.run(Job((cell,)))))
+    with FitLine(quiet) as line:
+        row, fit = next(iter(runner.run(Job((cell,)), line)))
     fields = row.flat()
     (common.echo_json if options["as_json"] else common.echo_row)(fields)
     if options["save"] is not None:

@@ -35,9 +35,10 @@ def command(
     folder.
     """
     wanted = common.picture_formats(formats)
-    from mlpiht_cli.figures import KINDS, Look, save_kind
+    from mlpiht_cli.figures import FIGURES, KINDS, Look, save_kind
     from mlpiht_cli.figures.read import figure_tables
     from mlpiht_cli.system.files import check_writable
+    from mlpiht_cli.system.lazy import kept_for_good
 
     look = Look(paper=style == "paper", annotate=annotate, partial=partial)
     tables = figure_tables(source, profile, out)
@@ -46,6 +47,9 @@ def command(
     for kind in {kind for data in tables for kind in data.spec.kinds}:
         if kind not in KINDS:
             raise InputError(f"figure.kind '{kind}' is unknown{did_you_mean(kind, KINDS)}")
+        if kind in FIGURES:
+            with kept_for_good():
+                import matplotlib.figure  # noqa: F401
     filled = [data for data in tables if any(panel.rows for panel in data.panels)] or tables
     for data in tables:
         if data not in filled:

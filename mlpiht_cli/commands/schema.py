@@ -10,6 +10,6 @@ from mlpiht_cli.commands import _common as common
 @click.command("schema")
 def command() -> None:
     """Print the JSON Schema of a spec, with the settings of every task and method."""
-    from mlpiht_cli.plan import spec_schema
+    from mlpiht_cli.plan.spec_schema import spec_schema
 
     common.echo_json(spec_schema())

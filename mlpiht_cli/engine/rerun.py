@@ -7,7 +7,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan import single_cell
 from mlpiht_cli.plan.cells import Cell, Job
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.point import Point
 
 
 def settings_of(row: Row) -> dict[str, object]:

@@ -11,7 +11,7 @@ from mlpiht_cli.engine.sweep import tables_of
 from mlpiht_cli.plan.cells import Cell
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.store import Store
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.point import Point
 
 _ABSENT = "absent"
 

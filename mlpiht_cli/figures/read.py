@@ -16,9 +16,10 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, table_name
-from mlpiht_cli.specs.expand import Point, expand
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.figure import FigureSpec, View
 from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.specs.rules.grids import MAX_CELLS
 from mlpiht_cli.specs.rules.views import drawn

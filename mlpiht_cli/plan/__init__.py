@@ -6,19 +6,18 @@ The only importer of the registry.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlpiht_cli.checks.rules import claim_faults
 from mlpiht_cli.core.task import Task
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.figures.rules import kind_faults
+from mlpiht_cli.plan.budgets import budget_fault, share_fault
 from mlpiht_cli.plan.cells import Cell
-from mlpiht_cli.plan.experiment import Experiment, Plan
 from mlpiht_cli.plan.objects import Settings, check_names, from_sets, settings_for, with_hints
 from mlpiht_cli.plan.registry import METHODS, TASKS
-from mlpiht_cli.plan.rules import budget_fault, check_overrides, entry_faults, plan_faults, share_fault, varied_faults
-from mlpiht_cli.plan.spec_schema import spec_schema
-from mlpiht_cli.specs.expand import Point
-from mlpiht_cli.specs.read import read_spec
+from mlpiht_cli.specs.point import Point
+
+if TYPE_CHECKING:
+    from mlpiht_cli.plan.experiment import Experiment
 
 
 def load(path: Path, overrides: Settings | None = None) -> Experiment:
@@ -29,6 +28,13 @@ def load(path: Path, overrides: Settings | None = None) -> Experiment:
     InputError
         All that is wrong, with positions.
     """
+    # A single cell needs none of these.
+    from mlpiht_cli.checks.rules import claim_faults
+    from mlpiht_cli.figures.rules import kind_faults
+    from mlpiht_cli.plan.experiment import Experiment
+    from mlpiht_cli.plan.rules import check_overrides, entry_faults, plan_faults, varied_faults
+    from mlpiht_cli.specs.read import read_spec
+
     draft = read_spec(path)
     if draft.document is not None:
         draft.add_in_file(entry_faults(draft.document.data))
@@ -78,6 +84,3 @@ def make_task(name: str, sets: Settings) -> Task:
         raise InputError(f"unknown task '{name}'{did_you_mean(name, TASKS)}")
     check_names(sets, {"task": {name}})
     return from_sets(TASKS[name], settings_for(sets, "task", name), "task")
-
-
-__all__ = ["Experiment", "Plan", "load", "make_task", "single_cell", "spec_schema"]

@@ -11,7 +11,7 @@ from typing import Any
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.task import Axes, Task
 from mlpiht_cli.records.rows import Brief, Row
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.system.files import canonical
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -11,10 +11,12 @@ from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.plan.registry import METHODS, TASKS
-from mlpiht_cli.specs.expand import PanelGrid
-from mlpiht_cli.specs.load import Location
-from mlpiht_cli.specs.schema import Size
 from mlpiht_cli.specs.wording import faults_of
+
+if TYPE_CHECKING:
+    from mlpiht_cli.specs.expand import PanelGrid
+    from mlpiht_cli.specs.load import Location
+    from mlpiht_cli.specs.schema import Size
 
 Settings = Mapping[str, Any]
 VARIED = ("n", "d")

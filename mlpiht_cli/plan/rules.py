@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mlpiht_cli.core.method import Method, Shape
-from mlpiht_cli.core.task import Axes, Task
+from mlpiht_cli.core.task import Task
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.plan.budgets import budget_fault, share_fault
 from mlpiht_cli.plan.experiment import Experiment, Plan
 from mlpiht_cli.plan.objects import VARIED, Objects, PanelError, check_names, settings_for
 from mlpiht_cli.plan.registry import METHODS, TASKS
@@ -171,21 +172,3 @@ def _growth_faults(own: Plan, plan: Plan, grid: PanelGrid) -> list[Fault]:
         Fault(("profiles", plan.expansion.profile, "set"), f"{field} grows from {a} to {b}; a profile only shrinks")
         for field, (a, b) in grown.items()
     ]
-
-
-def budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) -> str | None:
-    """Say why a budget is too large for a method or for the task's data, or None."""
-    dims = task.dims()
-    weights = method.weights(dims.d, dims.k, shape)
-    if s > weights and method.keeps_budget and not task.clip_budget:
-        grows = method.weights(dims.d, dims.k, replace(shape, m=shape.m + 1)) > weights
-        return (
-            f"s={s} is above the {weights} weights that {name} counts at m={shape.m}; lower s, "
-            f"{'raise m, ' if grows else ''}or set task.clip_budget=true to keep all weights there"
-        )
-    return task.budget_fault(Axes(shape.m, s, shape.depth))
-
-
-def share_fault(s: int, depth: int) -> str | None:
-    """The budget is shared by the hidden layers, so each needs one weight of it."""
-    return f"s={s} is below the depth {depth}: each hidden layer needs a weight; raise s" if s < depth else None

@@ -12,26 +12,11 @@ from itertools import product
 from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.specs.schema import PAPER, Entry, Panel, Profile, Size, Spec
 
 PROFILE_AXES = ("m", "s", "seeds", "n", "d")
 """Lists of a panel that a profile may shrink; a panel need not vary n and d."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One grid point of a spec; ``n`` and ``d`` are None where the panel does not vary them."""
-
-    panel: str
-    task: str
-    method: str
-    depth: int
-    m: int
-    s: int
-    seed: int
-    label: str = ""
-    n: int | None = None
-    d: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.specs.expand import Expansion, PanelGrid, Point
+from mlpiht_cli.specs.expand import Expansion, PanelGrid
+from mlpiht_cli.specs.point import Point
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,

@@ -116,8 +116,15 @@ def test_light_modules_do_not_import_torch(module: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["status", "smoke"], ["validate", "figure1"], ["specs", "list"], ["check", "table1"], ["plot", "table1"]],
-    ids=lambda words: words[0],
+    [
+        ["status", "smoke"],
+        ["validate", "figure1"],
+        ["specs", "list"],
+        ["check", "table1"],
+        ["plot", "table1"],
+        ["plot", "figure4", "--format", "png"],
+    ],
+    ids=" ".join,
 )
 def test_commands_that_compute_nothing_load_no_slow_module(words: list[str], tmp_path: Path) -> None:
     """A module may import torch, whose loading waits for its first use, but none may use it while it is imported."""
@@ -130,6 +137,36 @@ def test_commands_that_compute_nothing_load_no_slow_module(words: list[str], tmp
     code = f"import sys, mlpiht_cli.cli as c; c.main({words}); print({slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_fit_loads_nothing_of_specs_figures_or_sweeps() -> None:
+    words = ["fit", "--method", "iht", "--task", "planted", "--m", "3", "--s", "5", "--n", "80", "--d", "6"]
+    needless = {"matplotlib", "pandas", "dask", "distributed", "psutil", "numba.cuda", "torch._dynamo"}
+    needless |= {f"mlpiht_cli.{name}" for name in ("checks", "figures", "specs.schema", "plan.rules", "engine.sweep")}
+    code = f"import sys, mlpiht_cli.cli as c; c.main({words}); print({needless} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "psnr" in done.stdout
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_collector_leaves_out_what_a_lazy_module_makes_and_goes_on_afterwards() -> None:
+    code = (
+        "import gc, sys; from mlpiht_cli.system.lazy import import_lazily, kept_for_good; import_lazily('wave')\n"
+        "seen = []; gc.callbacks.append(lambda phase, facts: seen.append(phase))\n"
+        "import wave; frozen = gc.get_freeze_count()\n"
+        "wave.open; assert gc.get_freeze_count() > frozen and gc.isenabled(); seen.clear()\n"
+        "try:\n"
+        "    with kept_for_good():\n"
+        "        kept = [[] for _ in range(10_000)]; assert not seen; raise ValueError\n"
+        "except ValueError: pass\n"
+        "assert gc.isenabled(); gc.disable()\n"
+        "with kept_for_good(): pass\n"
+        "assert not gc.isenabled(), 'who turned it off keeps it off'\n"
+        "import atexit; young = [[] for _ in range(100)]; frozen = gc.get_freeze_count(); atexit._run_exitfuncs()\n"
+        "assert gc.get_freeze_count() >= frozen + 100, 'nor is anything looked at when the process ends'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_lazy_module_is_an_ordinary_one_once_it_is_used() -> None:

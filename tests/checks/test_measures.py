@@ -24,7 +24,8 @@ from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, to_csv
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
-from mlpiht_cli.specs.expand import Point, expand
+from mlpiht_cli.specs.expand import expand
+from mlpiht_cli.specs.point import Point
 from tests.hand import drawn, spec_with
 
 Run = Callable[..., Any]

@@ -18,7 +18,7 @@ from mlpiht_cli.engine.cost import CostModel, duration_text
 from mlpiht_cli.plan.cells import Cell, jobs
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.point import Point
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]

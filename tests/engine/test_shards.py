@@ -21,7 +21,7 @@ from mlpiht_cli.engine.cost import work
 from mlpiht_cli.engine.shards import Shard, cells_of, parse_shard, split
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.cells import Cell, jobs
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.point import Point
 
 Run = Callable[..., Any]
 TIMES = ("wall_s", "cpu_s", "peak_rss_mb", "peak_cuda_mb", "started_utc")

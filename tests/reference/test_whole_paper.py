@@ -12,7 +12,7 @@ from mlpiht_cli.engine.runner import Runner, pick_device
 from mlpiht_cli.plan import single_cell
 from mlpiht_cli.plan.cells import Job
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.expand import Point
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.tasks.inr import INRMNIST
 from tests.reference.authors import with_their_gates
 

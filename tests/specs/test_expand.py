@@ -12,9 +12,10 @@ from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.cells import jobs
 from mlpiht_cli.records.table import PROFILES
-from mlpiht_cli.specs.expand import Point, expand
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.filters import parse_only
 from mlpiht_cli.specs.find import find_spec, names, shipped
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.specs.read import load_spec
 
 # Cells in the paper profile (protocol, section 4).

@@ -13,8 +13,8 @@ from mlpiht_cli import plan
 from mlpiht_cli.analysis.tables import LATER, GivenSettings
 from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.records.table import read_csv
-from mlpiht_cli.specs.expand import Point
 from mlpiht_cli.specs.find import find_spec
+from mlpiht_cli.specs.point import Point
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 POINT = Point("", "planted", "iht_realloc", 1, 2, 3, 0)

@@ -15,8 +15,9 @@ from mlpiht_cli.checks.claims import check_claims
 from mlpiht_cli.plan.registry import TASKS
 from mlpiht_cli.records.store import Store
 from mlpiht_cli.records.table import read_csv
-from mlpiht_cli.specs.expand import Point, expand
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.filters import parse_only
+from mlpiht_cli.specs.point import Point
 from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.tasks.gaussian import GaussianSparse
 from tests.hand import VARIED as SPEC
