@@ -177,7 +177,9 @@ def dense_gates(data, directions, span):  # type: ignore[no-untyped-def]
         a, b = samples(data, chunk)
         for j in range(0, t, 4):
             count = min(4, t - j)
-            four[:count] = directions[j : j + count]
+            for i in range(count):
+                for c in range(d):  # a slice would compile the message for slices that differ
+                    four[i, c] = directions[j + i, c]
             combine_four(data.features, four, a, linear[:, : b - a])
             for i in range(count):
                 _pack(data, j + i, a, linear[i, : b - a])
