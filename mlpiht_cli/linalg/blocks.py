@@ -16,6 +16,7 @@ from mlpiht_cli.linalg.loops import aligned, products, store_block
 from mlpiht_cli.linalg.simd import (
     add,
     add_kept,
+    add_totals,
     fma,
     keep,
     lanes,
@@ -29,7 +30,7 @@ from mlpiht_cli.linalg.simd import (
 )
 
 Floats = NDArray[Any]
-BUILT_ON = "5e53d4565be279c7"
+BUILT_ON = "721aadbb796b648a"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PAGE_BYTES = 2**19
 """Size of a page; half of a level-2 cache, since masks and sums have to fit in as well."""
@@ -208,7 +209,8 @@ def gram_page(page, support, columns, out):  # type: ignore[no-untyped-def]
                 store(keep(x, page.words[i // 64, support.row[j]], i % 64), columns, e, i)
     for j in range(0, len(columns), 4):
         for c in range(0, j + 1, 4):
-            found = products(columns, (c, c + 1, c + 2, c + 3), (j, j + 1, j + 2, j + 3), page.size)
-            for u in range(4):
-                for e in range(4):
-                    out[j + u, c + e] += found[u][e]
+            s0, s1, s2, s3 = products(columns, (c, c + 1, c + 2, c + 3), (j, j + 1, j + 2, j + 3), page.size)
+            add_totals(s0, out, j, c)
+            add_totals(s1, out, j + 1, c)
+            add_totals(s2, out, j + 2, c)
+            add_totals(s3, out, j + 3, c)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mlpiht_cli.linalg.jit import inlined, kernel
-from mlpiht_cli.linalg.simd import fma, lanes, load, load_first, splat, store_first, total
+from mlpiht_cli.linalg.simd import fma, lanes, load, load_first, splat, store_first
 
-BUILT_ON = "709ad989f5c06ce1"
+BUILT_ON = "90cab63fc59e628c"
 """Start of the SHA-256 of ``simd.py``, whose operations are compiled into the functions of this file.
 
 Numba caches machine code until the file of a function changes, and checks only that file. A test compares such hashes,
@@ -45,19 +45,17 @@ def _four(array, rows, i):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _totals(four):  # type: ignore[no-untyped-def]
-    return total(four[0]), total(four[1]), total(four[2]), total(four[3])
-
-
-@inlined
 def products(array, rows, others, n):  # type: ignore[no-untyped-def]
-    """Return the products of four ``rows`` with four ``others`` over ``n`` samples, whole vectors; by ``others``."""
+    """Return the products of four ``rows`` and four ``others`` over ``n`` samples, as vectors to sum up, by ``others``.
+
+    ``n`` is a multiple of the lanes.
+    """
     zero = splat(array.dtype.type(0))
     s0 = s1 = s2 = s3 = (zero, zero, zero, zero)
     for i in range(0, n, lanes(array)):
         x, z = _four(array, rows, i), _four(array, others, i)
         s0, s1, s2, s3 = _step(s0, x, z[0]), _step(s1, x, z[1]), _step(s2, x, z[2]), _step(s3, x, z[3])
-    return _totals(s0), _totals(s1), _totals(s2), _totals(s3)
+    return s0, s1, s2, s3
 
 
 @kernel
