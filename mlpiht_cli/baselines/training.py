@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mlpiht_cli.baselines.compact import Part, compact
 from mlpiht_cli.baselines.networks import TorchNetwork, TrainedNetwork
+from mlpiht_cli.baselines.optimisers import Adam, MakeOptimiser, Optimiser
 from mlpiht_cli.core.batches import Batches
 from mlpiht_cli.core.fit import Diverged, Step
 from mlpiht_cli.core.method import Shape
@@ -23,9 +24,6 @@ from mlpiht_cli.rng import Streams
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Optimiser = Callable[[list[Tensor], float], torch.optim.Optimizer]
-    """Makes an optimiser from parameters and a step size."""
-
 
 def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
     """Return the initial weights of ``torch.nn.Linear(bias=False)`` layers, input side first, each ``[out, in]``."""
@@ -33,16 +31,6 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Te
         torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
         for fan_in, out in pairwise(sizes)
     ]
-
-
-def adam(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Return Adam with the defaults of torch for its other settings."""
-    return torch.optim.Adam(parameters, lr=lr, fused=True)
-
-
-def sgd(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Return plain gradient descent without momentum."""
-    return torch.optim.SGD(parameters, lr=lr, fused=True)
 
 
 class Training(Settings):
@@ -91,7 +79,7 @@ class Trainer:
         self._steps = 0
 
     def train(
-        self, masks: Sequence[Tensor], epochs: int, lr: float, optimiser: Optimiser = adam
+        self, masks: Sequence[Tensor], epochs: int, lr: float, optimiser: MakeOptimiser = Adam
     ) -> Generator[Step, None, list[Tensor]]:
         """Train the masked initial weights with a fresh optimiser; yield each step and return the weights.
 
@@ -108,7 +96,7 @@ class Trainer:
             raise Diverged(f"the weights left the finite numbers by step {self._steps}")
         return found
 
-    def _train(self, network: TrainedNetwork, epochs: int, optimiser: torch.optim.Optimizer) -> Iterator[Step]:
+    def _train(self, network: TrainedNetwork, epochs: int, optimiser: Optimiser) -> Iterator[Step]:
         losses: list[Tensor | float] = []
         for epoch in range(epochs):
             if epoch == 0 or self.reshuffles:
