@@ -7,10 +7,15 @@ classes imports ``torch._dynamo``, which takes a processor second, longer than m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    MakeOptimiser = Callable[[list[Tensor], float], "Optimiser"]
+    """Makes an optimiser from parameters and a step size."""
 
 BETAS = 0.9, 0.999
 """Decay per step of Adam's mean of the gradients and of its mean of their squares."""
@@ -25,10 +30,6 @@ class Optimiser(Protocol):
         """Take one step from the ``grad`` of every parameter."""
 
 
-MakeOptimiser = Callable[[list[Tensor], float], Optimiser]
-"""Makes an optimiser from parameters and a step size."""
-
-
 class Adam:
     """Adam (Kingma and Ba, 2015), with the defaults of torch for all settings but the step size.
 
@@ -41,25 +42,25 @@ class Adam:
         self._squares = [torch.zeros_like(p) for p in self._parameters]
         self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self._parameters]
 
-    @torch.no_grad()
     def step(self) -> None:
         """See :class:`Optimiser`."""
-        torch._foreach_add_(self._steps, 1)
-        torch._fused_adam_(
-            self._parameters,
-            _gradients(self._parameters),
-            self._means,
-            self._squares,
-            [],
-            self._steps,
-            lr=self._lr,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=0.0,
-            eps=EPS,
-            amsgrad=False,
-            maximize=False,
-        )
+        with torch.no_grad():
+            torch._foreach_add_(self._steps, 1)
+            torch._fused_adam_(
+                self._parameters,
+                _gradients(self._parameters),
+                self._means,
+                self._squares,
+                [],
+                self._steps,
+                lr=self._lr,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                weight_decay=0.0,
+                eps=EPS,
+                amsgrad=False,
+                maximize=False,
+            )
 
 
 class SGD:
@@ -68,21 +69,21 @@ class SGD:
     def __init__(self, parameters: Sequence[Tensor], lr: float) -> None:
         self._parameters, self._lr = list(parameters), lr
 
-    @torch.no_grad()
     def step(self) -> None:
         """See :class:`Optimiser`."""
-        torch._fused_sgd_(
-            self._parameters,
-            _gradients(self._parameters),
-            [],
-            weight_decay=0.0,
-            momentum=0.0,
-            lr=self._lr,
-            dampening=0.0,
-            nesterov=False,
-            maximize=False,
-            is_first_step=False,
-        )
+        with torch.no_grad():
+            torch._fused_sgd_(
+                self._parameters,
+                _gradients(self._parameters),
+                [],
+                weight_decay=0.0,
+                momentum=0.0,
+                lr=self._lr,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,
+            )
 
 
 def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from mlpiht_cli.baselines.compact import Part, compact
 from mlpiht_cli.baselines.networks import TorchNetwork, TrainedNetwork
-from mlpiht_cli.baselines.optimisers import Adam, MakeOptimiser, Optimiser
+from mlpiht_cli.baselines.optimisers import Adam, Optimiser
 from mlpiht_cli.core.batches import Batches
 from mlpiht_cli.core.fit import Diverged, Step
 from mlpiht_cli.core.method import Shape
@@ -23,6 +23,9 @@ from mlpiht_cli.rng import Streams
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from mlpiht_cli.baselines.compiled import Samples
+    from mlpiht_cli.baselines.optimisers import MakeOptimiser
 
 
 def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
@@ -72,7 +75,8 @@ class Trainer:
         self.reshuffles = reshuffles
         device, dtype = problem.x.device, problem.x.dtype
         self._problem = problem
-        self._features = problem.x.T.contiguous() if compiled(device) else None
+        self._compiled = compiled(device)
+        self._samples: Samples | None = None
         self._batches = Batches(problem, batch, streams.batch_order())
         drawn = initial_weights(shape.widths(problem.d, problem.k), streams.initial_weights())
         self.initial = [weight.to(device, dtype) for weight in drawn]
@@ -101,13 +105,13 @@ class Trainer:
         for epoch in range(epochs):
             if epoch == 0 or self.reshuffles:
                 order, spans = self._batches.next_epoch()
-                network.shuffle(order)
+                network.arrange(order, spans)
             for first, last in spans:
                 losses.append(network.backward(first, last))
                 optimiser.step()
                 self._steps += 1
                 # The host waits for a GPU when it reads a loss, so losses on a GPU are read together at the end.
-                if self._features is not None:
+                if self._compiled:
                     yield Step(float(losses.pop()))
         yield from (Step(float(loss)) for loss in losses)
 
@@ -119,8 +123,9 @@ class Trainer:
         ]
 
     def _network(self, parts: list[Part]) -> TrainedNetwork:
-        if self._features is None:
+        if not self._compiled:
             return TorchNetwork(self._problem, parts, self.initial)
-        from mlpiht_cli.baselines.compiled import CompiledNetwork
+        from mlpiht_cli.baselines.compiled import CompiledNetwork, Samples
 
-        return CompiledNetwork(self._problem, parts, self.initial, self._features)
+        self._samples = self._samples or Samples(self._problem)
+        return CompiledNetwork(self._problem, parts, self.initial, self._samples)
