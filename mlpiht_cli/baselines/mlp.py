@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from pydantic import Field
 
-from mlpiht_cli.baselines.training import Trainer, adam, sgd
+from mlpiht_cli.baselines.optimisers import SGD, Adam
+from mlpiht_cli.baselines.training import Trainer
 from mlpiht_cli.core.fit import Events, Known, Reached
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
@@ -73,7 +74,7 @@ class MLP(Method):
         first, second = (torch.ones_like(weight, dtype=torch.bool) for weight in trainer.initial)
         first[:, :-1] = False
         first[:, kept] = True
-        make = adam if self.optimizer == "adam" else sgd
+        make = Adam if self.optimizer == "adam" else SGD
         hidden, output = yield from trainer.train([first, second], self.epochs, self.lr, make)
         layers = (SparseMatrix.from_dense(hidden[:, :-1]), SparseMatrix.from_dense(output))
         yield Reached(SparseMLP(layers, bias=hidden[:, -1].clone()))

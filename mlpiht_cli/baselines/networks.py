@@ -19,11 +19,11 @@ class TrainedNetwork(Protocol):
     def parameters(self) -> list[Tensor]:
         """Free weights; each has a gradient after :meth:`backward`."""
 
-    def shuffle(self, order: Tensor | None) -> None:
-        """Put the samples in an order (int64 ``[n]``); None keeps the present order."""
+    def arrange(self, order: Tensor | None, spans: Sequence[tuple[int, int]]) -> None:
+        """Put the samples in an order (int64 ``[n]``; None: that of the data), split into batches ``(first, end)``."""
 
     def backward(self, first: int, last: int) -> Tensor | float:
-        """Return the loss on samples ``first`` to ``last - 1`` of the order, and set the gradients."""
+        """Return the loss on a batch, samples ``first`` to ``last - 1`` of the order, and set the gradients."""
 
     def weights(self) -> list[Tensor]:
         """Return the weights of the layers, each ``[rows, cols]`` of its part."""
@@ -39,7 +39,7 @@ class TorchNetwork:
         self._masks = [part.mask for part in parts]
         self.parameters = [part.take(w).requires_grad_() for part, w in zip(parts, initial, strict=True)]
 
-    def shuffle(self, order: Tensor | None) -> None:
+    def arrange(self, order: Tensor | None, spans: Sequence[tuple[int, int]]) -> None:
         """See :class:`TrainedNetwork`."""
         self._order = order
 

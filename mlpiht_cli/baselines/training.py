@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mlpiht_cli.baselines.compact import Part, compact
 from mlpiht_cli.baselines.networks import TorchNetwork, TrainedNetwork
+from mlpiht_cli.baselines.optimisers import Adam, Optimiser
 from mlpiht_cli.core.batches import Batches
 from mlpiht_cli.core.fit import Diverged, Step
 from mlpiht_cli.core.method import Shape
@@ -23,8 +24,8 @@ from mlpiht_cli.rng import Streams
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Optimiser = Callable[[list[Tensor], float], torch.optim.Optimizer]
-    """Makes an optimiser from parameters and a step size."""
+    from mlpiht_cli.baselines.compiled import Samples
+    from mlpiht_cli.baselines.optimisers import MakeOptimiser
 
 
 def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
@@ -33,16 +34,6 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Te
         torch.nn.init.kaiming_uniform_(torch.empty(out, fan_in), a=math.sqrt(5), generator=generator)
         for fan_in, out in pairwise(sizes)
     ]
-
-
-def adam(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Return Adam with the defaults of torch for its other settings."""
-    return torch.optim.Adam(parameters, lr=lr, fused=True)
-
-
-def sgd(parameters: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Return plain gradient descent without momentum."""
-    return torch.optim.SGD(parameters, lr=lr, fused=True)
 
 
 class Training(Settings):
@@ -84,14 +75,15 @@ class Trainer:
         self.reshuffles = reshuffles
         device, dtype = problem.x.device, problem.x.dtype
         self._problem = problem
-        self._features = problem.x.T.contiguous() if compiled(device) else None
+        self._compiled = compiled(device)
+        self._samples: Samples | None = None
         self._batches = Batches(problem, batch, streams.batch_order())
         drawn = initial_weights(shape.widths(problem.d, problem.k), streams.initial_weights())
         self.initial = [weight.to(device, dtype) for weight in drawn]
         self._steps = 0
 
     def train(
-        self, masks: Sequence[Tensor], epochs: int, lr: float, optimiser: Optimiser = adam
+        self, masks: Sequence[Tensor], epochs: int, lr: float, optimiser: MakeOptimiser = Adam
     ) -> Generator[Step, None, list[Tensor]]:
         """Train the masked initial weights with a fresh optimiser; yield each step and return the weights.
 
@@ -108,18 +100,18 @@ class Trainer:
             raise Diverged(f"the weights left the finite numbers by step {self._steps}")
         return found
 
-    def _train(self, network: TrainedNetwork, epochs: int, optimiser: torch.optim.Optimizer) -> Iterator[Step]:
+    def _train(self, network: TrainedNetwork, epochs: int, optimiser: Optimiser) -> Iterator[Step]:
         losses: list[Tensor | float] = []
         for epoch in range(epochs):
             if epoch == 0 or self.reshuffles:
                 order, spans = self._batches.next_epoch()
-                network.shuffle(order)
+                network.arrange(order, spans)
             for first, last in spans:
                 losses.append(network.backward(first, last))
                 optimiser.step()
                 self._steps += 1
                 # The host waits for a GPU when it reads a loss, so losses on a GPU are read together at the end.
-                if self._features is not None:
+                if self._compiled:
                     yield Step(float(losses.pop()))
         yield from (Step(float(loss)) for loss in losses)
 
@@ -131,8 +123,9 @@ class Trainer:
         ]
 
     def _network(self, parts: list[Part]) -> TrainedNetwork:
-        if self._features is None:
+        if not self._compiled:
             return TorchNetwork(self._problem, parts, self.initial)
-        from mlpiht_cli.baselines.compiled import CompiledNetwork
+        from mlpiht_cli.baselines.compiled import CompiledNetwork, Samples
 
-        return CompiledNetwork(self._problem, parts, self.initial, self._features)
+        self._samples = self._samples or Samples(self._problem)
+        return CompiledNetwork(self._problem, parts, self.initial, self._samples)

@@ -12,32 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.jit import kernel
-from mlpiht_cli.linalg.loops import combine, combine_four, correlate, correlate_four
+from mlpiht_cli.linalg.products import ACTIVE, PLAIN, RELU, Layer, Target, add_gradient, bring, product, room
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "721aadbb796b648a"
-"""Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
+BUILT_ON = "ffc0e8802aac5b15"
+"""Start of the SHA-256 of ``products.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PANEL_NUMBERS = 2**19
 """Largest total size of the panels of a sum, in numbers; bounds the memory for the gradients of a wide network."""
 DENSE_SHARE = 0.45
-"""Share of nonzero entries of a layer above which dense products are faster."""
+"""Share of nonzero entries from which on dense loops are faster in :mod:`~mlpiht_cli.linalg.compiled_vector`."""
+NARROW, DENSE_SHARES = 128, (0.52, 0.37)
+"""Share of nonzero entries of a layer from which on dense products are faster: up to NARROW columns, and above.
 
-
-_NONE = np.empty(0, dtype=np.int64)
-
-
-class Layer(NamedTuple):
-    """A weight matrix ``[rows, cols]`` stored row by row; its values start at ``place`` in an array for all layers.
-
-    A dense layer stores all entries. In a sparse layer, row ``j`` has the columns ``col[start[j]:start[j + 1]]``.
-    """
-
-    start: NDArray[np.int64]
-    col: NDArray[np.int64]
-    place: int
-    rows: int
-    cols: int
-    dense: bool
+A block of samples of so many columns fits into the level-1 cache, where sparse products lose least. Measured.
+"""
 
 
 class Network(NamedTuple):
@@ -50,7 +38,11 @@ class Network(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples ``first`` to ``first + size - 1`` of features ``[d, n]`` and targets ``[k, n]``, split into chunks."""
+    """Blocks of features, and targets ``[k, n]``; the ``size`` samples from ``first`` on fill the blocks in order.
+
+    ``features`` ``[blocks * d, samples]`` are those of :func:`~mlpiht_cli.linalg.products.arrange`; ``chunk`` blocks
+    pass through the network together.
+    """
 
     features: NDArray[Any]
     targets: NDArray[Any]
@@ -59,79 +51,26 @@ class Batch(NamedTuple):
     chunk: int
 
 
-@kernel
-def _product(source, a, layer, values, out):  # type: ignore[no-untyped-def]
-    """Compute ``out = W source`` for the samples from ``a`` on; ``out`` is ``[rows, samples]``."""
-    if not layer.dense:
-        for j in range(layer.rows):
-            p, q = layer.start[j], layer.start[j + 1]
-            combine(source, layer.col[p:q], values[layer.place + p : layer.place + q], a, out[j])
-        return
-    weights = values[layer.place : layer.place + layer.rows * layer.cols].reshape((layer.rows, layer.cols))
-    full = layer.rows - layer.rows % 4
-    for j in range(0, full, 4):
-        combine_four(source, weights[j : j + 4], a, out[j : j + 4])
-    if full < layer.rows:
-        four, linear = np.zeros((4, layer.cols), out.dtype), np.empty((4, out.shape[1]), out.dtype)
-        four[: layer.rows - full] = weights[full:]
-        combine_four(source, four, a, linear)
-        out[full:] = linear[: layer.rows - full]
+class Work(NamedTuple):
+    """Memory for the blocks of a chunk: residuals, outputs of the hidden units and their slopes; the panel of sums."""
+
+    residual: NDArray[Any]
+    active: NDArray[Any]
+    slopes: NDArray[Any]
+    out: NDArray[np.float64]
 
 
 @kernel
-def _gradient(source, a, layer, slopes, out):  # type: ignore[no-untyped-def]
-    """Add the gradient of a layer's weights to ``out``; ``slopes`` ``[rows, samples]`` is that of its outputs."""
-    if not layer.dense:
-        for j in range(layer.rows):
-            p, q = layer.start[j], layer.start[j + 1]
-            correlate(source, layer.col[p:q], a, slopes[j], out[layer.place + p : layer.place + q])
-        return
-    grid = out[layer.place : layer.place + layer.rows * layer.cols].reshape((layer.rows, layer.cols))
-    full = layer.rows - layer.rows % 4
-    for j in range(0, full, 4):
-        correlate_four(source, a, slopes[j : j + 4], grid[j : j + 4], 4)
-    if full < layer.rows:
-        four = np.zeros((4, slopes.shape[1]), slopes.dtype)
-        four[: layer.rows - full] = slopes[full:]
-        correlate_four(source, a, four, grid[full:], layer.rows - full)
+def _squared(targets, a, prediction):  # type: ignore[no-untyped-def]
+    """Replace predictions ``[k, samples]`` by the gradient of half the squared error, up to the last sample.
 
-
-@kernel
-def _relu(values):  # type: ignore[no-untyped-def]
-    for j in range(len(values)):
-        row = values[j]
-        for i in range(len(row)):
-            row[i] = max(row[i], 0)
-
-
-@kernel
-def _masked(slopes, active):  # type: ignore[no-untyped-def]
-    for j in range(len(slopes)):
-        row, on = slopes[j], active[j]
-        for i in range(len(row)):
-            row[i] = row[i] if on[i] > 0 else 0
-
-
-@kernel
-def _residual(targets, a, prediction, classes):  # type: ignore[no-untyped-def]
-    """Replace predictions ``[k, samples]`` by the gradient of half the squared error, or of the cross-entropy.
-
-    Returns the loss, summed over the samples (and outputs).
+    Samples after the last target get 0. Returns the sum of the squared errors, float64.
     """
-    k, n = prediction.shape
     total = 0.0
-    if classes:
-        for i in range(n):
-            top, partition, known = prediction[:, i].max(), 0.0, 0.0
-            for c in range(k):
-                partition += np.exp(prediction[c, i] - top)
-                known += targets[c, a + i] * (prediction[c, i] - top)
-            total += np.log(partition) - known
-            for c in range(k):
-                prediction[c, i] = np.exp(prediction[c, i] - top) / partition - targets[c, a + i]
-        return total
-    for c in range(k):
-        row, target = prediction[c], targets[c, a : a + n]
+    for c in range(len(prediction)):
+        target, row = targets[c, a:], prediction[c]
+        n = min(len(row), len(target))
+        row[n:] = 0
         for i in range(n):
             row[i] -= target[i]
             total += np.float64(row[i]) * np.float64(row[i])
@@ -139,34 +78,77 @@ def _residual(targets, a, prediction, classes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _chunk(batch, net, values, a, out):  # type: ignore[no-untyped-def]
-    """Add the gradient of a chunk to ``out`` and its loss to the last entry of ``out``."""
-    n, depth, kind = min(batch.chunk, batch.first + batch.size - a), len(net.layers) - 1, batch.features.dtype
-    units = 0
-    for i in range(depth):
-        units += net.layers[i].rows
-    active, slopes = np.empty((units, n), kind), np.empty((units, n), kind)
-    residual = np.empty((net.layers[depth].rows, n), kind)
-    low, high = 0, net.layers[0].rows
-    _product(batch.features, a, net.layers[0], values[0], active[:high])
-    _relu(active[:high])
+def _cross_entropy(targets, a, prediction):  # type: ignore[no-untyped-def]
+    """Replace predictions ``[k, samples]`` by the gradient of the cross-entropy of classes; see :func:`_squared`."""
+    top, partition, total = prediction[0].copy(), np.zeros(prediction.shape[1]), 0.0
+    n = min(prediction.shape[1], targets.shape[1] - a)
+    for c in range(1, len(prediction)):
+        row = prediction[c]
+        for i in range(n):
+            top[i] = max(top[i], row[i])
+    for c in range(len(prediction)):
+        target, row = targets[c, a:], prediction[c]
+        for i in range(n):
+            row[i] -= top[i]
+            total -= target[i] * row[i]
+            row[i] = np.exp(row[i])
+            partition[i] += row[i]
+    for i in range(n):
+        total += np.log(partition[i])
+    for c in range(len(prediction)):
+        target, row = targets[c, a:], prediction[c]
+        row[n:] = 0
+        for i in range(n):
+            row[i] = row[i] / partition[i] - target[i]
+    return total
+
+
+@kernel
+def _residual(batch, a, prediction, classes):  # type: ignore[no-untyped-def]
+    """Replace the predictions of blocks by the gradient of the loss, from sample ``a`` of the batch on; return it."""
+    targets = batch.targets[:, batch.first : batch.first + batch.size]
+    k, size, total = len(targets), prediction.shape[1], 0.0
+    for block in range(len(prediction) // k):
+        rows = prediction[block * k : (block + 1) * k]
+        if classes:
+            total += _cross_entropy(targets, a + block * size, rows)
+        else:
+            total += _squared(targets, a + block * size, rows)
+    return total
+
+
+@kernel
+def _places(layers, blocks):  # type: ignore[no-untyped-def]
+    """Return where the rows of each layer start in an array for all layers' units, and its end."""
+    places = [0]
+    for layer in layers:
+        places.append(places[-1] + blocks * layer.rows)
+    return places
+
+
+@kernel
+def _chunk(batch, net, values, span, work):  # type: ignore[no-untyped-def]
+    """Add the gradient of the blocks of ``span`` to ``work.out``, and their loss to its last entry."""
+    depth, d, size = len(net.layers) - 1, net.layers[0].cols, batch.features.shape[1]
+    x = batch.features[span[0] * d : span[1] * d]
+    ends = _places(net.layers, span[1] - span[0])
+    residual, active, slopes, out = work.residual[: ends[-1] - ends[depth]], work.active, work.slopes, work.out
+    bring(x)
+    product(x, net.layers[0], values[0], Target(active[: ends[1]], RELU, x))
     for i in range(1, depth):
-        top = high + net.layers[i].rows
-        _product(active[low:high], 0, net.layers[i], values[0], active[high:top])
-        _relu(active[high:top])
-        low, high = high, top
-    _product(active[low:high], 0, net.layers[depth], values[0], residual)
-    out[-1] += _residual(batch.targets, a, residual, net.classes)
-    _gradient(active[low:high], 0, net.gradients[depth], residual, out)
-    _product(residual, 0, net.backs[depth - 1], values[1], slopes[low:high])
-    _masked(slopes[low:high], active[low:high])
+        into = Target(active[ends[i] : ends[i + 1]], RELU, x)
+        product(active[ends[i - 1] : ends[i]], net.layers[i], values[0], into)
+    low, high = ends[depth - 1], ends[depth]
+    product(active[low:high], net.layers[depth], values[0], Target(residual, PLAIN, x))
+    out[-1] += _residual(batch, span[0] * size, residual, net.classes)
+    add_gradient(active[low:high], net.gradients[depth], residual, out)
+    product(residual, net.backs[depth - 1], values[1], Target(slopes[low:high], ACTIVE, active[low:high]))
     for i in range(depth - 1, 0, -1):
-        base = low - net.layers[i - 1].rows
-        _gradient(active[base:low], 0, net.gradients[i], slopes[low:high], out)
-        _product(slopes[low:high], 0, net.backs[i - 1], values[1], slopes[base:low])
-        _masked(slopes[base:low], active[base:low])
+        base = ends[i - 1]
+        add_gradient(active[base:low], net.gradients[i], slopes[low:high], out)
+        product(slopes[low:high], net.backs[i - 1], values[1], Target(slopes[base:low], ACTIVE, active[base:low]))
         low, high = base, low
-    _gradient(batch.features, a, net.gradients[0], slopes[:high], out)
+    add_gradient(x, net.gradients[0], slopes[:high], out)
 
 
 @kernel
@@ -175,17 +157,28 @@ def loss_gradient(batch, net, values, out, span):  # type: ignore[no-untyped-def
 
     ``values`` holds the values of the layers and the values of the transposes.
     """
-    chunks = -(-batch.size // batch.chunk)
+    size = batch.features.shape[1]
+    blocks = -(-batch.size // size)
+    chunks, ends = -(-blocks // batch.chunk), _places(net.layers, min(blocks, batch.chunk))
+    units, outputs = ends[-2], ends[-1] - ends[-2]
+    flat = room((2 * units + outputs) * size, batch.features).reshape((2 * units + outputs, size))
+    residual, active, slopes = flat[:outputs], flat[outputs : outputs + units], flat[outputs + units :]
     for panel in range(span[0], span[1]):
         for chunk in range(panel * chunks // len(out), (panel + 1) * chunks // len(out)):
-            _chunk(batch, net, values, batch.first + chunk * batch.chunk, out[panel])
+            within = chunk * batch.chunk, min(blocks, (chunk + 1) * batch.chunk)
+            _chunk(batch, net, values, within, Work(residual, active, slopes, out[panel]))
+
+
+def is_dense(stored: NDArray[np.bool_]) -> bool:
+    """Whether dense products are faster for a layer with the entries ``stored``."""
+    return not stored.size or bool(stored.mean() >= DENSE_SHARES[stored.shape[1] > NARROW])
 
 
 def layout(stored: NDArray[np.bool_], place: int, dense: bool) -> Layer:
     """Return the layer of the entries ``stored`` ``[rows, cols]``, row by row from ``place`` on; dense: all entries."""
     rows, cols = stored.shape
     if dense:
-        return Layer(_NONE, _NONE, place, rows, cols, dense)
+        return Layer(cols * np.arange(rows + 1), np.arange(cols), place, rows, cols, dense)
     row, col = np.nonzero(stored)
     return Layer(np.searchsorted(row, np.arange(rows + 1)), np.ascontiguousarray(col), place, rows, cols, dense)
 
@@ -200,7 +193,8 @@ def gradient(
     """
     last = net.gradients[-1]
     size = last.place + (last.rows * last.cols if last.dense else len(last.col))
-    panels = max(1, min(PANELS, -(-batch.size // batch.chunk), PANEL_NUMBERS // (size + 1)))
+    chunks = -(-batch.size // (batch.chunk * batch.features.shape[1]))
+    panels = max(1, min(PANELS, chunks, PANEL_NUMBERS // (size + 1)))
     out = np.zeros((panels, size + 1))
     share(loss_gradient, panels, batch, net, values, out)
     total = out.sum(axis=0)

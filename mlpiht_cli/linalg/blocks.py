@@ -16,7 +16,6 @@ from mlpiht_cli.linalg.loops import aligned, products, store_block
 from mlpiht_cli.linalg.simd import (
     add,
     add_kept,
-    add_totals,
     fma,
     keep,
     lanes,
@@ -28,9 +27,10 @@ from mlpiht_cli.linalg.simd import (
     subtract,
     total,
 )
+from mlpiht_cli.linalg.simd_layers import add_totals
 
 Floats = NDArray[Any]
-BUILT_ON = "721aadbb796b648a"
+BUILT_ON = "8c5fce17803dcfeb"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PAGE_BYTES = 2**19
 """Size of a page; half of a level-2 cache, since masks and sums have to fit in as well."""
@@ -207,10 +207,8 @@ def gram_page(page, support, columns, out):  # type: ignore[no-untyped-def]
             for i in range(0, page.size, step):
                 x = load(page.x, support.col[e], i)
                 store(keep(x, page.words[i // 64, support.row[j]], i % 64), columns, e, i)
-    for j in range(0, len(columns), 4):
+    size, flat = len(columns), out.reshape(out.size)
+    for j in range(0, size, 4):
         for c in range(0, j + 1, 4):
             s0, s1, s2, s3 = products(columns, (c, c + 1, c + 2, c + 3), (j, j + 1, j + 2, j + 3), page.size)
-            add_totals(s0, out, j, c)
-            add_totals(s1, out, j + 1, c)
-            add_totals(s2, out, j + 2, c)
-            add_totals(s3, out, j + 3, c)
+            add_totals(s0 + s1 + s2 + s3, flat, j * size + c, (4, 4, size))

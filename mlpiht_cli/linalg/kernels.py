@@ -32,7 +32,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, store_block, vectors
 from mlpiht_cli.linalg.simd import keep, lanes, load_first, positive, square, store_first
 
-BUILT_ON = "5f2b4edecb3818aa"
+BUILT_ON = "c4ad5a97c4bab534"
 """Start of the SHA-256 of ``blocks.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 

@@ -224,35 +224,3 @@ def square(typing: Any, a: Any) -> Any:
         return builder.call(function, [ir.DoubleType()(0.0), builder.fmul(value, value)], fastmath=("reassoc",))
 
     return types.float64(a), code
-
-
-def _halves(builder: Any, a: Any, b: Any, group: int) -> Any:
-    """Return the sums of the first and second halves of all groups of ``group`` lanes, of ``a`` and then of ``b``."""
-    first = [i for i in range(a.type.count) if i % group < group // 2]
-    first += [a.type.count + i for i in first] if b is not None else []
-    kind, other = ir.VectorType(ir.IntType(32), len(first)), a if b is None else b
-    parts = [ir.Constant(kind, [i + more for i in first]) for more in (0, group // 2)]
-    return builder.fadd(*(builder.shuffle_vector(a, other, part) for part in parts))
-
-
-@operation
-def add_totals(typing: Any, four: Any, out: Any, row: Any, i: Any) -> Any:
-    """Add the sums of the lanes of four vectors to float64 ``out[row, i : i + 4]``."""
-    kind, wide = four.dtype, ir.VectorType(ir.DoubleType(), 4)
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, b, c, d = cgutils.unpack_tuple(builder, args[0], 4)
-        pairs = _halves(builder, a, b, kind.lanes), _halves(builder, c, d, kind.lanes)
-        sums, group = _halves(builder, *pairs, kind.lanes // 2), kind.lanes // 4
-        while group > 1:
-            sums, group = _halves(builder, sums, None, group), group // 2
-        place = builder.bitcast(_place(context, builder, out, args[1:]), wide.as_pointer())
-        before = builder.load(place)
-        before.align = 8
-        after = builder.store(
-            builder.fadd(before, sums if kind.dtype.bitwidth == 64 else builder.fpext(sums, wide)), place
-        )
-        after.align = 8
-        return context.get_dummy_value()
-
-    return types.none(four, out, types.int64, types.int64), code

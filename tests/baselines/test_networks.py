@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlpiht_cli.baselines import compiled
 from mlpiht_cli.baselines.compact import compact
-from mlpiht_cli.baselines.compiled import CompiledNetwork
+from mlpiht_cli.baselines.compiled import CompiledNetwork, Samples
 from mlpiht_cli.baselines.imp import IMP
 from mlpiht_cli.baselines.networks import TorchNetwork
 from mlpiht_cli.core.fit import Fit
@@ -65,13 +65,12 @@ def test_loss_and_gradients_are_those_of_the_whole_network(
     expected, gradients = whole(problem, weights, masks)
     parts = compact(masks)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "CHUNKS", (int(rng.choice([1, 7, 512])), 512))
-        patch.setattr(compiled, "CHUNK_NUMBERS", 1)
+        patch.setattr(compiled, "CHUNKS", (int(rng.choice([1, 2, 7])), 7))
+        patch.setattr(compiled, "CHUNK_BYTES", 1)
         patch.setattr(backprop, "PANELS", int(rng.choice([1, 3, 16])))
-        features = problem.x.T.contiguous()
-        made = [TorchNetwork(problem, parts, weights), CompiledNetwork(problem, parts, weights, features)]
+        made = [TorchNetwork(problem, parts, weights), CompiledNetwork(problem, parts, weights, Samples(problem))]
         for network in made:
-            network.shuffle(None)
+            network.arrange(None, [(0, n)])
             assert float(network.backward(0, n)) == pytest.approx(expected, rel=1e-10)
             # One step of plain gradient descent shows every weight's gradient.
             for values in network.parameters:
@@ -90,8 +89,8 @@ def test_the_number_of_threads_changes_no_gradient() -> None:
     try:
         for count in (1, 2, 5):
             torch.set_num_threads(count)
-            network = CompiledNetwork(problem, compact(masks), weights, problem.x.T.contiguous())
-            network.shuffle(None)
+            network = CompiledNetwork(problem, compact(masks), weights, Samples(problem))
+            network.arrange(None, [(0, 9000)])
             network.backward(0, 9000)
             slopes.append(network.parameters[0].grad)
     finally:
@@ -123,10 +122,11 @@ def test_batches_are_spans_of_the_order(kind: str) -> None:
     network = (
         TorchNetwork(problem, parts, weights)
         if kind == "torch"
-        else CompiledNetwork(problem, parts, weights, problem.x.T.contiguous())
+        else CompiledNetwork(problem, parts, weights, Samples(problem))
     )
-    network.shuffle(order)
-    for first, last in [(0, 20), (20, 50)]:
+    spans = [(0, 20), (20, 50)]
+    network.arrange(order, spans)
+    for first, last in spans:
         rows = order[first:last]
         some = replace(problem, x=problem.x[rows], y=problem.y[rows])
         assert float(network.backward(first, last)) == pytest.approx(whole(some, weights, masks)[0])
@@ -150,8 +150,8 @@ def test_weights_that_leave_keep_their_values_and_their_place_in_the_ranking() -
     masks = [torch.ones(3, 4, dtype=torch.bool), torch.tensor([[True, False, True]])]
     weights = [torch.from_numpy(rng.normal(size=mask.shape)) for mask in masks]
     problem = random_problem(rng, 20, 4, 1, "squared")
-    network = CompiledNetwork(problem, compact(masks), weights, problem.x.T.contiguous())
-    network.shuffle(None)
+    network = CompiledNetwork(problem, compact(masks), weights, Samples(problem))
+    network.arrange(None, [(0, 20)])
     network.backward(0, 20)
     network.parameters[0].data -= 1.0
     part = compact(masks)[0]

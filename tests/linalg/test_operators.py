@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.linalg import backprop, blocks, compiled, compiled_relu, compiled_vector, gated, kernels, loops, simd
+from mlpiht_cli.linalg import blocks, compiled, compiled_relu, compiled_vector, gated, kernels, loops, simd, simd_layers
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
@@ -261,10 +261,10 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("module", "base"),
     [
-        (loops, simd),
+        (simd_layers, simd),
+        (loops, simd_layers),
         (blocks, loops),
         (kernels, blocks),
-        (backprop, loops),
         (compiled_relu, loops),
         (compiled_vector, kernels),
     ],
