@@ -18,11 +18,16 @@ class Columns:
 
     def of(self, x: Tensor) -> Tensor:
         """Return ``x`` ``[n, d]`` as a contiguous tensor ``[d, n]``, made again if ``x`` was written to since."""
-        if self._kept is None or self._of is None or self._of[0]() is not x or self._of[1] != x._version:
+        kept = self.known(x)
+        if kept is None:
             self.free()  # before new ones are made
-            self._kept = x.T.contiguous()
+            self._kept = kept = x.T.contiguous()
             self._of = weakref.ref(x, self._gone), x._version
-        return self._kept
+        return kept
+
+    def known(self, x: Tensor) -> Tensor | None:
+        """Return the columns of ``x`` if they are kept."""
+        return self._kept if self._of is not None and self._of[0]() is x and self._of[1] == x._version else None
 
     def free(self) -> None:
         """Keep nothing."""

@@ -89,7 +89,8 @@ class SparseMLP:
         step = samples_at_a_time(widths, x.device)
         out = x.new_empty(len(x), 1 if self.readout is not None else self.layers[-1].rows)
         for a in range(0, len(x), step):
-            out[a : a + step] = self._forward(inputs(x[a : a + step], used, stages[0].weights), stages).T
+            span = slice(a, a + step)
+            out[span] = self._forward(inputs(x, span, used, stages[0].weights), stages).T
         return out
 
     def hidden(self, x: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from mlpiht_cli.core.columns import COLUMNS
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -22,11 +24,15 @@ def factor(weights: Tensor) -> Tensor:
     return weights.to_sparse() if few else weights
 
 
-def inputs(x: Tensor, used: Tensor, weights: Tensor) -> Tensor:
-    """Return the used features of samples ``[b, d]`` as ``[used, b]``, stored as its product with a factor likes it."""
+def inputs(x: Tensor, span: slice, used: Tensor, weights: Tensor) -> Tensor:
+    """Return the used features of a span of samples ``[n, d]`` as ``[used, b]``, as a product with a factor likes it.
+
+    Columns that are kept are read where they lie.
+    """
     if weights.is_sparse:
-        return x.T.index_select(0, used)
-    return (x if len(used) == x.shape[1] else x.index_select(1, used)).T
+        kept = COLUMNS.known(x)
+        return (x[span].T if kept is None else kept[:, span]).index_select(0, used)
+    return (x[span] if len(used) == x.shape[1] else x[span].index_select(1, used)).T
 
 
 def samples_at_a_time(widths: Iterable[int], device: torch.device) -> int:

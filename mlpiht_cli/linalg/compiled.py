@@ -195,8 +195,8 @@ class CompiledColumns:
         padded, panels = size + -size % 4, max(1, min(self._panels, GRAM_NUMBERS // size**2))
         sums = no_sums(panels)._replace(sparse=np.zeros((panels, size)), gram=np.zeros((panels, padded, padded)))
         self.descend(values, y, sums)
-        lower = np.tril(sums.gram.sum(axis=0)[:size, :size])
-        gram = torch.from_numpy(lower + np.tril(lower, -1).T)
+        lower = torch.from_numpy(sums.gram.sum(axis=0)[:size, :size]).tril()
+        gram = lower + lower.tril(-1).T
 
         def normal(v: Tensor) -> tuple[Tensor, Tensor]:
             given = self._signed(v).double()

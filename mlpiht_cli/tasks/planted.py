@@ -146,9 +146,10 @@ def _labels(
     columns, labels = torch.from_numpy(used), np.empty((len(x), 1 if output is None else output.shape[1]), np.float32)
     step = samples_at_a_time([*map(len, parts), len(known)], x.device)
     for start in range(0, len(x), step):
-        hidden = inputs(x[start : start + step], columns, factors[0]).double()
+        span = slice(start, start + step)
+        hidden = inputs(x, span, columns, factors[0]).double()
         for one in factors[: len(hidden_weights)]:
             hidden = (one @ hidden).relu_()
         out = hidden.sum(0, keepdim=True) if output is None else factors[-1] @ hidden
-        labels[start : start + step] = out.T.numpy()
+        labels[span] = out.T.numpy()
     return labels
