@@ -1,3 +1,3 @@
 """mlpiht: recover sparse ReLU networks by iterative hard thresholding."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

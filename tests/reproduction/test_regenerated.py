@@ -60,10 +60,11 @@ def command_line(row: Row) -> list[str]:
 def alike(row: Row) -> bool:
     """Whether a row was made with these versions, threads and instructions, so that every bit should be the same.
 
-    Rows name their processor, but one name stands for several sets of instructions; committed ones had AVX-512.
+    Rows name their processor, but one name stands for several sets of instructions; committed ones had AVX-512. The
+    kernels of mlpiht 0.1.0 added up in another order.
     """
     here = environment(torch.device("cpu"))
-    same = all(getattr(row, name) == here[name] for name in ("torch", "numpy", "device", "threads"))
+    same = all(getattr(row, name) == here[name] for name in ("mlpiht", "torch", "numpy", "device", "threads"))
     return same and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
