@@ -1,7 +1,7 @@
 """One measurement of memory, alone in a process: ``python -m benchmarks.memory_probe '{"method": "iht", ...}'``.
 
 It prints one JSON object. The measured value is the peak of the resident set (VmHWM) during the fit minus the resident
-set right before it. Imports, data and compiled kernels (a tiny fit runs first) are in memory before the fit.
+set right before it. Imports, data and compiled kernels (tiny fits run first) are in memory before the fit.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ OUTPUTS, PLANTED_VECTOR = 10, (20, 20)
 """Outputs, and the planted network of ``iht_vector``, whose fixed step diverges with larger targets."""
 EPOCHS, BATCHES = 4, 4
 """Epochs of ``iht_vector``, in each of which empty blocks of neurons restart, and minibatches of an epoch."""
-TINY = (4, 4)
-"""Width and budget of the tiny fit that runs first."""
+TINY = (4, 4), (100, 300)
+"""Widths and budgets of the tiny fits that run first: small networks and wide ones have different kernels."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def probe(setting: Setting) -> dict[str, Any]:
     """Fit, and return the memory before the fit and at its peak in KiB, and its seconds."""
     with common.threads(setting.threads):
         problem, tiny = setting.data(), replace(setting, n=64)
-        common.fit(tiny.fitter(), tiny.data(), TINY)
+        for shape in TINY:
+            common.fit(tiny.fitter(), tiny.data(), shape)
         _release()
         reset = _reset_peak()
         before = psutil.Process().memory_info().rss // 1024

@@ -92,9 +92,13 @@ def panel_chunks(data, panels, panel):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def new_page(data, rows):  # type: ignore[no-untyped-def]
-    """Return memory for a page of so many rows, as long as a chunk, or shorter if there are many rows."""
-    most = PAGE_BYTES // (64 * data.features.itemsize * max(1, rows))
+def new_page(data, rows, entries):  # type: ignore[no-untyped-def]
+    """Return memory for a page and, with ``rows`` above its columns, for more; shorter than a chunk if these are many.
+
+    The vectors of sums of so many ``entries`` take part of the room.
+    """
+    room = max(PAGE_BYTES // 4, PAGE_BYTES - 64 * entries)
+    most = room // (64 * data.features.itemsize * max(1, rows))
     return aligned(rows, min(data.chunk, 64 * max(1, most)), data.features)
 
 

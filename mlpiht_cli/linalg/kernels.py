@@ -32,7 +32,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, store_block, vectors
 from mlpiht_cli.linalg.simd import keep, lanes, load_first, positive, square, store_first
 
-BUILT_ON = "c4ad5a97c4bab534"
+BUILT_ON = "1206d24a52860c92"
 """Start of the SHA-256 of ``blocks.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
@@ -58,7 +58,7 @@ class Sums(NamedTuple):
 @kernel
 def gates(data, gate, span):  # type: ignore[no-untyped-def]
     """Write the masks of sparse gate vectors into ``data.words``, for the chunks of ``span``."""
-    memory = new_page(data, len(gate.support.used))
+    memory = new_page(data, len(gate.support.used), 0)
     for chunk in range(span[0], span[1]):
         start, stop = samples(data, chunk)
         for a in range(start, stop, memory.shape[1]):
@@ -68,7 +68,7 @@ def gates(data, gate, span):  # type: ignore[no-untyped-def]
 @kernel
 def forward(data, part, out, span):  # type: ignore[no-untyped-def]
     """Write ``A_S values`` to ``out`` ``[n]``, for the chunks of ``span``."""
-    memory, size = new_page(data, len(part.support.used)), 4 * lanes(data.features)
+    memory, size = new_page(data, len(part.support.used), 0), 4 * lanes(data.features)
     for chunk in range(span[0], span[1]):
         start, stop = samples(data, chunk)
         for a in range(start, stop, memory.shape[1]):
@@ -81,7 +81,7 @@ def forward(data, part, out, span):  # type: ignore[no-untyped-def]
 @kernel
 def normal(data, part, out, span):  # type: ignore[no-untyped-def]
     """Add ``A_S^T A_S values`` to ``out`` ``[panels, |S| + 1]``, and ``|A_S values|^2`` to its last column."""
-    memory, size = new_page(data, len(part.support.used)), 4 * lanes(data.features)
+    memory, size = new_page(data, len(part.support.used), out.shape[1]), 4 * lanes(data.features)
     sums = vectors(out.shape[1] - 1, data.features)
     for panel in range(span[0], span[1]):
         first, last = panel_chunks(data, len(out), panel)
@@ -106,9 +106,8 @@ def descend(data, fit, gate, sums, span):  # type: ignore[no-untyped-def]
     """
     part, target = fit
     support = part.support
-    memory = new_page(data, max(len(support.used), sums.gram.shape[1]))
-    sparse = vectors(sums.sparse.shape[1], data.features)
-    columns = aligned(sums.gram.shape[1], memory.shape[1], data.features)
+    memory = new_page(data, len(support.used) + sums.gram.shape[1], sums.sparse.shape[1])
+    sparse, columns = vectors(sums.sparse.shape[1], data.features), memory[len(support.used) :]
     for panel in range(span[0], span[1]):
         first, last = panel_chunks(data, len(sums.sparse), panel)
         for chunk in range(first, last):
