@@ -21,7 +21,7 @@ from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "755136d732a6ecdd"
+BUILT_ON = "a2969ba2bc11f2c3"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 

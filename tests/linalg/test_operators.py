@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.linalg import backprop, blocks, compiled, compiled_vector, gated, kernels, loops, simd
+from mlpiht_cli.linalg import backprop, blocks, compiled, compiled_vector, gated, kernels, loops, rows, simd
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
@@ -260,7 +260,7 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("module", "base"),
-    [(loops, simd), (blocks, loops), (kernels, blocks), (backprop, loops), (compiled_vector, kernels)],
+    [(loops, simd), (blocks, loops), (kernels, blocks), (backprop, loops), (rows, loops), (compiled_vector, kernels)],
 )
 def test_a_change_of_shared_loops_is_a_change_of_what_is_built_on_them(module: Any, base: Any) -> None:
     """Numba would go on with old machine code otherwise: put the new start of the hash into the module's file."""
