@@ -15,7 +15,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import combine, combine_four, correlate, correlate_four
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "bc8ac5017dcd9b34"
+BUILT_ON = "83d7c7dfaff1a9e9"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PANEL_NUMBERS = 2**19
 """Largest total size of the panels of a sum, in numbers; bounds the memory for the gradients of a wide network."""

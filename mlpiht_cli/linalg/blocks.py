@@ -29,7 +29,7 @@ from mlpiht_cli.linalg.simd import (
 )
 
 Floats = NDArray[Any]
-BUILT_ON = "bc8ac5017dcd9b34"
+BUILT_ON = "83d7c7dfaff1a9e9"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PAGE_BYTES = 2**19
 """Size of a page; half of a level-2 cache, since masks and sums have to fit in as well."""

@@ -8,16 +8,19 @@ import numpy as np
 
 from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import vectors
-from mlpiht_cli.linalg.simd import lanes, load, load_first, store, transpose
+from mlpiht_cli.linalg.simd import lanes, load, load_first, prefetch, store, transpose
 from mlpiht_cli.linalg.threads import share
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "bc8ac5017dcd9b34"
+BUILT_ON = "83d7c7dfaff1a9e9"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 SAMPLES = 16
 """Samples that are transposed at a time, the lanes of the widest vector of float32."""
+
+AHEAD = 512
+"""Bytes of a row that are asked for before they are needed; the processor itself goes on with the rest of a row."""
 
 
 @kernel
@@ -38,6 +41,9 @@ def _gather(x, order, out, span):  # type: ignore[no-untyped-def]
     tiles = vectors(step, x), vectors(step, x), np.arange(step)
     for block in range(span[0], span[1]):
         first, last = block * SAMPLES, min(b, (block + 1) * SAMPLES)
+        for i in range(last, min(b, last + SAMPLES)):  # they would be waited for at random places of the memory
+            for c in range(0, min(d, AHEAD // x.itemsize), 64 // x.itemsize):
+                prefetch(x, order[i], c)
         if b < step:
             for i in range(b):
                 out[:, i] = x[order[i]]

@@ -253,3 +253,18 @@ def transpose(typing: Any, array: Any, rows: Any, at: Any, out: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(array, rows, types.UniTuple(types.int64, 2), out), code
+
+
+@operation
+def prefetch(typing: Any, array: Any, row: Any, i: Any) -> Any:
+    """Ask for the line of the cache with ``array[row, i]``; it is read later."""
+    kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(_place(context, builder, array, args), kinds[0])
+        kind = ir.FunctionType(ir.VoidType(), kinds)
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, *(ir.IntType(32)(number) for number in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64, types.int64), code
