@@ -140,8 +140,8 @@ class BlockSelection:
             keys = np.hstack([ids[:, None] * self._d + hidden, ids[:, None] * self._k + output])
             self._known = ids, keys, self._hashes.codes(keys)
         _, keys, codes = self._known
-        moved = (update.weights.double() + update.change).to(update.weights.dtype)
-        return Moved(keys, moved.cpu().numpy(), update.change.cpu().numpy(), codes)
+        weights, change = update.weights.cpu().numpy(), update.change.cpu().numpy()
+        return Moved(keys, (weights + change).astype(weights.dtype, copy=False), change, codes)
 
     def _weights(self) -> Weights:
         """Return the entries held as weights."""
