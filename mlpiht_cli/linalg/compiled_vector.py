@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.backprop import DENSE_SHARE
-from mlpiht_cli.linalg.blocks import Masked, fill, panel_chunks, samples
+from mlpiht_cli.linalg.blocks import PAGE_BYTES, Masked, fill, panel_chunks, samples
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.kernels import masked
 from mlpiht_cli.linalg.loops import aligned, combine, combine_four, correlate_four, products
-from mlpiht_cli.linalg.simd import lanes
+from mlpiht_cli.linalg.simd import lanes, prefetch
 from mlpiht_cli.linalg.threads import PANELS, share
 from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 
@@ -127,9 +127,13 @@ def _correlate(data, span, page, out):  # type: ignore[no-untyped-def]
     """
     d, last, step = len(data.features), len(page) - 4, lanes(page)
     size = -(-(span[1] - span[0]) // step) * step
+    is_far = d * size * page.itemsize > PAGE_BYTES  # then the next features are asked for while all neurons pass
     for c in range(0, d, 4):
         fill(data, np.minimum(np.arange(c, c + 4), d - 1), span, page[last:])
         for j in range(0, last, 4):
+            for i in range(j * size // last, (j + 4) * size // last if is_far else 0, step):
+                for e in range(4):
+                    prefetch(data.features, min(c + 4 + e, d - 1), span[0] + i)
             found = products(page, (j, j + 1, j + 2, j + 3), (last, last + 1, last + 2, last + 3), size)
             for e in range(min(4, d - c)):
                 for i in range(min(4, len(out) - j)):
