@@ -43,7 +43,8 @@ def _estimate(table, codes, i):  # type: ignore[no-untyped-def]
     c, d = _signed(table, codes, i, 2), _signed(table, codes, i, 3)
     lower, upper = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
     found = (lower + upper) * table.dtype.type(0.5)
-    return found if a == a and b == b and c == c and d == d else a + b + c + d
+    is_known = (a == a) & (b == b) & (c == c) & (d == d)
+    return found if is_known else a + b + c + d
 
 
 @kernel
