@@ -141,7 +141,7 @@ class BlockSelection:
         return self._weights()
 
     def _moved(self, update: Update) -> Moved:
-        """Return a tile for the kernels; the codes made last also serve some of their neurons: most changes are losses."""
+        """Return a tile for the kernels; the codes made last also serve some of their neurons."""
         ids = update.ids.cpu().numpy()
         if not np.array_equal(self._known.ids, ids):
             place = np.searchsorted(self._made.ids[:-1], ids)
