@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import torch
-
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.linalg.gated import compiled
 from mlpiht_cli.rng import Permutations
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def gathered(x: Tensor, rows: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return rows of ``x`` ``[n, d]`` feature by feature, ``[d, len(rows)]`` contiguous, in the memory of ``out``."""
+    out = x.new_empty(x.shape[1], len(rows)) if out is None else out
+    if not compiled(x.device) or not x.is_contiguous():
+        return out.copy_(x[rows].T)
+    from mlpiht_cli.linalg.rows import gather  # loads numba
+
+    return gather(x, rows, out)
 
 
 class Batches:
@@ -32,7 +41,7 @@ class Batches:
     def __init__(self, problem: Problem, size: int, order: Permutations) -> None:
         self._problem, self._size, self._order = problem, size, order
         self._whole: Tensor | None = None
-        self._rooms: dict[int, tuple[Tensor, Tensor]] = {}  # by size: an epoch's last batch may be smaller
+        self._rooms: dict[int, Tensor] = {}  # by size: an epoch's last batch may be smaller
 
     @cached_property
     def _targets(self) -> Tensor:
@@ -61,22 +70,19 @@ class Batches:
         Inputs are stored *feature by feature* and targets output by output, contiguous. A batch reuses the memory of
         the inputs of the previous batch. The full batch is the same tensor every time.
         """
-        x, y = self._problem.x, self._targets
+        x, y = self._problem.x, self._problem.y
         order, spans = self.next_epoch()
         if order is None:
             if self._whole is None:
                 self._whole = self._problem.columns
-            yield self._whole, y
+            yield self._whole, self._targets
             return
         for first, last in spans:
             batch = order[first:last]
-            rows, columns = self._room(last - first)
-            torch.index_select(x, 0, batch, out=rows)
-            yield columns.copy_(rows.T), y.index_select(1, batch)
+            yield gathered(x, batch, self._room(last - first)), gathered(y, batch)
 
-    def _room(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return buffers for a batch, ``[size, d]`` and ``[d, size]``; new memory would cost more than the copy."""
+    def _room(self, size: int) -> Tensor:
+        """Return memory for the inputs of a batch, ``[d, size]``; new memory would cost more than the copy."""
         if size not in self._rooms:
-            x = self._problem.x
-            self._rooms[size] = x.new_empty(size, x.shape[1]), x.new_empty(x.shape[1], size)
+            self._rooms[size] = self._problem.x.new_empty(self._problem.d, size)
         return self._rooms[size]

@@ -73,6 +73,14 @@ class Moved(NamedTuple):
     codes: NDArray[np.int32]
 
 
+class _Coded(NamedTuple):
+    """Neurons ``ids`` ``[t]``, the keys of their weights ``[t, d + k]`` and the codes of these."""
+
+    ids: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    codes: NDArray[np.int32]
+
+
 class Rules(NamedTuple):
     """Budget ``s``, number ``d`` of hidden weights of a neuron, and whether a block is added to the sketch first."""
 
@@ -114,7 +122,7 @@ class BlockSelection:
         self._held = Held(np.zeros(room, np.int64), np.zeros(room, kind), codes, *ranks)
         self._count = 0
         self._rules = Rules(s, self._d, order == "blocks")
-        self._known: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]] | None = None
+        self._made = self._known = self._coded(np.empty(0, np.int64))
 
     def keep(self, updates: Callable[[], Iterator[Update]]) -> Weights:
         """Apply a step and return the weights that stay.
@@ -133,15 +141,24 @@ class BlockSelection:
         return self._weights()
 
     def _moved(self, update: Update) -> Moved:
-        """Return a tile for the kernels."""
+        """Return a tile for the kernels; the codes made last also serve some of their neurons."""
         ids = update.ids.cpu().numpy()
-        if self._known is None or not np.array_equal(self._known[0], ids):
-            hidden, output = np.arange(self._d), np.arange(self._k) + self._like.hidden.rows * self._d
-            keys = np.hstack([ids[:, None] * self._d + hidden, ids[:, None] * self._k + output])
-            self._known = ids, keys, self._hashes.codes(keys)
+        if not np.array_equal(self._known.ids, ids):
+            place = np.searchsorted(self._made.ids[:-1], ids)
+            if len(self._made.ids) and np.array_equal(self._made.ids[place], ids):
+                made = self._made
+                self._known = _Coded(made.ids[place], made.keys[place], made.codes[place])
+            else:
+                self._made = self._known = self._coded(ids)
         _, keys, codes = self._known
-        moved = (update.weights.double() + update.change).to(update.weights.dtype)
-        return Moved(keys, moved.cpu().numpy(), update.change.cpu().numpy(), codes)
+        weights, change = update.weights.cpu().numpy(), update.change.cpu().numpy()
+        return Moved(keys, (weights + change).astype(weights.dtype, copy=False), change, codes)
+
+    def _coded(self, ids: NDArray[np.int64]) -> _Coded:
+        """Compute keys and codes of some neurons."""
+        hidden, output = np.arange(self._d), np.arange(self._k) + self._like.hidden.rows * self._d
+        keys = np.hstack([ids[:, None] * self._d + hidden, ids[:, None] * self._k + output])
+        return _Coded(ids, keys, self._hashes.codes(keys))
 
     def _weights(self) -> Weights:
         """Return the entries held as weights."""

@@ -9,19 +9,20 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.backprop import DENSE_SHARE
-from mlpiht_cli.linalg.blocks import Masked, panel_chunks, samples
+from mlpiht_cli.linalg.blocks import PAGE_BYTES, Masked, fill, panel_chunks, samples
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gates import GateRule
 from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.kernels import masked
-from mlpiht_cli.linalg.loops import combine, combine_four, correlate_four
+from mlpiht_cli.linalg.loops import aligned, combine, combine_four, correlate_four, products
+from mlpiht_cli.linalg.simd import lanes, prefetch
 from mlpiht_cli.linalg.threads import PANELS, share
 from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "91c4e23031fa4e99"
+BUILT_ON = "3787c291af87bb81"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
@@ -100,10 +101,10 @@ def _back(data, tile, j, a, flows):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _part(data, tile, residual, span, out):  # type: ignore[no-untyped-def]
-    """Add the gradients of a tile over the samples of ``span`` to ``out`` ``[t, d + k]``."""
-    a, b = span
-    d, kind = len(data.features), data.features.dtype
+def _part(data, tile, residual, span, flows):  # type: ignore[no-untyped-def]
+    """Copy what flows back to each neuron to a page, and add the gradients of the output weights to the sums."""
+    (a, b), (page, out) = span, flows
+    d, kind, rows = len(data.features), data.features.dtype, np.arange(4)
     active, back, output = np.empty((4, b - a), kind), np.empty((4, b - a), kind), np.zeros((4, len(residual)), kind)
     for j in range(0, len(tile.output), 4):
         count = min(4, len(tile.output) - j)
@@ -114,16 +115,41 @@ def _part(data, tile, residual, span, out):  # type: ignore[no-untyped-def]
             _activate(data, tile, j + i, a, active[i])
             _back(data, tile, j + i, a, (active[i], back[i]))
         correlate_four(residual, a, active, out[j : j + count, d:], count)
-        correlate_four(data.features, a, back, out[j : j + count], count)
+        fill(Masked(back, data.words, data.chunk), rows, (0, b - a), page[j : j + 4])
+
+
+@kernel
+def _correlate(data, span, page, out):  # type: ignore[no-untyped-def]
+    """Add the products of all features with what flows back to the neurons, so that each feature is read once.
+
+    The last four rows of ``page`` have room for features. All sums have the same order, so equal features have equal
+    sums and a tie stays a tie.
+    """
+    d, last, step = len(data.features), len(page) - 4, lanes(page)
+    size = -(-(span[1] - span[0]) // step) * step
+    is_far = d * size * page.itemsize > PAGE_BYTES  # then the next features are asked for while all neurons pass
+    for c in range(0, d, 4):
+        fill(data, np.minimum(np.arange(c, c + 4), d - 1), span, page[last:])
+        for j in range(0, last, 4):
+            for i in range(j * size // last, (j + 4) * size // last if is_far else 0, step):
+                for e in range(4):
+                    prefetch(data.features, min(c + 4 + e, d - 1), span[0] + i)
+            found = products(page, (j, j + 1, j + 2, j + 3), (last, last + 1, last + 2, last + 3), size)
+            for e in range(min(4, d - c)):
+                for i in range(min(4, len(out) - j)):
+                    out[j + i, c + e] += found[e][i]
 
 
 @kernel
 def slopes(data, tile, residual, out, span):  # type: ignore[no-untyped-def]
     """Add the gradients of a tile to ``out`` ``[panels, t, d + k]``, for the panels of ``span``."""
+    page = aligned(-(-len(tile.output) // 4) * 4 + 4, data.chunk, data.features)
     for panel in range(span[0], span[1]):
         first, last = panel_chunks(data, len(out), panel)
         for chunk in range(first, last):
-            _part(data, tile, residual, samples(data, chunk), out[panel])
+            part = samples(data, chunk)
+            _part(data, tile, residual, part, (page, out[panel]))
+            _correlate(data, part, page, out[panel])
 
 
 class CompiledVectorProducts(VectorProducts):

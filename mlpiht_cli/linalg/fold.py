@@ -17,19 +17,21 @@ LARGEST = 1e300
 def _signed(table, codes, i, h):  # type: ignore[no-untyped-def]
     """Return what row ``h`` of the sketch says of entry ``i``; a negative code is the complement of a bucket."""
     code = codes[i, h]
-    value = table[h, code ^ (code >> 31)]
-    return value if code >= 0 else -value
+    sign = code >> 31
+    value = table[h, np.uint32(code ^ sign)]  # unsigned: it needs no check for places from the end
+    return value if sign == 0 else -value
 
 
 @kernel
 def _add(table, codes, update):  # type: ignore[no-untyped-def]
     """Add the updates of a block to the sketch, in the sketch's precision, entry by entry."""
     kind = table.dtype.type
-    for c in range(len(update)):
-        value = kind(update[c])
-        for h in range(len(table)):
-            code = codes[c, h]
-            table[h, code ^ (code >> 31)] += value if code >= 0 else -value
+    for h in range(len(table)):
+        row = table[h]
+        for c in range(len(update)):
+            value, code = kind(update[c]), codes[c, h]
+            sign = code >> 31
+            row[np.uint32(code ^ sign)] += value if sign == 0 else -value
 
 
 @kernel
@@ -41,7 +43,8 @@ def _estimate(table, codes, i):  # type: ignore[no-untyped-def]
     c, d = _signed(table, codes, i, 2), _signed(table, codes, i, 3)
     lower, upper = max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
     found = (lower + upper) * table.dtype.type(0.5)
-    return found if a == a and b == b and c == c and d == d else a + b + c + d
+    is_known = (a == a) & (b == b) & (c == c) & (d == d)
+    return found if is_known else a + b + c + d
 
 
 @kernel

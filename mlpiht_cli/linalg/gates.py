@@ -65,6 +65,7 @@ class RandomGates:
 
     def __init__(self, stream: NormalRows, m: int, like: Tensor) -> None:
         self._stream, self.count, self._like = stream, m, like
+        self._drawn = np.empty(0, np.int64), like.new_empty(0, stream.dim)
 
     def tiles(self, size: int) -> Iterator[Tensor]:
         """Yield all ``m`` neurons, at most ``size`` at a time."""
@@ -76,8 +77,13 @@ class RandomGates:
         return neurons
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Return the rows ``ids`` of the stream."""
-        return rows_at(self._stream, ids, self._like)
+        """Return the rows ``ids`` of the stream; those drawn last are kept, for minibatches with the same neurons."""
+        asked, (known, rows) = ids.cpu().numpy(), self._drawn
+        place = np.searchsorted(known[:-1], asked)
+        if len(known) and np.array_equal(known[place], asked):
+            return rows[torch.from_numpy(place).to(rows.device)]
+        self._drawn = asked, rows_at(self._stream, ids, self._like)
+        return self._drawn[1]
 
     def follows(self, weights: SparseMatrix) -> bool:
         """Return False."""

@@ -224,3 +224,47 @@ def square(typing: Any, a: Any) -> Any:
         return builder.call(function, [ir.DoubleType()(0.0), builder.fmul(value, value)], fastmath=("reassoc",))
 
     return types.float64(a), code
+
+
+@operation
+def transpose(typing: Any, array: Any, rows: Any, at: Any, out: Any) -> Any:
+    """Write ``out[c : c + lanes, i : i + lanes] = array[rows[i : i + lanes], c : c + lanes].T``, with ``at = (i, c)``.
+
+    Each round interleaves the two halves of the rows, so that log2(lanes) rounds move every float to its place.
+    """
+    kind, half = Vector(array.dtype), Vector(array.dtype).lanes // 2
+    index = ir.VectorType(ir.IntType(32), kind.lanes)
+    pairs = [[e // 2 + e % 2 * kind.lanes + first for e in range(kind.lanes)] for first in (0, half)]
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given, listed, target = args[0], context.make_array(rows)(context, builder, args[1]), args[3]
+        i, c = cgutils.unpack_tuple(builder, args[2], 2)
+        now = []
+        for e in range(kind.lanes):
+            row = builder.load(builder.gep(listed.data, [builder.add(i, INT64(e))]))
+            now.append(builder.load(_place(context, builder, array, (given, row, c))))
+            now[-1].align = array.dtype.bitwidth // 8
+        for _ in range(kind.lanes.bit_length() - 1):
+            halves = zip(now[:half], now[half:], strict=True)
+            now = [builder.shuffle_vector(a, b, ir.Constant(index, pair)) for a, b in halves for pair in pairs]
+        for e, vector in enumerate(now):
+            place = _place(context, builder, out, (target, builder.add(c, INT64(e)), i))
+            builder.store(vector, place).align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.none(array, rows, types.UniTuple(types.int64, 2), out), code
+
+
+@operation
+def prefetch(typing: Any, array: Any, row: Any, i: Any) -> Any:
+    """Ask for the line of the cache with ``array[row, i]``; it is read later."""
+    kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(_place(context, builder, array, args), kinds[0])
+        kind = ir.FunctionType(ir.VoidType(), kinds)
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, *(ir.IntType(32)(number) for number in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64, types.int64), code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ class SparseMatrix:
 
     def packed_rows(self, ids: Tensor) -> Tensor:
         """Return the rows ``ids`` as :meth:`dense_rows` does, where all entries lie in these rows."""
-        out = self.values.new_zeros(len(ids), self.cols)
-        row = self.row
-        out[torch.searchsorted(ids, row), self.index - row * self.cols] = self.values
-        return out
+        index, values, known = (part.cpu().numpy() for part in (self.index, self.values, ids))
+        out, row = np.zeros((len(known), self.cols), values.dtype), index // self.cols
+        out[np.searchsorted(known, row), index - row * self.cols] = values
+        return torch.from_numpy(out).to(self.values.device)
 
     def dense(self) -> Tensor:
         """Return the whole matrix, shape ``[rows, cols]``. For tests and small networks."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 
 from mlpiht_cli.linalg.operators import GatedOperator
@@ -55,8 +56,11 @@ class Weights:
     @cached_property
     def used(self) -> Tensor:
         """Neurons with a weight, int64 ascending."""
-        used: Tensor = torch.unique(torch.cat([part.row for part in self.parts]))
-        return used
+        rows = np.concatenate([part.index.cpu().numpy() // part.cols for part in self.parts])
+        rows.sort()
+        is_first = np.ones(len(rows), bool)
+        np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+        return torch.from_numpy(rows[is_first]).to(self.hidden.index.device)
 
     def tiles(self) -> Iterable[Neurons]:
         """Return the neurons with a weight, a tile at a time; if there is only one tile, it is made once."""

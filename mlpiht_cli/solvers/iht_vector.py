@@ -44,7 +44,8 @@ Slopes = Callable[[], Iterator[tuple[Neurons, "Tensor"]]]
 def squared(prediction: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean squared error, and the residual ``(yhat - y) / n``; arguments and residual are ``[k, n]``."""
     gap = prediction - y
-    return gap.square().mean(), gap / y.shape[1]
+    flat = gap.flatten()
+    return torch.dot(flat, flat) / y.numel(), gap.div_(y.shape[1])
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.core.batches import Batches
+from mlpiht_cli.core.batches import Batches, gathered
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.rng import Streams
 
@@ -61,3 +61,15 @@ def test_an_epoch_can_be_asked_for_its_order_alone() -> None:
     assert torch.equal(order, Streams(0).batch_order().draw(10))
     assert spans == [(0, 4), (4, 8), (8, 10)]
     assert Batches(problem(10), 0, Streams(0).batch_order()).next_epoch() == (None, [(0, 10)])
+
+
+@given(st.integers(1, 70), st.integers(1, 40), st.sampled_from([torch.float32, torch.float64]), st.integers(0, 9))
+def test_rows_become_columns_in_the_order_that_is_asked_for(size: int, d: int, dtype: torch.dtype, seed: int) -> None:
+    x = torch.arange(80 * d, dtype=dtype).reshape(80, d)
+    rows = torch.randint(80, (size,), generator=torch.Generator().manual_seed(seed))
+    room = x.new_full((d, size), -1.0)
+    for source in (x, x.T.contiguous().T):
+        found = gathered(source, rows, room.fill_(-1.0))
+        assert found.data_ptr() == room.data_ptr()
+        assert torch.equal(found, x[rows].T)
+    assert torch.equal(gathered(x, rows), x[rows].T)

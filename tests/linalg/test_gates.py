@@ -89,3 +89,12 @@ def test_a_rule_follows_the_very_weights_it_was_made_of() -> None:
     assert SomeGates(own, ids).follows(matrix)
     assert not SomeGates(random, ids).follows(matrix)
     assert (random.few, own.few) == (False, True)
+
+
+@pytest.mark.parametrize("asked", [[], [0], [2, 5, 9], [5], [5, 9], [4, 5], [11]])
+def test_rows_drawn_before_do_not_change_what_is_drawn_next(asked: list[int]) -> None:
+    stream = Streams(0).gates(3)
+    rule, ids = RandomGates(stream, 12, torch.ones(1)), torch.tensor(asked, dtype=torch.int64)
+    for before in ([2, 5, 9], [], [10, 11]):
+        rule.directions(torch.tensor(before, dtype=torch.int64))
+        assert torch.equal(rule.directions(ids), torch.from_numpy(stream.rows(0, 12)).float()[ids])

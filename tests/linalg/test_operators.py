@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.linalg import blocks, compiled, compiled_relu, compiled_vector, gated, kernels, loops, simd, simd_layers
+from mlpiht_cli.linalg import (
+    blocks,
+    compiled,
+    compiled_relu,
+    compiled_vector,
+    gated,
+    kernels,
+    loops,
+    rows,
+    simd,
+    simd_layers,
+)
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gated import BACKEND, TorchOperator, gated_operator
 from mlpiht_cli.linalg.gates import RandomGates, WeightGates
@@ -266,6 +277,7 @@ def test_an_unknown_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         (blocks, loops),
         (kernels, blocks),
         (compiled_relu, loops),
+        (rows, loops),
         (compiled_vector, kernels),
     ],
 )
