@@ -16,6 +16,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.kernels import masked
 from mlpiht_cli.linalg.loops import aligned, combine, combine_four, correlate_four, products
 from mlpiht_cli.linalg.simd import lanes, prefetch
+from mlpiht_cli.linalg.simd_layers import add_totals
 from mlpiht_cli.linalg.threads import PANELS, share
 from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 
@@ -126,7 +127,7 @@ def _correlate(data, span, page, out):  # type: ignore[no-untyped-def]
     sums and a tie stays a tie.
     """
     d, last, step = len(data.features), len(page) - 4, lanes(page)
-    size = -(-(span[1] - span[0]) // step) * step
+    size, flat = -(-(span[1] - span[0]) // step) * step, out.reshape(out.size)
     is_far = d * size * page.itemsize > PAGE_BYTES  # then the next features are asked for while all neurons pass
     for c in range(0, d, 4):
         fill(data, np.minimum(np.arange(c, c + 4), d - 1), span, page[last:])
@@ -134,10 +135,9 @@ def _correlate(data, span, page, out):  # type: ignore[no-untyped-def]
             for i in range(j * size // last, (j + 4) * size // last if is_far else 0, step):
                 for e in range(4):
                     prefetch(data.features, min(c + 4 + e, d - 1), span[0] + i)
-            found = products(page, (j, j + 1, j + 2, j + 3), (last, last + 1, last + 2, last + 3), size)
-            for e in range(min(4, d - c)):
-                for i in range(min(4, len(out) - j)):
-                    out[j + i, c + e] += found[e][i]
+            s0, s1, s2, s3 = products(page, (last, last + 1, last + 2, last + 3), (j, j + 1, j + 2, j + 3), size)
+            shape = min(4, len(out) - j), min(4, d - c), out.shape[1]
+            add_totals(s0 + s1 + s2 + s3, flat, j * out.shape[1] + c, shape)
 
 
 @kernel
