@@ -95,9 +95,10 @@ def panel_chunks(data, panels, panel):  # type: ignore[no-untyped-def]
 def new_page(data, rows, entries):  # type: ignore[no-untyped-def]
     """Return memory for a page and, with ``rows`` above its columns, for more; shorter than a chunk if these are many.
 
-    The vectors of sums of so many ``entries`` take part of the room.
+    It takes at most a quarter of the features' memory, and leaves room for the vectors of sums of so many ``entries``.
     """
-    room = max(PAGE_BYTES // 4, PAGE_BYTES - 64 * entries)
+    limit = min(PAGE_BYTES, data.features.size * data.features.itemsize // 4)
+    room = max(limit // 4, limit - 64 * entries)
     most = room // (64 * data.features.itemsize * max(1, rows))
     return aligned(rows, min(data.chunk, 64 * max(1, most)), data.features)
 

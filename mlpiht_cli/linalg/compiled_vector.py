@@ -23,7 +23,7 @@ from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "3787c291af87bb81"
+BUILT_ON = "939a11495925dc4e"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 

@@ -32,7 +32,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, store_block, vectors
 from mlpiht_cli.linalg.simd import keep, lanes, load_first, positive, square, store_first
 
-BUILT_ON = "d7bb4596c7b1de71"
+BUILT_ON = "46e5214af983c6ab"
 """Start of the SHA-256 of ``blocks.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
