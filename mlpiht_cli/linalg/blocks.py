@@ -25,12 +25,11 @@ from mlpiht_cli.linalg.simd import (
     splat,
     store,
     subtract,
-    total,
 )
-from mlpiht_cli.linalg.simd_layers import add_totals
+from mlpiht_cli.linalg.simd_layers import add_halves, add_totals
 
 Floats = NDArray[Any]
-BUILT_ON = "eaf9dd6009019943"
+BUILT_ON = "0789ebca686e6190"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PAGE_BYTES = 2**19
 """Size of a page; half of a level-2 cache, since masks and sums have to fit in as well."""
@@ -95,10 +94,10 @@ def panel_chunks(data, panels, panel):  # type: ignore[no-untyped-def]
 def new_page(data, rows, entries):  # type: ignore[no-untyped-def]
     """Return memory for a page and, with ``rows`` above its columns, for more; shorter than a chunk if these are many.
 
-    It takes at most a quarter of the features' memory, and leaves room for the vectors of sums of so many ``entries``.
+    It takes at most a quarter of the features' memory, and leaves room for the sums of so many ``entries``.
     """
     limit = min(PAGE_BYTES, data.features.size * data.features.itemsize // 4)
-    room = max(limit // 4, limit - 64 * entries)
+    room = max(limit // 4, limit - 32 * entries)
     most = room // (64 * data.features.itemsize * max(1, rows))
     return aligned(rows, min(data.chunk, 64 * max(1, most)), data.features)
 
@@ -145,7 +144,7 @@ def image(page, part, i):  # type: ignore[no-untyped-def]
 
 @inlined
 def correlate_block(page, support, i, four, sums):  # type: ignore[no-untyped-def]
-    """Add the products of a block of a residual with the columns of the support to vectors of sums ``[|S|, lanes]``."""
+    """Add the products of a block of a residual with the columns of the support to ``sums`` ``[|S|, lanes / 2]``."""
     x, step, zero = page.x, lanes(page.x), splat(page.x.dtype.type(0))
     for j in range(len(support.row)):
         word, first = page.words[i // 64, support.row[j]], i % 64
@@ -153,19 +152,19 @@ def correlate_block(page, support, i, four, sums):  # type: ignore[no-untyped-de
         q2, q3 = keep(four[2], word, first + 2 * step), keep(four[3], word, first + 3 * step)
         for e in range(support.start[j], support.start[j + 1]):
             c = support.col[e]
-            even, odd = fma(q0, load(x, c, i), load(sums, e, 0)), zero
-            odd = fma(q1, load(x, c, i + step), odd)
+            even, odd = fma(q0, load(x, c, i), zero), fma(q1, load(x, c, i + step), zero)
             even = fma(q2, load(x, c, i + 2 * step), even)
             odd = fma(q3, load(x, c, i + 3 * step), odd)
-            store(add(even, odd), sums, e, 0)
+            add_halves(add(even, odd), sums, e)
 
 
 @kernel
 def flush(sums, out):  # type: ignore[no-untyped-def]
-    """Add vectors of sums to ``out`` ``[|S|]``, float64, and set them to zero."""
+    """Add sums of half vectors to ``out`` ``[|S|]``, float64, and set them to zero."""
     for e in range(len(out)):
-        out[e] += total(load(sums, e, 0))
-        store(splat(sums.dtype.type(0)), sums, e, 0)
+        for i in range(sums.shape[1]):
+            out[e] += sums[e, i]
+            sums[e, i] = 0
 
 
 @kernel

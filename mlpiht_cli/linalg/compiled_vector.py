@@ -23,7 +23,7 @@ from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "939a11495925dc4e"
+BUILT_ON = "b08fbb440da90036"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 

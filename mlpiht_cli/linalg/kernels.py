@@ -29,10 +29,10 @@ from mlpiht_cli.linalg.blocks import (
     samples,
 )
 from mlpiht_cli.linalg.jit import kernel
-from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, store_block, vectors
+from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, half_vectors, store_block
 from mlpiht_cli.linalg.simd import keep, lanes, load_first, positive, square, store_first
 
-BUILT_ON = "46e5214af983c6ab"
+BUILT_ON = "b3189089b638bb00"
 """Start of the SHA-256 of ``blocks.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
@@ -82,7 +82,7 @@ def forward(data, part, out, span):  # type: ignore[no-untyped-def]
 def normal(data, part, out, span):  # type: ignore[no-untyped-def]
     """Add ``A_S^T A_S values`` to ``out`` ``[panels, |S| + 1]``, and ``|A_S values|^2`` to its last column."""
     memory, size = new_page(data, len(part.support.used), out.shape[1]), 4 * lanes(data.features)
-    sums = vectors(out.shape[1] - 1, data.features)
+    sums = half_vectors(out.shape[1] - 1, data.features)
     for panel in range(span[0], span[1]):
         first, last = panel_chunks(data, len(out), panel)
         for chunk in range(first, last):
@@ -107,7 +107,7 @@ def descend(data, fit, gate, sums, span):  # type: ignore[no-untyped-def]
     part, target = fit
     support = part.support
     memory = new_page(data, len(support.used) + sums.gram.shape[1], sums.sparse.shape[1])
-    sparse, columns = vectors(sums.sparse.shape[1], data.features), memory[len(support.used) :]
+    sparse, columns = half_vectors(sums.sparse.shape[1], data.features), memory[len(support.used) :]
     for panel in range(span[0], span[1]):
         first, last = panel_chunks(data, len(sums.sparse), panel)
         for chunk in range(first, last):

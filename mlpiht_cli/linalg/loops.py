@@ -7,7 +7,7 @@ import numpy as np
 from mlpiht_cli.linalg.jit import inlined, kernel
 from mlpiht_cli.linalg.simd import fma, lanes, load, load_first, splat, store_first
 
-BUILT_ON = "533de8445de91934"
+BUILT_ON = "769ae9f14bba93be"
 """Start of the SHA-256 of ``simd_layers.py``, whose operations are compiled into the functions of this file.
 
 Numba caches machine code until the file of a function changes, and checks only that file. A test compares such hashes,
@@ -21,6 +21,12 @@ WHOLE = 64
 def vectors(rows, like):  # type: ignore[no-untyped-def]
     """Return zeros ``[rows, lanes]`` for sums that are vectors, each within one line of the cache."""
     return aligned(rows, lanes(like), like)
+
+
+@kernel
+def half_vectors(rows, like):  # type: ignore[no-untyped-def]
+    """Return zeros ``[rows, lanes / 2]`` for sums of vectors whose halves are added, each within one line."""
+    return aligned(rows, lanes(like) // 2, like)
 
 
 @kernel

@@ -17,7 +17,7 @@ from mlpiht_cli.linalg.jit import inlined, kernel
 from mlpiht_cli.linalg.simd import BYTES, add, fma, lanes, load, splat, store
 from mlpiht_cli.linalg.simd_layers import add_totals, fetch, relu, spread, where_active
 
-BUILT_ON = "533de8445de91934"
+BUILT_ON = "769ae9f14bba93be"
 """Start of the SHA-256 of ``simd_layers.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PLAIN, RELU, ACTIVE = 0, 1, 2
 """What becomes of a product: nothing; zero if negative; zero where the unit is not active."""

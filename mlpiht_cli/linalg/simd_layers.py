@@ -125,3 +125,22 @@ def add_totals(typing: Any, vectors: Any, array: Any, place: Any, shape: Any) ->
         return context.get_dummy_value()
 
     return types.none(vectors, array, types.int64, types.UniTuple(types.int64, 3)), code
+
+
+@operation
+def add_halves(typing: Any, a: Any, array: Any, row: Any) -> Any:
+    """Add the sum of the two halves of ``a`` to ``array[row]``, which has half as many floats as a vector."""
+    half = a.lanes // 2
+    kind = ir.VectorType(a.llvm.element, half)
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[1])
+        at = builder.gep(data.data, [builder.mul(args[2], INT64(half))])
+        at = builder.bitcast(at, kind.as_pointer())
+        more = builder.fadd(*(_pick(builder, args[0], args[0], [*range(i, i + half)]) for i in (0, half)))
+        before = builder.load(at)
+        before.align = a.dtype.bitwidth // 8
+        builder.store(builder.fadd(before, more), at).align = a.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.none(a, array, types.int64), code
