@@ -10,33 +10,55 @@ if TYPE_CHECKING:
 
 
 class Columns:
-    """Keeps the transposed inputs of one tensor: the last that was asked for, and no longer than that tensor lives."""
+    """Keeps the transposed inputs of the last owner that asked, and no longer than that owner lives.
+
+    The owner is a problem, whose tensors do not change; or the tensor of its inputs, if they are shared.
+
+    Attributes
+    ----------
+    shared
+        Whether problems with the same tensor of inputs share their columns. A runner turns it on, because nobody else
+        writes to the inputs that it makes.
+    """
 
     def __init__(self) -> None:
-        self._of: tuple[weakref.ref[Tensor], int] | None = None
+        self.shared = False
+        self._of: tuple[weakref.ref[object], int] | None = None
         self._kept: Tensor | None = None
 
-    def of(self, x: Tensor) -> Tensor:
-        """Return ``x`` ``[n, d]`` as a contiguous tensor ``[d, n]``, made again if ``x`` was written to since."""
-        kept = self.known(x)
+    def of(self, x: Tensor, problem: object) -> Tensor:
+        """Return the inputs ``x`` ``[n, d]`` of a problem as a contiguous tensor ``[d, n]``.
+
+        They are made again if torch wrote to ``x`` since.
+        """
+        owner = x if self.shared else problem
+        kept = self._found(owner, x)
         if kept is None:
             self.free()  # before new ones are made
             self._kept = kept = x.T.contiguous()
-            self._of = weakref.ref(x, self._gone), x._version
+            self._of = weakref.ref(owner, self._gone), _version(x)
         return kept
 
     def known(self, x: Tensor) -> Tensor | None:
-        """Return the columns of ``x`` if they are kept."""
-        return self._kept if self._of is not None and self._of[0]() is x and self._of[1] == x._version else None
+        """Return the columns of ``x`` if they are kept and shared."""
+        return self._found(x, x) if self.shared else None
+
+    def _found(self, owner: object, x: Tensor) -> Tensor | None:
+        return self._kept if self._of is not None and self._of[0]() is owner and self._of[1] == _version(x) else None
 
     def free(self) -> None:
         """Keep nothing."""
         self._of = self._kept = None
 
-    def _gone(self, reference: weakref.ref[Tensor]) -> None:
-        """Free the columns of a tensor that is no more, unless others have taken their place."""
+    def _gone(self, reference: weakref.ref[object]) -> None:
+        """Free the columns of an owner that is no more, unless others have taken their place."""
         if self._of is not None and self._of[0] is reference:
             self.free()
+
+
+def _version(x: Tensor) -> int:
+    """Return how often torch wrote to ``x``; tensors of inference mode do not count it."""
+    return 0 if x.is_inference() else x._version
 
 
 COLUMNS = Columns()

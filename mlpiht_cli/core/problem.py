@@ -79,8 +79,11 @@ class Problem:
 
     @property
     def columns(self) -> Tensor:
-        """Training inputs feature by feature, ``[d, n]`` and contiguous; one tensor for all fits on the same ``x``."""
-        return COLUMNS.of(self.x)
+        """Training inputs feature by feature, ``[d, n]`` and contiguous; one tensor for all fits of this problem.
+
+        It is kept while the problem lives, unless another problem's columns take its place.
+        """
+        return COLUMNS.of(self.x, self)
 
     @property
     def planted_layer(self) -> SparseMatrix | None:
@@ -92,6 +95,8 @@ class Problem:
 
         If the test inputs are the training inputs, they stay one tensor. What is there already is not copied.
         """
+        if all(part.dtype == dtype and part.device == device for part in (self.x, self.y, self.x_test, self.y_test)):
+            return self
         x, y = self.x.to(device, dtype), self.y.to(device, dtype)
         x_test = x if self.x_test is self.x else self.x_test.to(device, dtype)
         y_test = y if self.y_test is self.y else self.y_test.to(device, dtype)

@@ -66,6 +66,7 @@ class Runner:
 
     def __init__(self, device: torch.device, threads: int | None = None) -> None:
         self.device = device
+        COLUMNS.shared = True
         self.traceback = ""
         """Traceback of the last cell that failed."""
         self._problem: tuple[str, Problem] | None = None

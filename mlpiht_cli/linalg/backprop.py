@@ -15,7 +15,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.products import ACTIVE, PLAIN, RELU, Layer, Target, add_gradient, bring, product, room
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "49b74d9d94ca64d4"
+BUILT_ON = "36aa200b75b4ea1e"
 """Start of the SHA-256 of ``products.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PANEL_NUMBERS = 2**19
 """Largest total size of the panels of a sum, in numbers; bounds the memory for the gradients of a wide network."""

@@ -56,6 +56,8 @@ class CompiledOperator(GatedOperator):
         self, features: Tensor, gates: GateRule, m: int, signs: Tensor | None = None, tile: int | None = None
     ) -> None:
         super().__init__(features, gates, m, signs, tile or TILE)
+        if not features.is_contiguous():
+            raise ValueError("the features must be contiguous, feature by feature")
         self._x = features.numpy()
         self._words = -(-features.shape[1] // 64)
         self._chunk = 64 * max(1, min(CHUNK_BYTES // (64 * features.element_size()), self._words))
@@ -180,7 +182,7 @@ class CompiledColumns:
     def descend(self, values: Tensor, y: Tensor, sums: Sums, gate: Tensor | None = None) -> Tensor:
         """Add to the sums and return the residual ``A_S values - y``; ``gate`` are gate vectors without masks."""
         residual = np.empty(self._data.features.shape[1], self._data.features.dtype)
-        fit = self.weighted(values), Target(y.numpy(), residual)
+        fit = self.weighted(values), Target(y.contiguous().numpy(), residual)
         missing = residual[:0] if gate is None else gate.numpy()
         share(kernels.descend, len(sums.sparse), self._data, fit, missing, sums)
         return torch.from_numpy(residual)

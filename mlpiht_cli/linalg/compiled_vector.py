@@ -23,7 +23,7 @@ from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "b08fbb440da90036"
+BUILT_ON = "83a7da9535bce866"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
@@ -183,7 +183,7 @@ class CompiledVectorProducts(VectorProducts):
         out = np.zeros((min(PANELS, self._chunks), len(live), len(self._x) + len(residual)))
         if len(live):
             weights = self._tile(some, row[live], relu)
-            share(slopes, len(out), data, weights, residual.numpy(), out)
+            share(slopes, len(out), data, weights, residual.contiguous().numpy(), out)
         if some is tile:
             return torch.from_numpy(out.sum(axis=0))
         total = np.zeros((len(row), out.shape[2]))

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+KEPT = 64
+"""Largest number of random gate vectors that are kept."""
+
+
 class GateRule(Protocol):
     """Source of the gate vectors of the live neurons; all other neurons are dead.
 
@@ -77,13 +81,15 @@ class RandomGates:
         return neurons
 
     def directions(self, ids: Tensor) -> Tensor:
-        """Return the rows ``ids`` of the stream; those drawn last are kept, for minibatches with the same neurons."""
+        """Return the rows ``ids`` of the stream; few rows are kept, for further minibatches with these neurons."""
         asked, (known, rows) = ids.cpu().numpy(), self._drawn
         place = np.searchsorted(known[:-1], asked)
         if len(known) and np.array_equal(known[place], asked):
             return rows[torch.from_numpy(place).to(rows.device)]
-        self._drawn = asked, rows_at(self._stream, ids, self._like)
-        return self._drawn[1]
+        drawn = rows_at(self._stream, ids, self._like)
+        if len(asked) <= KEPT:
+            self._drawn = asked, drawn
+        return drawn
 
     def follows(self, weights: SparseMatrix) -> bool:
         """Return False."""

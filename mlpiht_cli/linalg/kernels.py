@@ -30,9 +30,9 @@ from mlpiht_cli.linalg.blocks import (
 )
 from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, half_vectors, store_block
-from mlpiht_cli.linalg.simd import keep, lanes, load_first, positive, square, store_first
+from mlpiht_cli.linalg.simd import fma, keep, lanes, load_first, positive, splat, square, store_first
 
-BUILT_ON = "b3189089b638bb00"
+BUILT_ON = "24edc7e3814b9609"
 """Start of the SHA-256 of ``blocks.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
@@ -127,12 +127,13 @@ def descend(data, fit, gate, sums, span):  # type: ignore[no-untyped-def]
 
 @kernel
 def masked(data, row, a, source, out):  # type: ignore[no-untyped-def]
-    """Compute ``out = mask * source`` for the samples from ``a`` on; ``row`` is that of the mask."""
-    step = lanes(source)
+    """Compute ``out = mask * source`` for the samples from ``a`` on; ``row`` is that of the mask. Nan stays nan."""
+    step, zero = lanes(source), splat(source.dtype.type(0))
     for i in range(0, len(out), step):
         count = len(out) - i
-        value = keep(load_first(source, 0, i, count), data.words[(a + i) // 64, row], (a + i) % 64)
-        store_first(value, out, (0, i), count)
+        value = load_first(source, 0, i, count)
+        kept = keep(value, data.words[(a + i) // 64, row], (a + i) % 64)
+        store_first(fma(value, zero, kept), out, (0, i), count)
 
 
 @kernel

@@ -7,7 +7,7 @@ import numpy as np
 from mlpiht_cli.linalg.jit import inlined, kernel
 from mlpiht_cli.linalg.simd import fma, lanes, load, load_first, splat, store_first
 
-BUILT_ON = "769ae9f14bba93be"
+BUILT_ON = "3831460857267bae"
 """Start of the SHA-256 of ``simd_layers.py``, whose operations are compiled into the functions of this file.
 
 Numba caches machine code until the file of a function changes, and checks only that file. A test compares such hashes,

@@ -17,7 +17,7 @@ from mlpiht_cli.linalg.jit import inlined, kernel
 from mlpiht_cli.linalg.simd import BYTES, add, fma, lanes, load, splat, store
 from mlpiht_cli.linalg.simd_layers import add_totals, fetch, relu, spread, where_active
 
-BUILT_ON = "769ae9f14bba93be"
+BUILT_ON = "3831460857267bae"
 """Start of the SHA-256 of ``simd_layers.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PLAIN, RELU, ACTIVE = 0, 1, 2
 """What becomes of a product: nothing; zero if negative; zero where the unit is not active."""
@@ -25,7 +25,7 @@ NEAR = 2
 """Blocks of samples that pass a sparse gradient together; those of a hundred units fit into the level-1 cache."""
 
 
-COLUMNS = 64
+TOGETHER = 64
 """Columns that pass a dense gradient together."""
 
 
@@ -215,9 +215,9 @@ def _row_gradients(pair, layer, first, out):  # type: ignore[no-untyped-def]
                     a2, a3 = fma(s, load(source, r + p2, i), a2), fma(s, load(source, r + p3, i), a3)
                     a4, a5 = fma(s, load(source, r + p4, i), a4), fma(s, load(source, r + p5, i), a5)
                     a6, a7 = fma(s, load(source, r + p6, i), a6), fma(s, load(source, r + p7, i), a7)
-            first, rest = layer.place + before + c, q - c - 4
-            add_totals((a0, a1, a2, a3), out, first, (1, 4, 0))
-            add_totals((a4, a5, a6, a7), out, first + 4, (1, rest, 0))
+            at, rest = layer.place + before + c, q - c - 4
+            add_totals((a0, a1, a2, a3), out, at, (1, 4, 0))
+            add_totals((a4, a5, a6, a7), out, at + 4, (1, rest, 0))
             c += 8
         if c < q:
             a0, a1, a2, a3, b0, b1, b2, b3 = zero, zero, zero, zero, zero, zero, zero, zero
@@ -240,10 +240,10 @@ def _four_gradients(pair, layer, rows, out):  # type: ignore[no-untyped-def]
     source, slopes, zero = pair.source, pair.slopes, splat(pair.source.dtype.type(0))
     step, cols = lanes(source), layer.cols
     # The sources of a few columns stay in the cache while all rows use them.
-    for item in range(-(-cols // COLUMNS) * -(-rows // 4)):
-        begin, j = item // -(-rows // 4) * COLUMNS, item % -(-rows // 4) * 4
+    for item in range(-(-cols // TOGETHER) * -(-rows // 4)):
+        begin, j = item // -(-rows // 4) * TOGETHER, item % -(-rows // 4) * 4
         high = min(4, rows - j)
-        for c in range(begin, min(begin + COLUMNS, cols), 4):
+        for c in range(begin, min(begin + TOGETHER, cols), 4):
             count = min(4, cols - c)
             p, q, t = min(1, count - 1), min(2, count - 1), min(3, count - 1)
             u, v, w = min(1, high - 1), min(2, high - 1), min(3, high - 1)

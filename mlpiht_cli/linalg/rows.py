@@ -14,7 +14,7 @@ from mlpiht_cli.linalg.threads import share
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "0789ebca686e6190"
+BUILT_ON = "99b008dbf291d45e"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 SAMPLES = 16
 """Samples that are transposed at a time, the lanes of the widest vector of float32."""

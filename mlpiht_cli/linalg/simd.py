@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
-BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
-"""Size of a vector in bytes. On a processor with smaller registers LLVM splits each vector in two."""
+BYTES = 64 if "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2] else 32
+"""Size of a vector in bytes, for the processor that Numba compiles for; its cache of machine code goes by that, too.
+
+On a processor with smaller registers LLVM splits each vector in two.
+"""
 INT64 = ir.IntType(64)
 
 

@@ -10,7 +10,7 @@ from numba.core import cgutils
 
 from mlpiht_cli.linalg.simd import INT64, Vector, operation
 
-BUILT_ON = "5bb1b52eed80e5f8"
+BUILT_ON = "dd2f1e5d6f74ee91"
 """Start of the SHA-256 of ``simd.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 

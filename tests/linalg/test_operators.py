@@ -313,3 +313,24 @@ def test_a_dense_operator_is_its_matrix(n: int, d: int, share: float, seed: int)
     back = slopes(support, torch.from_numpy(r), weights.index)
     np.testing.assert_allclose(back.numpy(), a[:, w != 0].T @ r, atol=1e-12)
     np.testing.assert_allclose(normal(support, weights.values, n, 1)[0].numpy(), a[:, w != 0].T @ a @ w, atol=1e-10)
+
+
+def test_masks_let_nan_through() -> None:
+    """A nan in the data must not look like a closed sample, or a fit would not diverge."""
+    data = blocks.Masked(np.zeros((1, 4), np.float32), np.zeros((1, 1), np.uint64), 64)
+    source, out = np.array([1.0, np.nan, np.inf, 2.0], np.float32), np.empty(4, np.float32)
+    kernels.masked(data, 0, 0, source, out)
+    np.testing.assert_array_equal(out, [0.0, np.nan, np.nan, 0.0])
+
+
+def test_targets_and_residuals_need_not_be_contiguous() -> None:
+    x, r = inputs(torch.float64), torch.arange(2.0 * N, dtype=torch.float64)[::2]
+    found = [
+        operator(x.T.contiguous(), RandomGates(Streams(3).gates(D), M, x), M).descend(SparseMatrix.zeros(M, D, x), r)
+        for operator in BACKENDS.values()
+    ]
+    assert torch.equal(found[0].residual, -r)
+    for ours, theirs in zip(found[0].tiles, found[1].tiles, strict=True):
+        torch.testing.assert_close(ours.values, theirs.values)
+    with pytest.raises(ValueError, match="contiguous"):
+        CompiledOperator(x.T, RandomGates(Streams(3).gates(D), M, x), M)
