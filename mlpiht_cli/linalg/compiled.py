@@ -202,7 +202,7 @@ class CompiledColumns:
 
         def normal(v: Tensor) -> tuple[Tensor, Tensor]:
             given = self._signed(v).double()
-            image = gram @ given
+            image = (gram * given).sum(1)  # in one order for all rows, so that equal columns stay equal; gemv's differ
             return self._signed(image), given @ image
 
         return Quadratic(self.signed_sum(sums.sparse), normal)

@@ -334,3 +334,22 @@ def test_targets_and_residuals_need_not_be_contiguous() -> None:
         torch.testing.assert_close(ours.values, theirs.values)
     with pytest.raises(ValueError, match="contiguous"):
         CompiledOperator(x.T, RandomGates(Streams(3).gates(D), M, x), M)
+
+
+@given(st.integers(2, 70), st.integers(0, 10**6))
+def test_equal_columns_have_equal_sums(s: int, seed: int) -> None:
+    """Otherwise rounding would break ties, which go to the lowest index."""
+    rng = np.random.RandomState(seed)
+    one, other = rng.choice(s, 2, replace=False)
+    x = rng.normal(size=(130, s)).astype(np.float32)
+    x[:, other] = x[:, one]
+    rule = WeightGates(SparseMatrix.from_dense(torch.from_numpy(rng.normal(size=(1, s)).astype(np.float32))))
+    operator = CompiledOperator(torch.from_numpy(x.T.copy()), rule, 1)
+    index, y = torch.arange(s), torch.from_numpy(rng.normal(size=130).astype(np.float32))
+    descent = operator.descend(SparseMatrix(index, y[:1].expand(s).contiguous(), 1, s), y)
+    (tile,) = descent.tiles
+    values = torch.from_numpy(rng.normal(size=s))
+    for products in (0, 100):
+        model = descent.support.quadratic(values, y, products)
+        for found in (descent.gradient, tile.values[0], model.gradient, model.normal(values)[0]):
+            assert found[one] == found[other]
