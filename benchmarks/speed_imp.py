@@ -51,7 +51,7 @@ CASES = [
     Case("imp-10x20", 10, 20),
     Case("imp-50x50", 50, 50),
     Case("imp-1000x100-n5000", 1000, 100, n=5000),
-    Case("imp-500x100-k10-n5000", 500, 100, n=5000, k=10),
+    Case("imp-500x1000-k10-n5000", 500, 1000, n=5000, k=10),
     # A thousand steps over 50,000 x 1000 activations take mlpiht minutes, so it is timed once.
     Case("imp-1000x100", 1000, 100, rounds=1, most=1),
 ]
