@@ -148,7 +148,7 @@ class CompiledOperator(GatedOperator):
     def _computed(self, neurons: Tensor) -> NDArray[np.uint64]:
         """Compute the masks of the neurons."""
         parts = [self.empty(0)]
-        for some in torch.split(neurons, self._tile):
+        for some in torch.split(neurons, self._tile) if len(neurons) else ():
             directions, words = self._gates.directions(some).numpy(), self.empty(len(some))
             if 4 * np.count_nonzero(directions) > directions.size:
                 share(kernels.dense_gates, self.chunks, self.data(words), directions)
