@@ -78,8 +78,8 @@ def measure(case: Case, plan: Plan, limits: Rates) -> Row:
     problem = _data(case, 0)
     repeats, seeds = (min(count, case.most or count) for count in (plan.repeats, plan.seeds))
     # A run of minutes needs no warm-up of minutes: a small fit compiles the kernels.
-    small = common.planted(100, case.d, (8, 80), k=case.k)
-    warm_up = None if case.most is None else lambda: common.fit(IMP(epochs=1), small, (8, 80))
+    small = common.planted(100, case.d, (8, 40), k=case.k)
+    warm_up = None if case.most is None else lambda: common.fit(IMP(epochs=1), small, (8, 40))
     ours, fitted = clock.timed(lambda: common.fit(case.method(), problem, case.shape), repeats, warm_up)
     scores = [common.psnr_of(fitted, problem), *(_score(case, seed) for seed in range(1, seeds))]
     plain, taken = _plain(case, problem)
