@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.jit import kernel
-from mlpiht_cli.linalg.products import ACTIVE, PLAIN, RELU, Layer, Target, add_gradient, bring, product, room
+from mlpiht_cli.linalg.loops import room
+from mlpiht_cli.linalg.products import ACTIVE, PLAIN, RELU, Layer, Target, add_gradient, bring, product
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "36aa200b75b4ea1e"
+BUILT_ON = "0bfa0e43261bda2b"
 """Start of the SHA-256 of ``products.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PANEL_NUMBERS = 2**19
 """Largest total size of the panels of a sum, in numbers; bounds the memory for the gradients of a wide network."""
-DENSE_SHARE = 0.45
-"""Share of nonzero entries from which on dense loops are faster in :mod:`~mlpiht_cli.linalg.compiled_vector`."""
 NARROW, DENSE_SHARES = 128, (0.52, 0.37)
 """Share of nonzero entries of a layer from which on dense products are faster: up to NARROW columns, and above.
 

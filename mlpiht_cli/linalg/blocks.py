@@ -29,7 +29,7 @@ from mlpiht_cli.linalg.simd import (
 from mlpiht_cli.linalg.simd_layers import add_halves, add_totals
 
 Floats = NDArray[Any]
-BUILT_ON = "99b008dbf291d45e"
+BUILT_ON = "66e76f997765c768"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PAGE_BYTES = 2**19
 """Size of a page; half of a level-2 cache, since masks and sums have to fit in as well."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlpiht_cli.linalg import kernels
 from mlpiht_cli.linalg.blocks import Masked, Support, Target, Weighted
-from mlpiht_cli.linalg.gates import GateRule
+from mlpiht_cli.linalg.gates import TILE, GateRule
 from mlpiht_cli.linalg.kernels import Sums
 from mlpiht_cli.linalg.operators import Descent, GatedOperator, Quadratic, Tile, by_neuron
 from mlpiht_cli.linalg.sparse import SparseMatrix
@@ -24,13 +24,17 @@ CHUNK_BYTES = 4096
 """Bytes of one feature in a chunk, 1024 samples in float32: four neurons and features fit into the level-1 cache."""
 HELD_SHARE = 0.5
 """Masks are kept if they take at most this share of the memory of the features."""
-TILE = 64
-"""Largest number of neurons whose products are in memory at a time."""
 GRAM_SIZE = 20
 """A Gram matrix replaces products with columns if there are at most this many columns for each product."""
 GRAM_NUMBERS = 2**17
 """Largest total size of the Gram matrices of all panels, in numbers, if there is more than one panel."""
 _NONE = np.empty(0, dtype=np.int64)
+
+
+def pieces(data: Masked) -> tuple[int, int]:
+    """Return the number of chunks of the samples, and the number of panels of a sum."""
+    chunks = -(-data.features.shape[1] // data.chunk)
+    return chunks, min(PANELS, chunks)
 
 
 def no_sums(panels: int) -> Sums:
@@ -61,8 +65,7 @@ class CompiledOperator(GatedOperator):
         self._x = features.numpy()
         self._words = -(-features.shape[1] // 64)
         self._chunk = 64 * max(1, min(CHUNK_BYTES // (64 * features.element_size()), self._words))
-        self.chunks = -(-features.shape[1] // self._chunk)
-        self._panels = min(PANELS, self.chunks)
+        self.chunks, self._panels = pieces(self.data(self.empty(0)))
         self._held: NDArray[np.uint64] | None = None
 
     def data(self, words: NDArray[np.uint64]) -> Masked:
@@ -166,8 +169,7 @@ class CompiledColumns:
 
     def __init__(self, data: Masked, support: Support, signs: Tensor | None) -> None:
         self._data, self._support, self._signs = data, support, signs
-        self._chunks = -(-data.features.shape[1] // data.chunk)
-        self._panels = min(PANELS, self._chunks)
+        self._chunks, self._panels = pieces(data)
 
     def weighted(self, values: Tensor) -> Weighted:
         """Return the coordinates with values, times the signs of their neurons, in the dtype of the features."""

@@ -16,7 +16,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import combine, correlate
 from mlpiht_cli.linalg.threads import PANELS, share
 
-BUILT_ON = "99b008dbf291d45e"
+BUILT_ON = "66e76f997765c768"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 CHUNK = 1024
 """Samples of a chunk: a hundred features of it and the masks of two hundred neurons fit into the level-2 cache."""

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlpiht_cli.linalg.backprop import DENSE_SHARE
 from mlpiht_cli.linalg.blocks import PAGE_BYTES, Masked, fill, panel_chunks, samples
 from mlpiht_cli.linalg.compiled import CompiledOperator
 from mlpiht_cli.linalg.gates import GateRule
@@ -23,8 +22,10 @@ from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "83a7da9535bce866"
+BUILT_ON = "a204480b6b54afe5"
 """Start of the SHA-256 of ``kernels.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
+DENSE_SHARE = 0.45
+"""Share of nonzero entries of a tile's hidden weights from which on dense loops are faster."""
 
 
 class Support(NamedTuple):

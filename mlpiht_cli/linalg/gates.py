@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-KEPT = 64
-"""Largest number of random gate vectors that are kept."""
+TILE = 64
+"""Largest number of neurons whose gate vectors, weights or products are in memory at a time."""
 
 
 class GateRule(Protocol):
@@ -87,7 +87,7 @@ class RandomGates:
         if len(known) and np.array_equal(known[place], asked):
             return rows[torch.from_numpy(place).to(rows.device)]
         drawn = rows_at(self._stream, ids, self._like)
-        if len(asked) <= KEPT:
+        if len(asked) <= TILE:
             self._drawn = asked, drawn
         return drawn
 

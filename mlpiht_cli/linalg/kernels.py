@@ -32,7 +32,7 @@ from mlpiht_cli.linalg.jit import kernel
 from mlpiht_cli.linalg.loops import aligned, combine_four, correlate_four, half_vectors, store_block
 from mlpiht_cli.linalg.simd import fma, keep, lanes, load_first, positive, splat, square, store_first
 
-BUILT_ON = "24edc7e3814b9609"
+BUILT_ON = "7d643ca1ffafed8e"
 """Start of the SHA-256 of ``blocks.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mlpiht_cli.linalg.jit import inlined, kernel
 from mlpiht_cli.linalg.simd import fma, lanes, load, load_first, splat, store_first
 
-BUILT_ON = "3831460857267bae"
+BUILT_ON = "b185b8729ac7f972"
 """Start of the SHA-256 of ``simd_layers.py``, whose operations are compiled into the functions of this file.
 
 Numba caches machine code until the file of a function changes, and checks only that file. A test compares such hashes,
@@ -30,11 +30,19 @@ def half_vectors(rows, like):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def room(count, like):  # type: ignore[no-untyped-def]
+    """Return memory for ``count`` numbers in the dtype of ``like``, from the start of a vector on."""
+    memory = np.empty(count + 64 // like.itemsize, like.dtype)
+    first = (-memory.ctypes.data % 64) // like.itemsize
+    return memory[first : first + count]
+
+
+@kernel
 def aligned(rows, size, like):  # type: ignore[no-untyped-def]
     """Return zeros ``[rows, size]`` that begin at a line of the cache."""
-    raw = np.zeros(rows * size + 64, like.dtype)
-    skip = (-raw.ctypes.data % 64) // like.itemsize
-    return raw[skip : skip + rows * size].reshape((rows, size))
+    memory = room(rows * size, like)
+    memory[:] = 0
+    return memory.reshape((rows, size))
 
 
 @inlined

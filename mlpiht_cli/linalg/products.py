@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from mlpiht_cli.linalg.jit import inlined, kernel
 from mlpiht_cli.linalg.simd import BYTES, add, fma, lanes, load, splat, store
-from mlpiht_cli.linalg.simd_layers import add_totals, fetch, relu, spread, where_active
+from mlpiht_cli.linalg.simd_layers import add_totals, fetch, relu, where_active
 
-BUILT_ON = "3831460857267bae"
-"""Start of the SHA-256 of ``simd_layers.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
+BUILT_ON = "66e76f997765c768"
+"""Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 PLAIN, RELU, ACTIVE = 0, 1, 2
 """What becomes of a product: nothing; zero if negative; zero where the unit is not active."""
 NEAR = 2
@@ -64,14 +64,6 @@ def empty_blocks(blocks: int, units: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 def block_samples(dtype: np.dtype[Any]) -> int:
     """Return the number of samples of a block."""
     return 4 * BYTES // dtype.itemsize
-
-
-@kernel
-def room(count, like):  # type: ignore[no-untyped-def]
-    """Return memory for ``count`` numbers in the dtype of ``like``, from the start of a vector on."""
-    memory = np.empty(count + 64 // like.itemsize, like.dtype)
-    first = (-memory.ctypes.data % 64) // like.itemsize
-    return memory[first : first + count]
 
 
 @kernel
@@ -136,14 +128,14 @@ def _row_products(blocks, layer, values, target, first):  # type: ignore[no-unty
             p, q = layer.start[j], layer.start[j + 1]
             before = p if layer.dense else 0
             for c in range(p, q - 1, 2):
-                u, v = spread(values, layer.place + c), spread(values, layer.place + c + 1)
+                u, v = splat(values[layer.place + c]), splat(values[layer.place + c + 1])
                 x, y = r + col[c - before], r + col[c + 1 - before]
                 a0, a1 = fma(u, load(blocks, x, 0), a0), fma(u, load(blocks, x, step), a1)
                 a2, a3 = fma(u, load(blocks, x, 2 * step), a2), fma(u, load(blocks, x, 3 * step), a3)
                 b0, b1 = fma(v, load(blocks, y, 0), b0), fma(v, load(blocks, y, step), b1)
                 b2, b3 = fma(v, load(blocks, y, 2 * step), b2), fma(v, load(blocks, y, 3 * step), b3)
             if (q - p) % 2:
-                u, x = spread(values, layer.place + q - 1), r + col[q - 1 - before]
+                u, x = splat(values[layer.place + q - 1]), r + col[q - 1 - before]
                 a0, a1 = fma(u, load(blocks, x, 0), a0), fma(u, load(blocks, x, step), a1)
                 a2, a3 = fma(u, load(blocks, x, 2 * step), a2), fma(u, load(blocks, x, 3 * step), a3)
             _put((add(a0, b0), add(a1, b1), add(a2, b2), add(a3, b3)), target, block * layer.rows + j)
@@ -162,13 +154,13 @@ def _four_products(blocks, layer, values, target, rows):  # type: ignore[no-unty
             for c in range(cols):
                 x0, x1 = load(blocks, r + c, 0), load(blocks, r + c, step)
                 x2, x3 = load(blocks, r + c, 2 * step), load(blocks, r + c, 3 * step)
-                v = spread(values, w + c)
+                v = splat(values[w + c])
                 a0, a1, a2, a3 = fma(v, x0, a0), fma(v, x1, a1), fma(v, x2, a2), fma(v, x3, a3)
-                v = spread(values, w + cols + c)
+                v = splat(values[w + cols + c])
                 b0, b1, b2, b3 = fma(v, x0, b0), fma(v, x1, b1), fma(v, x2, b2), fma(v, x3, b3)
-                v = spread(values, w + 2 * cols + c)
+                v = splat(values[w + 2 * cols + c])
                 c0, c1, c2, c3 = fma(v, x0, c0), fma(v, x1, c1), fma(v, x2, c2), fma(v, x3, c3)
-                v = spread(values, w + 3 * cols + c)
+                v = splat(values[w + 3 * cols + c])
                 d0, d1, d2, d3 = fma(v, x0, d0), fma(v, x1, d1), fma(v, x2, d2), fma(v, x3, d3)
             _put((a0, a1, a2, a3), target, row)
             _put((b0, b1, b2, b3), target, row + 1)

@@ -14,7 +14,7 @@ from mlpiht_cli.linalg.threads import share
 if TYPE_CHECKING:
     from torch import Tensor
 
-BUILT_ON = "99b008dbf291d45e"
+BUILT_ON = "66e76f997765c768"
 """Start of the SHA-256 of ``loops.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 SAMPLES = 16
 """Samples that are transposed at a time, the lanes of the widest vector of float32."""

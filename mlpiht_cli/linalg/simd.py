@@ -203,19 +203,6 @@ def positive(typing: Any, a: Any, shift: Any) -> Any:
 
 
 @operation
-def total(typing: Any, a: Any) -> Any:
-    """Return the sum of all lanes."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(a.llvm.element, [a.llvm.element, a.llvm])
-        name = f"llvm.vector.reduce.fadd.{a.suffix}"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, [a.llvm.element(0.0), args[0]], fastmath=("reassoc",))
-
-    return a.dtype(a), code
-
-
-@operation
 def square(typing: Any, a: Any) -> Any:
     """Return the sum of the squares of all lanes, float64; squares of large numbers overflow float32."""
     wide = ir.VectorType(ir.DoubleType(), a.lanes)
@@ -261,7 +248,7 @@ def transpose(typing: Any, array: Any, rows: Any, at: Any, out: Any) -> Any:
 
 @operation
 def prefetch(typing: Any, array: Any, row: Any, i: Any) -> Any:
-    """Ask for the line of the cache with ``array[row, i]``; it is read later."""
+    """Ask for the line of the cache with ``array[row, i]``, without waiting; for few lines, which are read soon."""
     kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:

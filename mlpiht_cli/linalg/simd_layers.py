@@ -8,9 +8,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from mlpiht_cli.linalg.simd import INT64, Vector, operation
+from mlpiht_cli.linalg.simd import INT64, operation
 
-BUILT_ON = "dd2f1e5d6f74ee91"
+BUILT_ON = "3faea860e9ac4fbf"
 """Start of the SHA-256 of ``simd.py``; see :data:`mlpiht_cli.linalg.loops.BUILT_ON`."""
 
 
@@ -47,22 +47,8 @@ def _sums(builder: Any, vectors: list[Any]) -> list[tuple[Any, int]]:
 
 
 @operation
-def spread(typing: Any, array: Any, i: Any) -> Any:
-    """Return a vector of equal floats ``array[i]``."""
-    kind = Vector(array.dtype)
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0])
-        one = builder.load(builder.gep(data.data, [args[1]]))
-        unknown = ir.Constant(kind.llvm, ir.Undefined)
-        return _pick(builder, builder.insert_element(unknown, one, ir.IntType(32)(0)), unknown, [0] * kind.lanes)
-
-    return kind(array, types.int64), code
-
-
-@operation
 def fetch(typing: Any, array: Any, i: Any) -> Any:
-    """Read ``array[i]``, so that it and its neighbours are in the cache; the processor may drop a mere hint."""
+    """Read ``array[i]``, so that it is in the cache; the processor drops mere hints if they are many."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(array)(context, builder, args[0])

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from mlpiht_cli.linalg.gates import TILE
 from mlpiht_cli.linalg.operators import GatedOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-TILE = 64
-"""Largest number of neurons whose weights and gradients are in memory at a time."""
 
 
 class Neurons(NamedTuple):

@@ -15,9 +15,9 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.operators import DenseOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
-from mlpiht_cli.linalg.threshold import top_s
+from mlpiht_cli.linalg.stepsize import Refinement, squared_norm
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.solvers.iht import iht_step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class IHTLinear(Method):
         rounding, last = _rounding(y, budgets[0]), math.inf
         for _ in range(self.steps):
             before = weights
-            weights, value = _step(operator, y, weights, budgets[0], refine)
+            weights, value = iht_step(operator, y, weights, budgets[0], refine)
             loss = float(value)
             moved = not torch.equal(before.index, weights.index)
             yield Step(loss / problem.n, float(weights.values.sum()), moved)
@@ -58,21 +58,6 @@ class IHTLinear(Method):
                 break
             last = loss
         yield Reached(SparseMLP((weights,)))
-
-
-def _step(
-    operator: DenseOperator, y: Tensor, weights: SparseMatrix, s: int, refine: Refinement
-) -> tuple[SparseMatrix, Tensor]:
-    """Take the step of :func:`~mlpiht_cli.solvers.iht.iht_step` on one vector: tiles of neurons need more calls.
-
-    Returns the new weights and ``|A w - y|^2`` at the old ones.
-    """
-    support, residual, gradient, (tile,) = operator.descend(weights, y)
-    step = exact_step(support, weights.values, gradient)
-    moved = (-step * tile.values[0]).index_add_(0, weights.index, weights.values)
-    index = top_s(moved, s)
-    values = refine(operator.columns(index), moved[index], y, step)
-    return SparseMatrix(index, values, 1, weights.cols), squared_norm(residual)
 
 
 def _rounding(y: Tensor, s: int) -> float:

@@ -18,10 +18,10 @@ from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.linalg.blockwise import BlockSelection, NoBuckets, OwnBuckets, Update
 from mlpiht_cli.linalg.countsketch import HASHES, sketch_width
 from mlpiht_cli.linalg.gated import TorchOperator, compiled
-from mlpiht_cli.linalg.gates import GateRule, RandomGates, SomeGates, WeightGates, rows_at
+from mlpiht_cli.linalg.gates import TILE, GateRule, RandomGates, SomeGates, WeightGates, rows_at
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.stepsize import searched_step
-from mlpiht_cli.linalg.vector import TILE, Neurons, VectorProducts, Weights
+from mlpiht_cli.linalg.vector import Neurons, VectorProducts, Weights
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.solvers.passes import Passes

@@ -12,7 +12,7 @@ import torch
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import LOSSES, Problem
-from mlpiht_cli.linalg import vector
+from mlpiht_cli.linalg import gates, vector
 from mlpiht_cli.linalg.gated import BACKEND
 from mlpiht_cli.linalg.vector import Neurons
 from mlpiht_cli.rng import Streams
@@ -107,7 +107,7 @@ def test_tiles_change_nothing_but_rounding(
 
 @pytest.mark.parametrize("batch", [0, 20])
 def test_more_neurons_than_a_tile_are_the_network_of_one_tile(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    m = 2 * vector.TILE + 5
+    m = 2 * gates.TILE + 5
     problem, settings = regression(scale=0.3), {"batch": batch, "epochs": 4}
     tiled = run(problem, m, 30, **settings)
     tiles_of(monkeypatch, m)

@@ -17,8 +17,8 @@ from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.blockwise import BlockSelection, Update
-from mlpiht_cli.linalg.gates import GateRule
-from mlpiht_cli.linalg.vector import TILE, Weights
+from mlpiht_cli.linalg.gates import TILE, GateRule
+from mlpiht_cli.linalg.vector import Weights
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers import iht_vector
 from mlpiht_cli.tasks.planted import Planted
