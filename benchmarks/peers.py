@@ -8,7 +8,7 @@
 - ``omp``: IHT with default settings for Gaussian sensing against scikit-learn's orthogonal matching pursuit.
 
 Every seed has its own data, and both sides fit them in turn after one fit that warms up; a row has medians over the
-seeds. pyscnn and scikit-learn are optional (``pip install -c constraints.txt '.[peers]'``).
+seeds. pyscnn is optional (``pip install -c constraints.txt '.[peers]'``).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ _HASHES = 4
 _START = 5
 _PAIRS = 6
 _MOVES = 7
+_RESTART = 8
 _DIRECTIONS = 16
 _INPUTS = 17
 _NOISE = 18
@@ -31,6 +32,7 @@ _READOUT = 22
 _SIGNS = 23
 _ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
+_RESTARTS = 2**40  # restart i of a method draws from streams _GATES + i * _RESTARTS, ...
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,25 @@ class Streams:
 
     seed: int
     layer: int = 0
+    restart: int = 0
     _inputs: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def for_layer(self, layer: int) -> Streams:
         """Return the streams of one layer of a layerwise fit; the draws of a layer depend on no other layer."""
-        return Streams(self.seed, layer)
+        return Streams(self.seed, layer, self.restart)
+
+    def for_restart(self, restart: int) -> Streams:
+        """Return the streams of one more random start of a method; those of restart 0 are these."""
+        return Streams(self.seed, self.layer, restart) if restart else self
 
     def _key(self, stream: int) -> tuple[int, int]:
-        return stream + _LAYER * self.layer, self.seed
+        return stream + _LAYER * self.layer + _RESTARTS * self.restart, self.seed
+
+    def _torch_seed(self, offset: int) -> int:
+        """Return the seed of a torch generator: an offset of the seed, or for a restart a number drawn for it."""
+        if not self.restart:
+            return self.seed + offset
+        return int(self._generator(_RESTART).integers(2**32)) + offset  # torch takes 32 bits of a seed
 
     def _generator(self, stream: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=np.array(self._key(stream), dtype=np.uint64)))
@@ -167,11 +180,11 @@ class Streams:
 
     def batch_order(self) -> Permutations:
         """Orders of the samples in minibatches (torch, ``seed + 3``)."""
-        return Permutations(torch.Generator().manual_seed(self.seed + 3))
+        return Permutations(torch.Generator().manual_seed(self._torch_seed(3)))
 
     def initial_weights(self) -> torch.Generator:
         """Generator of a dense network's initial weights (torch, ``seed``)."""
-        return torch.Generator().manual_seed(self.seed)
+        return torch.Generator().manual_seed(self._torch_seed(0))
 
     def gates(self, dim: int) -> NormalRows:
         """Random gate vectors ``h_j ~ N(0, I_dim)``, one row per neuron."""

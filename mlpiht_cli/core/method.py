@@ -11,12 +11,14 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import Field
 
 from mlpiht_cli.core.fit import Callback, Events, Fit, ignore
 from mlpiht_cli.core.loop import fits
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.core.settings import Settings
+from mlpiht_cli.core.starts import best_fits
 from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import canonical
@@ -154,7 +156,12 @@ class Method(Settings, ABC):
     unhinted: ClassVar[frozenset[str]] = frozenset()
     """Settings that keep the method's own default even if the task suggests another value."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"starts"})
+
     dtype: Precision = "float32"
+    starts: int = Field(
+        1, ge=1, description="random starts, of which the network with the least training loss is kept (random methods)"
+    )
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a class that lists shared settings behind ``Method``, whose defaults would hide theirs."""
@@ -213,7 +220,11 @@ class Method(Settings, ABC):
         threads = partial(threads_for, device) if self.in_kernels else nullcontext
         wanted = sorted(set(budgets), reverse=True)
         for group in [wanted] if self.shares_trajectory else [[budget] for budget in wanted]:
-            yield from fits(self.iterate(problem, shape, group, streams), group, silent, callback, threads)
+            runs = (
+                fits(self.iterate(problem, shape, group, streams.for_restart(i)), group, silent, callback, threads)
+                for i in range(self.starts if self.is_random else 1)
+            )
+            yield from best_fits(runs, problem, self.starts if self.is_random else 1)
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback = ignore) -> Fit:
         """Fit one budget."""

@@ -83,6 +83,11 @@ class SmoothLoss(ABC):
         full = np.swapaxes(blocks, -3, -2).reshape(*theta.shape, self.size)
         return np.asarray(full + self.ridge * np.eye(self.size))
 
+    def diagonal(self, theta: Array) -> Array:
+        """Return the diagonal of the Hessian, ``[..., N] -> [..., N]``."""
+        own = np.diagonal(self._curvatures(self._outputs(theta)), axis1=-3, axis2=-2)  # [..., n, k]
+        return (np.swapaxes(own, -1, -2) @ (self.x * self.x)).reshape(theta.shape) / self.n + self.ridge
+
     def bound(self) -> float:
         """Return a smoothness constant that holds everywhere, ``steepest * lambda_max(X^T X / n) + ridge``.
 

@@ -12,6 +12,7 @@ from mlpiht_cli.core.task import Task
 from mlpiht_cli.solvers.feature_learning import FeatureLearning
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_logistic import IHTLogistic
 from mlpiht_cli.solvers.iht_realloc import IHTRealloc
 from mlpiht_cli.solvers.iht_smooth import GradientDescent, IHTSmooth
 from mlpiht_cli.solvers.iht_vector import IHTVector
@@ -46,6 +47,7 @@ METHODS: dict[str, type[Method]] = {
         GradientDescent,
         IHT,
         IHTLinear,
+        IHTLogistic,
         IHTSmooth,
         IHTRealloc,
         IHTVector,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
@@ -12,7 +11,8 @@ from pydantic import Field
 from mlpiht_cli.core.fit import Events, Move, Reached, Status, Step, finite
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.model import SparseMLP
-from mlpiht_cli.core.problem import LOSSES, Problem
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.starts import training_loss
 from mlpiht_cli.linalg.gated import threads_for
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
@@ -35,7 +35,7 @@ class IHTRealloc(Passes, Method):
     name: ClassVar[str] = "iht_realloc"
     version: ClassVar[int] = 2
     needs: ClassVar[Needs] = IHT.needs
-    later: ClassVar[frozenset[str]] = frozenset({"signs"})
+    later: ClassVar[frozenset[str]] = Method.later | {"signs"}
 
     rounds: int = Field(30, ge=0, description="largest number of search rounds; the search stops once it is exact")
     patience: int = Field(5, ge=1, description="rounds without progress after which the search stops")
@@ -65,7 +65,7 @@ class IHTRealloc(Passes, Method):
         found = last.model if isinstance(last, Reached) else None
         plain = self._start().fit(problem, shape, budgets[0], streams)
         other = plain.model if plain.status is Status.OK else None
-        keeps = _training_loss(found, problem) <= _training_loss(other, problem)
+        keeps = training_loss(found, problem) <= training_loss(other, problem)
         yield last if keeps else Reached(plain.model, history=plain.history)
 
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
@@ -106,14 +106,6 @@ class IHTRealloc(Passes, Method):
     def _start(self) -> IHT:
         """Return the IHT solver that the search starts after."""
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
-
-
-def _training_loss(model: SparseMLP | None, problem: Problem) -> float:
-    """Return the loss on the training data; infinite without a network."""
-    if model is None:
-        return math.inf
-    prediction = model.forward(problem.x)
-    return float(LOSSES[problem.loss](prediction.double(), problem.y.double()))
 
 
 def _totals(moves: Sequence[Move]) -> dict[str, int]:

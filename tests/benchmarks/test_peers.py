@@ -86,7 +86,6 @@ def test_the_group_lasso_has_the_gates_of_iht_and_comes_near_least_squares() -> 
 
 
 def test_orthogonal_matching_pursuit_finds_the_ones() -> None:
-    pytest.importorskip("sklearn")
     case = peers.Case("x", "scikit-learn", IHTLinear(), peers.omp, 40, 1, 3, 60, gaussian=True)
     data = case.build(0)
     assert data.truth is not None

@@ -1,0 +1,170 @@
+"""Cross-validation on the training rows: which method, width and budget to take.
+
+Only the training part of a problem is split, so test rows play no part in a choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpiht_cli.core.fit import Fit, Status
+from mlpiht_cli.core.method import Method, Shape
+from mlpiht_cli.core.metric import METRICS, Scored
+from mlpiht_cli.core.problem import LOSSES, Problem
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rng import Streams
+
+STANDARD_ERRORS = 0.5
+"""Standard errors of the best candidate's error that a simpler candidate may be worse by."""
+
+Progress = Callable[[int, int], None]
+"""Receives how many fits are done, and how many there will be."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method with its settings, a width and a budget."""
+
+    method: Method
+    m: int
+    s: int
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A candidate and its results on the rows held out of each fold, arrays ``[folds]``.
+
+    Attributes
+    ----------
+    errors
+        What the choice compares: the share of wrong classes, or the mean squared error; infinite if the fit diverged.
+    scores
+        The problem's metric; nan where it is undefined.
+    """
+
+    candidate: Candidate
+    errors: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Mean error over the folds."""
+        return float(self.errors.mean())
+
+    @property
+    def score(self) -> float:
+        """Mean score over the folds; folds without a score do not count."""
+        known = self.scores[~np.isnan(self.scores)]
+        return float(known.mean()) if len(known) else math.nan
+
+    @property
+    def score_error(self) -> float:
+        """Standard error of the mean score."""
+        return standard_error(self.scores[~np.isnan(self.scores)])
+
+
+def standard_error(values: NDArray[np.float64]) -> float:
+    """Return the standard error of the mean; nan for fewer than two values."""
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def folds(problem: Problem, count: int, seed: int) -> list[Problem]:
+    """Split the training rows ``count`` times into rows to train on and rows held out, each row held out once.
+
+    Classes have equal shares in all folds if each has as many rows as there are folds.
+
+    Raises
+    ------
+    InputError
+        There are fewer rows than folds.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if not 2 <= count <= problem.n:
+        raise InputError(f"{count} folds need 2 or more folds and as many training rows, there are {problem.n} rows")
+    labels = _labels(problem)
+    stratified = labels is not None and int(np.unique(labels, return_counts=True)[1].min()) >= count
+    splitter = (StratifiedKFold if stratified else KFold)(count, shuffle=True, random_state=seed)
+    return [
+        replace(problem, x=problem.x[a], y=problem.y[a], x_test=problem.x[b], y_test=problem.y[b])
+        for a, b in splitter.split(np.zeros(problem.n), labels)
+    ]
+
+
+def _labels(problem: Problem) -> NDArray[np.int64] | None:
+    """Classes of the training rows, ``[n]``; None for a regression."""
+    if problem.metric != "accuracy":
+        return None
+    y = problem.y
+    return np.asarray((y.argmax(1) if problem.k > 1 else y[:, 0] > 0.5).cpu().numpy())
+
+
+def cross_validate(
+    problem: Problem, candidates: Sequence[Candidate], count: int, seed: int, progress: Progress | None = None
+) -> list[Validated]:
+    """Fit every candidate on every fold, and return its results; budgets of one method and width run together.
+
+    The folds and the random starts depend on the seed alone.
+    """
+    parts = folds(problem, count, seed)
+    errors = np.full((len(candidates), count), math.inf)
+    scores = np.full((len(candidates), count), math.nan)
+    done = 0
+    for i, part in enumerate(parts):
+        for where, fit in _fits(part, candidates, seed):
+            errors[where, i], scores[where, i] = _held_out(fit, part)
+            done += 1
+            if progress is not None:
+                progress(done, count * len(candidates))
+    return [Validated(one, errors[j], scores[j]) for j, one in enumerate(candidates)]
+
+
+def _fits(problem: Problem, candidates: Sequence[Candidate], seed: int) -> Iterator[tuple[int, Fit]]:
+    """Yield the place of each candidate, and its fit."""
+    places = {(id(one.method), one.m, one.s): i for i, one in enumerate(candidates)}
+    for (key, m), group in groupby(sorted(places), key=lambda place: place[:2]):
+        method = next(one.method for one in candidates if id(one.method) == key)
+        for fit in method.fit_path(problem, Shape(m), [s for *_, s in group], Streams(seed)):
+            yield places[key, m, fit.budget], fit
+
+
+def _held_out(fit: Fit, part: Problem) -> tuple[float, float]:
+    """Return error and score of a fit on the rows held out; infinite and nan if it diverged."""
+    if fit.status is not Status.OK:
+        return math.inf, math.nan
+    typed = part.to(part.x.device, fit.model.layers[0].values.dtype)
+    prediction = fit.model.forward(typed.x_test)
+    if not bool(prediction.isfinite().all()):
+        return math.inf, math.nan
+    metric = METRICS[part.metric]
+    assert metric.score is not None
+    score = metric.score(Scored(fit.model, typed, prediction))
+    if metric.bounded:
+        return 1.0 - (score or 0.0), math.nan if score is None else score
+    error = float(LOSSES[part.loss](prediction.double(), typed.y_test.double()))
+    return error, math.nan if score is None else score
+
+
+def choose(results: Sequence[Validated]) -> Validated:
+    """Return the simplest candidate that is about as good as the best one.
+
+    About as good: its mean error is above the least one by at most ``STANDARD_ERRORS`` standard errors of that. The
+    simplest one has the smallest budget, and of equal budgets comes first in the sequence.
+
+    Raises
+    ------
+    InputError
+        No candidate has a finite error.
+    """
+    best = min(results, key=lambda one: one.error)
+    if not math.isfinite(best.error):
+        raise InputError("no fit has finite predictions in cross-validation; give m and s, or standardise the inputs")
+    slack = standard_error(best.errors)
+    limit = best.error + STANDARD_ERRORS * (slack if math.isfinite(slack) else 0.0)
+    return min((one for one in results if one.error <= limit), key=lambda one: one.candidate.s)
