@@ -103,3 +103,16 @@ def test_codes_have_the_shape_of_their_keys_and_the_same_words_for_any_width() -
     np.testing.assert_array_equal(hashes.codes(grid), hashes.codes(grid.ravel()).reshape(3, 4, 4))
     np.testing.assert_array_equal(hashes.words, Streams(0).hashes(4, 9).words)
     assert (hashes.words != Streams(1).hashes(4, 7).words).all()
+
+
+def test_restarts_have_their_own_draws_of_a_method_and_the_first_start_is_the_plain_one() -> None:
+    plain, other = Streams(5), Streams(5).for_restart(2)
+    assert Streams(5).for_restart(0) == plain
+    assert other.for_layer(1).restart == 2
+    assert not np.isclose(plain.gates(4).rows(0, 3), other.gates(4).rows(0, 3)).any()
+    draws = [torch.rand(9, generator=one.initial_weights()) for one in (plain, other, Streams(5).for_restart(3))]
+    orders = [one.batch_order().draw(50) for one in (plain, other, Streams(5).for_restart(3))]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.equal(draws[a], draws[b])
+        assert not torch.equal(orders[a], orders[b])
+    assert torch.equal(draws[1], torch.rand(9, generator=Streams(5).for_restart(2).initial_weights()))

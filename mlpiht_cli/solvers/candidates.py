@@ -1,4 +1,4 @@
-"""Candidates for a choice by cross-validation: widths and budgets of a network, and a sparse line."""
+"""Candidates for a choice by cross-validation: networks of several budgets, and sparse lines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 
-WIDTHS = (2, 4, 10)
-"""Hidden widths that are tried."""
+WIDEST, NARROWEST = 10, 2
+"""Hidden widths that are tried: room for two weights a neuron, between these."""
 BUDGETS = (1, 2, 4, 6, 8, 10, 15, 20, 30, 50)
 """Budgets that are tried."""
 ROWS_PER_WEIGHT = 5
 """Least number of training rows for each weight of a budget that is tried."""
 LINES = {"iht": "iht_linear", "iht_realloc": "iht_linear", "iht_vector": "iht_logistic"}
 """Method of the sparse line that is tried next to the networks of a method, by name."""
+
+
+def width(s: int) -> int:
+    """Return the hidden width that is tried at a budget."""
+    return min(WIDEST, max(NARROWEST, s // 2))
 
 
 def candidates(network: Method, line: Method | None, problem: Problem, m: int | None, s: int | None) -> list[Candidate]:
@@ -31,7 +36,8 @@ def candidates(network: Method, line: Method | None, problem: Problem, m: int | 
     problem
         Gives the number of rows, inputs and outputs.
     m, s
-        Width and budget; None: those of ``WIDTHS`` and ``BUDGETS`` that the method and the number of rows allow.
+        Width and budget; None: :func:`width` of each budget, and those of ``BUDGETS`` that the method and the number
+        of rows allow.
 
     Raises
     ------
@@ -40,7 +46,7 @@ def candidates(network: Method, line: Method | None, problem: Problem, m: int | 
     """
     found = list(_all(network, None if m is not None else line, problem, (m, s)))
     if not found:
-        raise InputError(f"s={s} is above the number of weights of every width tried; lower s, or give m")
+        raise InputError(f"s={s} is above the number of weights of the width tried; lower s, or give a larger m")
     return found
 
 
@@ -50,12 +56,11 @@ def _all(
     m, s = given
     most = max(BUDGETS[0], problem.n // ROWS_PER_WEIGHT)
     budgets = [s] if s is not None else [one for one in BUDGETS if one <= most]
-    kinds = [(line, 1)] if line is not None else []
-    kinds += [(network, width) for width in (WIDTHS if m is None else (m,))]
     for budget in budgets:
-        for method, width in kinds:
-            reason = method.supports(problem, Shape(width))
+        kinds = [(line, 1)] if line is not None else []
+        for method, hidden in [*kinds, (network, width(budget) if m is None else m)]:
+            reason = method.supports(problem, Shape(hidden))
             if reason is not None:
                 raise InputError(reason)
-            if budget <= method.weights(problem.d, problem.k, Shape(width)):
-                yield Candidate(method, width, budget)
+            if budget <= method.weights(problem.d, problem.k, Shape(hidden)):
+                yield Candidate(method, hidden, budget)
