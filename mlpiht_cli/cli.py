@@ -23,6 +23,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "generate": "Make a data set with its planted weights.",
     "fit": "Fit one network and print its result row.",
+    "path": "Show a table's score against the budget, by cross-validation.",
     "predict": "Predict a table's rows with a saved model.",
     "sweep": "Run all cells of a spec; run again to resume.",
     "submit": "Write the script of an array job that runs a sweep.",

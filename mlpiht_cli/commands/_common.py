@@ -100,13 +100,16 @@ def _go_offline(_: click.Context, __: click.Parameter, value: bool) -> bool:
 offline_option = click.option(
     "--offline", is_flag=True, expose_value=False, callback=_go_offline, help="Never download data."
 )
+size_options = options(
+    click.option("--k", type=click.IntRange(1), help="Outputs (task.k)."),
+    click.option("--n", type=click.IntRange(1), help="Samples (task.n)."),
+    click.option("--d", type=click.IntRange(1), help="Input features (task.d)."),
+)
 shape_options = options(
     click.option("--m", type=click.IntRange(1), required=True, help="Hidden width."),
     click.option("--s", type=click.IntRange(1), required=True, help="Budget: nonzero weights allowed."),
     click.option("--depth", type=click.IntRange(1, 10), default=1, show_default=True, help="Hidden layers."),
-    click.option("--k", type=click.IntRange(1), help="Outputs (task.k)."),
-    click.option("--n", type=click.IntRange(1), help="Samples (task.n)."),
-    click.option("--d", type=click.IntRange(1), help="Input features (task.d)."),
+    size_options,
 )
 
 

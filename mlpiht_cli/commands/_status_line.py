@@ -65,3 +65,18 @@ class FitLine(StatusLine):
     def _last(self) -> str:
         event = self._event
         return "iteration {}, loss {:.4g}".format(*event) if event else "first iteration"
+
+
+class CountLine(StatusLine):
+    """The status line of work that is counted, and the callback that counts."""
+
+    def __init__(self, quiet: bool, noun: str) -> None:
+        super().__init__(quiet, self._last)
+        self._noun, self._count = noun, (0, 0)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Keep the count for the next frame."""
+        self._count = done, total
+
+    def _last(self) -> str:
+        return "{} {} of {}".format(self._noun, *self._count)

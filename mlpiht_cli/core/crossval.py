@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +28,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method with its settings, a width and a budget."""
+    """A method with its settings, the shape of the network, and a budget."""
 
     method: Method
-    m: int
+    shape: Shape
     s: int
+
+    @property
+    def m(self) -> int:
+        """Hidden width."""
+        return self.shape.m
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,13 @@ def cross_validate(
 
 def _fits(problem: Problem, candidates: Sequence[Candidate], seed: int) -> Iterator[tuple[int, Fit]]:
     """Yield the place of each candidate, and its fit."""
-    places = {(id(one.method), one.m, one.s): i for i, one in enumerate(candidates)}
-    for (key, m), group in groupby(sorted(places), key=lambda place: place[:2]):
-        method = next(one.method for one in candidates if id(one.method) == key)
-        for fit in method.fit_path(problem, Shape(m), [s for *_, s in group], Streams(seed)):
-            yield places[key, m, fit.budget], fit
+    groups: dict[tuple[int, Shape], dict[int, int]] = {}
+    for i, one in enumerate(candidates):
+        groups.setdefault((id(one.method), one.shape), {})[one.s] = i
+    for places in groups.values():
+        first = candidates[next(iter(places.values()))]
+        for fit in first.method.fit_path(problem, first.shape, list(places), Streams(seed)):
+            yield places[fit.budget], fit
 
 
 def _held_out(fit: Fit, part: Problem) -> tuple[float, float]:

@@ -200,14 +200,16 @@ class CompiledColumns:
         sums = no_sums(panels)._replace(sparse=np.zeros((panels, size)), gram=np.zeros((panels, padded, padded)))
         self.descend(values, y, sums)
         lower = torch.from_numpy(sums.gram.sum(axis=0)[:size, :size]).tril()
-        gram = lower + lower.tril(-1).T
+        gram, signs = lower + lower.tril(-1).T, self._signs
+        if signs is not None:
+            gram = gram * signs[:, None] * signs
 
         def normal(v: Tensor) -> tuple[Tensor, Tensor]:
-            given = self._signed(v).double()
+            given = v.double()
             image = (gram * given).sum(1)  # in one order for all rows, so that equal columns stay equal; gemv's differ
-            return self._signed(image), given @ image
+            return image, given @ image
 
-        return Quadratic(self.signed_sum(sums.sparse), normal)
+        return Quadratic(self.signed_sum(sums.sparse), normal, gram)
 
     def _normal(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``A_S^T A_S values`` (float64) and ``|A_S values|^2``, in one pass over the data."""

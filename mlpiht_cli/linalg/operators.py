@@ -38,10 +38,13 @@ class Quadratic(NamedTuple):
         ``A_S^T (A_S values - y)``, ``[|S|]``.
     normal
         Returns ``A_S^T A_S v`` and ``|A_S v|^2`` of any ``v``, ``[|S|] -> [|S|], []``.
+    gram
+        ``A_S^T A_S``, float64 ``[|S|, |S|]``, where it is known and kernels run; None elsewhere.
     """
 
     gradient: Tensor
     normal: Callable[[Tensor], tuple[Tensor, Tensor]]
+    gram: Tensor | None = None
 
 
 class SupportOperator(Protocol):

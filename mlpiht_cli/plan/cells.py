@@ -11,6 +11,7 @@ from typing import Any
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.task import Axes, Task
 from mlpiht_cli.records.rows import Brief, Row
+from mlpiht_cli.rng import Streams
 from mlpiht_cli.specs.point import Point
 from mlpiht_cli.system.files import canonical
 
@@ -37,6 +38,11 @@ class Cell:
     def shape(self) -> Shape:
         """Shape of the student."""
         return Shape(self.point.m, self.point.depth)
+
+    @property
+    def streams(self) -> Streams:
+        """The random streams of its seed."""
+        return Streams(self.point.seed)
 
     @cached_property
     def source_key(self) -> str:

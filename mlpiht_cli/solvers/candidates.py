@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from mlpiht_cli.core.crossval import Candidate
 from mlpiht_cli.core.method import Method, Shape
@@ -19,12 +20,21 @@ LINES = {"iht": "iht_linear", "iht_realloc": "iht_linear", "iht_vector": "iht_lo
 """Method of the sparse line that is tried next to the networks of a method, by name."""
 
 
+class OpenShape(NamedTuple):
+    """Shape of a network whose width may be open."""
+
+    m: int | None = None
+    depth: int = 1
+
+
 def width(s: int) -> int:
     """Return the hidden width that is tried at a budget."""
     return min(WIDEST, max(NARROWEST, s // 2))
 
 
-def candidates(network: Method, line: Method | None, problem: Problem, m: int | None, s: int | None) -> list[Candidate]:
+def candidates(
+    network: Method, line: Method | None, problem: Problem, shape: OpenShape, budgets: Sequence[int] | None
+) -> list[Candidate]:
     """Return the candidates of a method: simplest first at each budget.
 
     Parameters
@@ -35,32 +45,32 @@ def candidates(network: Method, line: Method | None, problem: Problem, m: int | 
         Method of a line that is tried where the width is free; None: no line.
     problem
         Gives the number of rows, inputs and outputs.
-    m, s
-        Width and budget; None: :func:`width` of each budget, and those of ``BUDGETS`` that the method and the number
-        of rows allow.
+    shape
+        Shape of the networks; without a width, :func:`width` of each budget.
+    budgets
+        Budgets; None: those of ``BUDGETS`` that the method and the number of rows allow.
 
     Raises
     ------
     InputError
         Nothing is left to try.
     """
-    found = list(_all(network, None if m is not None else line, problem, (m, s)))
+    found = list(_all(network, line if shape.m is None else None, problem, shape, budgets))
     if not found:
-        raise InputError(f"s={s} is above the number of weights of the width tried; lower s, or give a larger m")
+        tried = ", ".join(map(str, budgets or BUDGETS))
+        raise InputError(f"no network of the widths tried has a budget of {tried}; lower s, or give a larger m")
     return found
 
 
 def _all(
-    network: Method, line: Method | None, problem: Problem, given: tuple[int | None, int | None]
+    network: Method, line: Method | None, problem: Problem, shape: OpenShape, budgets: Sequence[int] | None
 ) -> Iterator[Candidate]:
-    m, s = given
     most = max(BUDGETS[0], problem.n // ROWS_PER_WEIGHT)
-    budgets = [s] if s is not None else [one for one in BUDGETS if one <= most]
-    for budget in budgets:
-        kinds = [(line, 1)] if line is not None else []
-        for method, hidden in [*kinds, (network, width(budget) if m is None else m)]:
-            reason = method.supports(problem, Shape(hidden))
+    for budget in budgets or [one for one in BUDGETS if one <= most]:
+        kinds = [(line, Shape(1))] if line is not None else []
+        for method, tried in [*kinds, (network, Shape(shape.m or width(budget), shape.depth))]:
+            reason = method.supports(problem, tried)
             if reason is not None:
                 raise InputError(reason)
-            if budget <= method.weights(problem.d, problem.k, Shape(hidden)):
-                yield Candidate(method, hidden, budget)
+            if shape.depth <= budget <= method.weights(problem.d, problem.k, tried):
+                yield Candidate(method, tried, budget)

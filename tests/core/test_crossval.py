@@ -16,7 +16,7 @@ from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.candidates import BUDGETS, candidates
+from mlpiht_cli.solvers.candidates import BUDGETS, OpenShape, candidates
 
 
 def regression(n: int = 60, noise: float = 0.5, seed: int = 0) -> Problem:
@@ -35,7 +35,7 @@ def classes(counts: tuple[int, ...]) -> Problem:
 
 def lines(*budgets: int) -> list[Candidate]:
     method = METHODS["iht_linear"]()
-    return [Candidate(method, 1, s) for s in budgets]
+    return [Candidate(method, Shape(1), s) for s in budgets]
 
 
 def test_each_training_row_is_held_out_once() -> None:
@@ -74,14 +74,14 @@ def test_errors_are_those_of_the_rows_held_out() -> None:
 
 def test_budgets_that_run_together_have_the_results_of_single_runs() -> None:
     problem, method = regression(), METHODS["imp"](epochs=5)
-    together = cross_validate(problem, [Candidate(method, 3, s) for s in (4, 9)], 2, seed=0)
+    together = cross_validate(problem, [Candidate(method, Shape(3), s) for s in (4, 9)], 2, seed=0)
     for one in together:
         (alone,) = cross_validate(problem, [one.candidate], 2, seed=0)
         np.testing.assert_array_equal(alone.errors, one.errors)
 
 
 def made(s: int, *errors: float) -> Validated:
-    return Validated(Candidate(METHODS["zero"](), 1, s), np.array(errors), 1 - np.array(errors))
+    return Validated(Candidate(METHODS["zero"](), Shape(1), s), np.array(errors), 1 - np.array(errors))
 
 
 def test_the_simplest_candidate_within_half_a_standard_error_is_chosen() -> None:
@@ -96,20 +96,22 @@ def test_the_simplest_candidate_within_half_a_standard_error_is_chosen() -> None
 def test_a_sparse_target_is_found_to_be_sparse_and_a_line() -> None:
     problem = regression(noise=0.1)
     network = METHODS["iht"](signs="both", starts=2)
-    chosen = choose(cross_validate(problem, candidates(network, METHODS["iht_linear"](), problem, None, None), 5, 0))
+    chosen = choose(
+        cross_validate(problem, candidates(network, METHODS["iht_linear"](), problem, OpenShape(), None), 5, 0)
+    )
     assert (chosen.candidate.method.name, chosen.candidate.s) == ("iht_linear", 2)
 
 
 def test_candidates_respect_what_is_given_and_the_number_of_rows() -> None:
     problem, network, line = regression(), METHODS["iht"](), METHODS["iht_linear"]()
-    free = candidates(network, line, problem, None, None)
+    free = candidates(network, line, problem, OpenShape(), None)
     assert {one.s for one in free} == {s for s in BUDGETS if s <= 60 // 5}
     assert {one.m for one in free if one.method is network} == {2, 3, 4, 5}, "half the budget, and at least two"
     assert {one.s for one in free if one.method is line} <= {1, 2, 4, 6}, "a line has six weights"
-    assert {(one.method, one.m) for one in candidates(network, line, problem, 7, None)} == {(network, 7)}
-    assert {one.s for one in candidates(network, line, problem, None, 5)} == {5}
-    with pytest.raises(InputError, match="s=100 is above"):
-        candidates(network, line, problem, 2, 100)
+    assert {(one.method, one.m) for one in candidates(network, line, problem, OpenShape(7), None)} == {(network, 7)}
+    assert {one.s for one in candidates(network, line, problem, OpenShape(), [5])} == {5}
+    with pytest.raises(InputError, match="has a budget of 100"):
+        candidates(network, line, problem, OpenShape(2), [100])
 
 
 Chooser = Callable[[Problem], tuple[str, int, int]]

@@ -1,0 +1,91 @@
+"""Options of commands that fit a table, and places of a fit that cross-validation may fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlpiht_cli.commands._common import MAX_SEED, options
+from mlpiht_cli.errors import InputError
+
+TABLE_SETTINGS = {
+    "data": "path",
+    "target": "target",
+    "test": "test",
+    "drop": "drop",
+    "kind": "kind",
+    "split_seed": "split_seed",
+}
+"""Settings of the task ``tabular`` by the options that give them."""
+
+
+class NumberOrAuto(click.ParamType[int | None]):
+    """A whole number from 1, or ``auto``, which is None."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Return the number, or None for ``auto``."""
+        if value == "auto":
+            return None
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"'{value}' is neither a whole number from 1 nor auto", param, ctx)
+        return int(value)
+
+
+def _names(_: click.Context, __: click.Parameter, text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+table_options = options(
+    click.option("--data", help="Your own table, instead of --task: CSV, TSV, Parquet or NPZ; - is stdin."),
+    click.option("--target", help="Target column of --data (default y)."),
+    click.option("--test", help="File with the test rows; all rows of --data are then for training."),
+    click.option("--drop", metavar="COLUMNS", callback=_names, help="Columns to leave out, separated by commas."),
+    click.option("--kind", type=click.Choice(["auto", "regression", "classes"]), help="What the target is."),
+    click.option("--no-header", is_flag=True, help="The first line is data; columns are called x0, x1, ..."),
+    click.option("--split-seed", type=click.IntRange(0, MAX_SEED), help="Seed of the test rows (default: --seed)."),
+)
+open_options = options(
+    click.option("--m", type=NumberOrAuto(), help="Hidden width (a table: auto by default)."),
+    click.option("--s", type=NumberOrAuto(), help="Budget: nonzero weights allowed (a table: auto by default)."),
+    click.option("--cv", type=click.IntRange(2), default=5, show_default=True, help="Folds of the choice of m and s."),
+    click.option("--starts", type=click.IntRange(1), help="Random starts, best by training loss (a table: 10)."),
+    click.option("--depth", type=click.IntRange(1, 10), default=1, show_default=True, help="Hidden layers."),
+)
+
+
+def task_of(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of the task, and all settings, from the options of a command.
+
+    Raises
+    ------
+    InputError
+        Neither or both of --task and --data are given, or an option that the other one needs.
+    """
+    sets, own = dict(given["sets"]), {name: given[name] for name in TABLE_SETTINGS if given[name] is not None}
+    if given["no_header"]:
+        own["no_header"] = True
+    if (given["task"] is None) == ("data" not in own):
+        raise InputError("give either --task NAME or --data FILE")
+    if given["starts"] is not None:
+        _add(sets, "method.starts", given["starts"], "--starts")
+    if given["task"] is not None:
+        if own:
+            raise InputError(f"--{next(iter(own)).replace('_', '-')} needs --data")
+        return given["task"], sets
+    for name, value in own.items():
+        if name == "no_header":
+            _add(sets, "task.header", False, "--no-header")
+        else:
+            _add(sets, f"task.{TABLE_SETTINGS[name]}", value, f"--{name.replace('_', '-')}")
+    return "tabular", sets
+
+
+def _add(sets: dict[str, Any], name: str, value: Any, option: str) -> None:
+    if name in sets:
+        raise InputError(f"--set {name}: give {option} instead")
+    sets[name] = value if not isinstance(value, Path) else str(value)
