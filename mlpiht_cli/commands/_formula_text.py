@@ -48,10 +48,12 @@ class _Digits:
         return self._rounded(size, self.least + _magnitude(max(far, 1.0)))
 
     def constant(self, one: Sum) -> str:
-        """The constant of a sum without its sign."""
+        """The constant of a sum without its sign; empty if it is nothing next to the heaviest term."""
         size = abs(one.constant)
-        effects = [abs(weight) * self.spread[source] for source, weight in one.terms if source in self.spread]
-        more = _magnitude(size) - _magnitude(max(effects)) if effects and size else 0
+        largest = max([abs(weight) * self.spread.get(source, 0.0) for source, weight in one.terms], default=0.0)
+        if size <= largest * 0.1**self.least / 2:
+            return ""
+        more = _magnitude(size) - _magnitude(largest) if largest else 0
         return self._rounded(size, self.least + max(more, 0))
 
     @staticmethod
@@ -68,9 +70,9 @@ def formula_lines(formula: Formula, digits: int) -> Iterator[str]:
     last = len(formula.stages) - 1
     for i in range(last, -1, -1):
         sums, write = list(formula.sums(i)), _Digits.of(formula, i, digits)
-        if i < last:
+        if i < last and sums:
             yield ""
-        if 0 < i < last or (i == 0 and last > 1):
+        if i < last and last > 1 and sums:
             yield f"layer {i + 1}"
         width = max((len(shown(one.name)) for one in sums), default=0)
         for one in sums:
@@ -93,10 +95,11 @@ def _equation(one: Sum, width: int, write: _Digits, hidden: bool) -> list[str]:
 def _sum_text(one: Sum, write: _Digits) -> str:
     parts = []
     for source, weight in one.terms:
-        name = _token(source)
-        parts.append((weight < 0, name if abs(weight) == 1 else f"{write.weight(source, abs(weight))}*{name}"))
-    if one.constant or not parts:
-        parts.insert(0, (one.constant < 0, write.constant(one)))
+        size, name = write.weight(source, abs(weight)), _token(source)
+        parts.append((weight < 0, name if size == "1" else f"{size}*{name}"))
+    constant = write.constant(one)
+    if constant or not parts:
+        parts.insert(0, (one.constant < 0, constant or "0"))
     first = f"{'-' if parts[0][0] else ''}{parts[0][1]}"
     # A term and its sign stay on one line.
     rest = [f"{'-' if negative else '+'}\N{NO-BREAK SPACE}{text}" for negative, text in parts[1:]]
@@ -136,9 +139,8 @@ def head_lines(model: str, row: object, counts: Sequence[int], formula: Formula)
         yield model
     neurons = [len(stage.weights) for stage in formula.stages[:-1]]
     layers = f" ({' + '.join(map(str, counts))} by layer)" if len(counts) > 1 else ""
-    kind = (
-        " + ".join(map(str, neurons)) + f" neuron{'s' if neurons != [1] else ''}" if neurons else "no neurons: linear"
-    )
+    kind = " + ".join(map(str, neurons)) + f" neuron{'s' if neurons != [1] else ''}" if neurons else "a linear model"
+    kind = kind if all(neurons) else "no neuron reaches an output"
     yield f"{sum(counts)} weight{'s' if sum(counts) != 1 else ''}{layers}, {kind}"
     names = [shown(name) for name, used in zip(formula.facts.names, formula.used, strict=True) if not used]
     more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

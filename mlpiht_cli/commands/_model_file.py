@@ -54,12 +54,17 @@ def rows_in_units(saved: Saved, model: Path, data: Path) -> Tensor:
         The model is of no table, or the file does not fit it.
     """
     import torch
+    from pydantic import ValidationError
 
     from mlpiht_cli.tasks.columns import read_columns
     from mlpiht_cli.tasks.tabular import Recipe
 
     if not saved.of_table:
         raise InputError(f"{model}: was not fitted to a table, so it cannot say how to read {data}")
-    facts, recipe = saved.facts, Recipe.model_validate(saved.meta["recipe"])
+    facts = saved.facts
+    try:
+        recipe = Recipe.model_validate(saved.meta["recipe"])
+    except ValidationError as error:
+        raise InputError(f"{model}: its recipe for reading tables is damaged; fit the model again") from error
     inputs = recipe.inputs(read_columns(data, None, recipe.features))[:, : len(facts.names)].double()
     return inputs * torch.tensor(facts.scale).double() + torch.tensor(facts.mean).double()

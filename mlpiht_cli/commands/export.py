@@ -10,6 +10,8 @@ from mlpiht_cli.commands import _common as common
 from mlpiht_cli.errors import InputError
 
 SUFFIXES = {"torch": ".pt", "onnx": ".onnx"}
+MOST_NAMED = 20
+"""Most inputs or outputs that are named."""
 
 
 @click.command(
@@ -34,6 +36,7 @@ def command(model: Path, form: str, out: Path | None, raw: bool | None, as_json:
 
     The PyTorch file holds tensors alone; the lines of Python that load it are printed.
     """
+    from mlpiht_cli.commands._formula_text import shown
     from mlpiht_cli.commands._model_file import read_model
     from mlpiht_cli.core import export
     from mlpiht_cli.core.stages import in_units
@@ -49,6 +52,8 @@ def command(model: Path, form: str, out: Path | None, raw: bool | None, as_json:
     outputs = facts.outputs(len(stages[-1].weights))
     notes = {"inputs": names, "outputs": outputs, "classes": facts.classes, "units": "table" if in_table else "network"}
     file = out or model.with_suffix(SUFFIXES[form])
+    if file.exists() and file.samefile(model):
+        raise InputError(f"--out {file}: is the model itself; choose another name")
     check_writable(file.absolute().parent, "--out FILE")
     data = export.onnx_bytes(stages, notes) if form == "onnx" else export.torch_bytes(stages)
     export.write(file, data)
@@ -58,7 +63,8 @@ def command(model: Path, form: str, out: Path | None, raw: bool | None, as_json:
         common.echo_json({"file": str(file), "dtype": dtype, **notes, "load": lines})
         return
     click.echo(str(file))
-    shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
-    click.echo(f"inputs ({dtype}): {shown}\noutputs: {', '.join(outputs[:20])}", err=True)
+    for what, every in ((f"inputs ({dtype})", names), ("outputs", outputs)):
+        more = f", ... ({len(every)} in all)" if len(every) > MOST_NAMED else ""
+        click.echo(f"{what}: {', '.join(shown(name) for name in every[:MOST_NAMED])}{more}", err=True)
     for line in lines:
         click.echo(f"  {line}", err=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlpiht_cli.commands import _common as common
+from mlpiht_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from mlpiht_cli.core.formula import Formula
 
 
 @click.command(
@@ -25,9 +29,8 @@ from mlpiht_cli.commands import _common as common
 def command(model: Path, data: Path | None, out: Path | None, digits: int, as_json: bool) -> None:
     """Print the network in MODEL, a file from `mlpiht fit --save`, as a formula.
 
-    A table's network takes features and gives the target in the units of the table. Neurons and inputs that weigh most
-    come first. A weight is moved by the standardisation that the fit used; its effect is compared per standard
-    deviation of its input.
+    The formula of a table's network takes features and gives the target in the units of the table. The neurons and
+    inputs that weigh most come first, counted per standard deviation of the input.
 
     With --data: share of rows where a neuron is active, its mean contribution to the prediction, and its share of the
     prediction's variance (shares sum to 100 %).
@@ -35,8 +38,12 @@ def command(model: Path, data: Path | None, out: Path | None, digits: int, as_js
     from mlpiht_cli.commands._formula_text import formula_lines, head_lines, parts_lines
     from mlpiht_cli.commands._model_file import read_model, rows_in_units
     from mlpiht_cli.core.formula import Formula
+    from mlpiht_cli.system.files import check_writable
 
-    kind = None if out is None else _format(out)
+    if out is not None:
+        if out.suffix[1:] not in common.FORMATS:
+            raise InputError(f"--out {out}: end the name in .png, .pdf or .svg")
+        check_writable(out.absolute().parent, "--out FILE")
     saved = read_model(model)
     formula = Formula.of(saved.model.stages(), saved.facts)
     rows = None if data is None else rows_in_units(saved, model, data)
@@ -51,20 +58,13 @@ def command(model: Path, data: Path | None, out: Path | None, digits: int, as_js
         if rows is not None and parts is not None:
             lines += parts_lines(parts, outputs, f"{len(rows)} rows of {data}")
         click.echo("\n".join(lines))
-    if out is not None and kind is not None:
-        _draw(formula, out, kind)
+    if out is not None:
+        _draw(formula, out)
 
 
-def _format(out: Path) -> str:
-    kinds = common.picture_formats(out.suffix.removeprefix(".") or "none")
-    return kinds[0]
-
-
-def _draw(formula: Any, out: Path, kind: str) -> None:
+def _draw(formula: Formula, out: Path) -> None:
     from mlpiht_cli.figures import save
     from mlpiht_cli.figures.network import network
-    from mlpiht_cli.system.files import check_writable
 
-    check_writable(out.absolute().parent, "--out FILE")
-    for path in save(network(formula), out.with_suffix(""), [kind]):
+    for path in save(network(formula), out.with_suffix(""), [out.suffix[1:]]):
         click.echo(f"picture written to {path}", err=True)

@@ -59,7 +59,7 @@ def _linear(weights: Tensor, bias: Tensor | None) -> nn.Linear:
 
 def loading_lines(stages: Sequence[Stage], file: str) -> list[str]:
     """Lines of Python that load the saved state of :func:`module` without mlpiht."""
-    load = f'state = torch.load("{file}", weights_only=True)'
+    load = f"state = torch.load({json.dumps(file)}, weights_only=True)"
     parts = []
     for i, stage in enumerate(stages):
         if stage.gates is not None:

@@ -22,6 +22,9 @@ PLUS, MINUS = "+", "\N{MINUS SIGN}"
 LONGEST = 28  # letters of a name
 
 
+_LEFT = ("more of the input", "more of the neuron on the left")
+
+
 @dataclass(frozen=True)
 class _Panel:
     """Effects ``[rows, columns]`` of the rows' sources on the columns' neurons or outputs, and their names."""
@@ -38,7 +41,11 @@ def network(formula: Formula) -> Figure:
     Blue raises and orange lowers what the column stands for; in the last layer of a network of one output, and in a
     linear model, that is the prediction. The effect of an input is the one of a standard deviation of it.
     """
-    panels = [_heaviest(panel) for panel in _panels(formula)]
+    panels = [_heaviest(panel) for panel in _panels(formula) if panel.effects.any()]
+    if not panels:
+        figure = Figure(figsize=(6.4, 1.5))
+        figure.text(0.5, 0.5, "No weight reaches an output.", ha="center", va="center")
+        return figure
     heights = [CELL * max(2, len(panel.rows)) for panel in panels]
     widest = CELL * max(3, *(len(panel.columns) for panel in panels))
     names = 0.085 * max(len(_cut(name)) for panel in panels for name in panel.rows)
@@ -51,16 +58,15 @@ def network(formula: Formula) -> Figure:
         top = float(np.abs(panel.effects).max(initial=0.0)) or 1.0
         _dots(left, panel, top)
         _totals(right, panel)
-        _legend(right, top)
+        _legend(right, top, "effect per sd\nof the input" if panel is panels[0] else "weight")
     figure.suptitle(_title(formula), fontsize=11, parse_math=False)
     return figure
 
 
 def _title(formula: Formula) -> str:
-    weights = sum(int((stage.weights != 0).sum()) for stage in formula.stages[: max(1, len(formula.stages) - 1)])
-    neurons = sum(len(stage.weights) for stage in formula.stages[:-1])
+    neurons, inputs = sum(len(stage.weights) for stage in formula.stages[:-1]), sum(formula.used)
     kind = f"{neurons} neuron{'s' if neurons != 1 else ''}" if neurons else "linear"
-    return f"{_cut(formula.facts.target)}: {kind}, {weights} weights on {sum(formula.used)} inputs"
+    return f"{_cut(formula.facts.target)}: {kind}, {inputs} input{'s' if inputs != 1 else ''}"
 
 
 def _panels(formula: Formula) -> list[_Panel]:
@@ -74,14 +80,15 @@ def _panels(formula: Formula) -> list[_Panel]:
         names, columns = formula.facts.names if i == 0 else formula.names(i - 1), formula.names(i)
         if i == 0:
             effects = effects * formula.spread[:, None]
-        title = "blue raises the column, orange lowers it"
+        title = f"{_LEFT[min(i, 1)]}: blue raises what the column names, orange lowers it"
         if single and i == last - 1:
+            what = _cut(formula.names(last)[0])
             signs = formula.stages[-1].weights[0].numpy()
             effects = effects * signs
             columns = [f"{PLUS if sign > 0 else MINUS}{name}" for sign, name in zip(signs, columns, strict=True)]
-            title = f"blue raises {_cut(formula.facts.target)} while the neuron is active, orange lowers it"
+            title = f"{_LEFT[min(i, 1)]}, while the column's neuron is active: blue raises {what}, orange lowers it"
         elif i == last == 0:
-            title = "blue raises the prediction, orange lowers it"
+            title = "more of the input: blue raises the prediction, orange lowers it"
         found.append(_Panel(effects, list(names), columns, title))
     return found
 
@@ -101,7 +108,7 @@ def _heaviest(panel: _Panel) -> _Panel:
 
 def _largest(weights: NDArray[np.float64]) -> NDArray[np.int64]:
     order = np.argsort(-weights, kind="stable")[:MOST]
-    return order[weights[order] > 0] if weights.any() else order[:1]
+    return order[weights[order] > 0]
 
 
 def _dots(axes: Axes, panel: _Panel, top: float) -> None:
@@ -109,7 +116,8 @@ def _dots(axes: Axes, panel: _Panel, top: float) -> None:
     values = panel.effects[row, column]
     colours = np.where(values > 0, UP, DOWN)
     axes.scatter(column, row, s=DOT**2 * np.abs(values) / top, c=colours.tolist(), linewidths=0, zorder=2)
-    turned = any(len(name) > 4 for name in panel.columns) or len(panel.columns) > 12
+    letters = max(len(_cut(name)) for name in panel.columns)
+    turned = letters > 4 and letters * len(panel.columns) > 36
     axes.set_xticks(
         range(len(panel.columns)), labels=[_cut(name) for name in panel.columns], fontsize=7, parse_math=False
     )
@@ -126,18 +134,20 @@ def _dots(axes: Axes, panel: _Panel, top: float) -> None:
 
 def _totals(axes: Axes, panel: _Panel) -> None:
     """Bars of each row's whole effect, in the rows of the dots."""
-    totals = np.abs(panel.effects).sum(axis=1)
-    axes.barh(range(len(totals)), totals, height=0.6, color="0.6")
+    alone = len(panel.columns) == 1
+    totals = panel.effects[:, 0] if alone else np.abs(panel.effects).sum(axis=1)
+    colours = [UP if one > 0 else DOWN for one in totals] if alone else "0.6"
+    axes.barh(range(len(totals)), totals, height=0.6, color=colours)
     axes.set_ylim(len(panel.rows) - 0.4, -0.6)
     axes.set_yticks([])
     axes.tick_params(axis="x", labelsize=7, length=2)
     axes.locator_params(axis="x", nbins=4)
-    axes.set_xlabel("sum of sizes", fontsize=7)
+    axes.set_xlabel("effect" if alone else "sum of sizes over the columns", fontsize=7)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 
 
-def _legend(axes: Axes, top: float) -> None:
+def _legend(axes: Axes, top: float, words: str) -> None:
     sizes: Sequence[float] = (top, top / 4)
     marks = [
         Line2D([], [], linestyle="", marker="o", color="0.4", markeredgewidth=0, markersize=DOT * (size / top) ** 0.5)
@@ -146,7 +156,7 @@ def _legend(axes: Axes, top: float) -> None:
     axes.legend(
         marks,
         [f"{size:.2g}" for size in sizes],
-        title="effect per sd\nof the input",
+        title=words,
         title_fontsize=7,
         fontsize=7,
         loc="upper left",
