@@ -45,7 +45,7 @@ class _Digits:
     def weight(self, source: str, size: float) -> str:
         """A weight without its sign."""
         far = abs(self.mean.get(source, 0.0)) / self.spread.get(source, 1.0)
-        return self._rounded(size, self.least + _magnitude(max(far, 1.0)))
+        return self._rounded(size, self.least + _magnitude(min(max(far, 1.0), 1e17)))
 
     def constant(self, one: Sum) -> str:
         """The constant of a sum without its sign; empty if it is nothing next to the heaviest term."""

@@ -39,15 +39,13 @@ def command(model: Path, form: str, out: Path | None, raw: bool | None, as_json:
     from mlpiht_cli.commands._formula_text import shown
     from mlpiht_cli.commands._model_file import read_model
     from mlpiht_cli.core import export
-    from mlpiht_cli.core.stages import in_units
     from mlpiht_cli.system.files import check_writable
 
     saved = read_model(model)
     if raw and not saved.of_table:
         raise InputError(f"{model}: was not fitted to a table, so it has no units; leave --raw out")
     in_table = saved.of_table if raw is None else raw
-    stages = in_units(saved.model.stages(), saved.facts) if in_table else saved.model.stages()
-    facts = saved.facts
+    stages, facts = saved.stages(in_table), saved.facts
     names = [*facts.names, *(["1"] if facts.intercept and not in_table else [])]
     outputs = facts.outputs(len(stages[-1].weights))
     notes = {"inputs": names, "outputs": outputs, "classes": facts.classes, "units": "table" if in_table else "network"}

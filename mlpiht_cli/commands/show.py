@@ -36,8 +36,7 @@ def command(model: Path, data: Path | None, out: Path | None, digits: int, as_js
     prediction's variance (shares sum to 100 %).
     """
     from mlpiht_cli.commands._formula_text import formula_lines, head_lines, parts_lines
-    from mlpiht_cli.commands._model_file import read_model, rows_in_units
-    from mlpiht_cli.core.formula import Formula
+    from mlpiht_cli.commands._model_file import read_model
     from mlpiht_cli.system.files import check_writable
 
     if out is not None:
@@ -45,8 +44,8 @@ def command(model: Path, data: Path | None, out: Path | None, digits: int, as_js
             raise InputError(f"--out {out}: end the name in .png, .pdf or .svg")
         check_writable(out.absolute().parent, "--out FILE")
     saved = read_model(model)
-    formula = Formula.of(saved.model.stages(), saved.facts)
-    rows = None if data is None else rows_in_units(saved, model, data)
+    formula = saved.formula()
+    rows = None if data is None else saved.rows(data)
     parts = None if rows is None else formula.parts(rows)
     outputs = formula.names(len(formula.stages) - 1)
     if as_json:

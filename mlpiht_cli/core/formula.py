@@ -76,7 +76,13 @@ class Formula:
 
     @classmethod
     def of(cls, stages: Sequence[Stage], facts: Facts) -> Formula:
-        """Read a network on the CPU (:meth:`~mlpiht_cli.core.model.SparseMLP.stages`)."""
+        """Read a network on the CPU (:meth:`~mlpiht_cli.core.model.SparseMLP.stages`).
+
+        Raises
+        ------
+        InputError
+            A weight is too large in the units of the table.
+        """
         chain, scale = _reaching(in_units(stages, facts)), np.abs(np.array(facts.scale))
         if len(chain) > 1 and len(chain[-1].weights) == 1:
             chain[-2:] = _signed(chain[-2], chain[-1])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlpiht_cli.core.facts import Facts
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ def in_units(stages: Sequence[Stage], facts: Facts) -> list[Stage]:
     """The same network for inputs and predictions in the units of a table, in float64, with a bias in every stage.
 
     It takes the features ``[n, len(names)]`` before they are standardised, without the column of ones.
+
+    Raises
+    ------
+    InputError
+        A weight is too large in these units.
     """
     out = [_with_bias(stage) for stage in stages]
     first = out[0]
@@ -103,6 +109,10 @@ def in_units(stages: Sequence[Stage], facts: Facts) -> list[Stage]:
     assert last.bias is not None
     shift = 0.0 if last.gates is not None else facts.y_mean
     out[-1] = replace(last, weights=last.weights * facts.y_scale, bias=last.bias * facts.y_scale + shift)
+    for stage in out:
+        parts = (stage.weights, stage.bias, stage.gates, stage.gate_bias)
+        if not all(bool(part.isfinite().all()) for part in parts if part is not None):
+            raise InputError("its weights are too large in the units of its table; fit the model again")
     return out
 
 

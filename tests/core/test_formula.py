@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlpiht_cli.core.facts import Facts, input_facts
 from mlpiht_cli.core.formula import Formula
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from tests.networks import INPUTS, KINDS, networks, rows
 
@@ -103,3 +104,10 @@ def test_outputs_that_do_not_vary_have_no_shares() -> None:
     model, _ = networks(torch.float64)["fused"]
     formula = Formula.of(model.stages(), input_facts(None, INPUTS))
     assert {part["share"] for part in formula.parts(torch.zeros(5, INPUTS).double())} == {None}
+
+
+def test_weights_that_overflow_in_the_units_of_the_table_are_refused() -> None:
+    layer = SparseMatrix.from_dense(torch.tensor([[1e30]]))
+    facts = Facts(names=["a"], mean=[1e300], scale=[1e-9], intercept=False, kind="regression")
+    with pytest.raises(InputError, match="too large"):
+        Formula.of(SparseMLP((layer,)).stages(), facts)
