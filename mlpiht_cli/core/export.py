@@ -58,7 +58,10 @@ def _linear(weights: Tensor, bias: Tensor | None) -> nn.Linear:
 
 
 def loading_lines(stages: Sequence[Stage], file: str) -> list[str]:
-    """Lines of Python that load the saved state of :func:`module` without mlpiht."""
+    """Lines of Python that load the saved state of :func:`module` without mlpiht.
+
+    Layers on the device ``meta`` draw no random weights; they take the arrays of the state as they are.
+    """
     load = f"state = torch.load({json.dumps(file)}, weights_only=True)"
     parts = []
     for i, stage in enumerate(stages):
@@ -70,9 +73,10 @@ def loading_lines(stages: Sequence[Stage], file: str) -> list[str]:
             rest = f' @ state["{i + 1}.weight"].T' if len(stages) > i + 1 else ""
             return [load, f"h = {linear[0]} * ({linear[1]} > 0)", f"y = h{rest}"]
         out, into = stage.weights.shape
-        parts.append(f"torch.nn.Linear({into}, {out}, bias={stage.bias is not None}, dtype={stage.weights.dtype})")
+        bias = "" if stage.bias is not None else "bias=False, "
+        parts.append(f'torch.nn.Linear({into}, {out}, {bias}device="meta")')
         parts += ["torch.nn.ReLU()"] if stage.relu else []
-    return [load, f"net = torch.nn.Sequential({', '.join(parts)})", "net.load_state_dict(state)"]
+    return [load, f"net = torch.nn.Sequential({', '.join(parts)})", "net.load_state_dict(state, assign=True)"]
 
 
 def onnx_bytes(stages: Sequence[Stage], notes: Mapping[str, object] | None = None) -> bytes:
