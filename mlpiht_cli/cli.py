@@ -25,6 +25,8 @@ COMMANDS = {
     "fit": "Fit one network and print its result row.",
     "path": "Show a table's score against the budget, by cross-validation.",
     "predict": "Predict a table's rows with a saved model.",
+    "show": "Print a saved network as a formula, neuron by neuron.",
+    "export": "Write a saved network for PyTorch or ONNX.",
     "sweep": "Run all cells of a spec; run again to resume.",
     "submit": "Write the script of an array job that runs a sweep.",
     "plot": "Draw the figure of a spec or table.",

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.core.products import factor, inputs, samples_at_a_time
+from mlpiht_cli.core.stages import Stage, chain
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.system.files import write_atomic
@@ -21,7 +22,8 @@ from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.system.npz import Arrays, pack, unpack
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from scipy.sparse import csr_array
+    from torch import Tensor, nn
 
 FORMAT = "mlpiht-model-1"
 MAX_SIDE = 2**31  # rows or columns of a layer in a file
@@ -107,15 +109,20 @@ class SparseMLP:
         has_bias = i == 0 and self.bias is not None
         return torch.arange(layer.rows, device=layer.index.device) if has_bias else layer.live_rows()
 
+    def _rows(self, i: int) -> Tensor:
+        """Return the rows of a layer that are computed: those of :meth:`_live`, and all of an output layer."""
+        layer = self.layers[i]
+        is_output = i == len(self.layers) - 1 and self.readout is None
+        return torch.arange(layer.rows, device=layer.index.device) if is_output else self._live(i)
+
     def _stages(self) -> tuple[Tensor, list[_Stage]]:
         """Return the inputs that are used, and the layers as :meth:`_forward` multiplies them."""
-        first, last = self.layers[0], len(self.layers) - 1
+        first = self.layers[0]
         every = torch.arange(self.inputs, device=first.index.device)
         known = used = every if self.gates is not None else torch.unique(first.col[first.values != 0])
         stages = []
         for i, layer in enumerate(self.layers):
-            is_output = i == last and self.readout is None
-            ids = torch.arange(layer.rows, device=layer.index.device) if is_output else self._live(i)
+            ids = self._rows(i)
             gates = None if self.gates is None else self.gates.dense_rows(ids)
             stages.append(_Stage(factor(layer.dense_rows(ids)[:, known]), ids, gates))
             known = ids
@@ -142,6 +149,41 @@ class SparseMLP:
         keep = torch.isin(first.row, used)
         return SparseMatrix(first.index[keep], first.values[keep], first.rows, first.cols)
 
+    @property
+    def support(self) -> list[NDArray[np.int64]]:
+        """Places of the nonzero weights of each layer, int64 ``[nnz, 2]`` of (out, in), ascending."""
+        return [layer.places() for layer in self.layers]
+
+    def stages(self) -> list[Stage]:
+        """Return the network as a chain of dense layers between live neurons; a readout is the last of them."""
+        rows = [self._rows(i) for i in range(len(self.layers))]
+        return chain(self.layers, rows, self.readout, self.gates, self.bias)
+
+    def to_torch(self) -> nn.Module:
+        """Return a module of ``Linear`` and ``ReLU`` layers with the same predictions ``[n, d] -> [n, k]``.
+
+        Its layers hold the live neurons alone, as dense parameters: further training makes zero weights nonzero.
+        """
+        from mlpiht_cli.core import export
+
+        return export.module(self.stages())
+
+    def to_onnx(self, path: Path | str) -> None:
+        """Write an ONNX file with the same predictions; its input ``x`` is ``[n, d]``, its output ``y`` ``[n, k]``.
+
+        Raises
+        ------
+        InputError
+            The package ``onnx`` is missing (``pip install 'mlpiht[onnx]'``), or the layers take more than 2 GiB.
+        """
+        from mlpiht_cli.core import export
+
+        export.write(path, export.onnx_bytes(self.stages()))
+
+    def to_scipy(self) -> list[csr_array[Any]]:
+        """Return the weights of each layer as a SciPy matrix ``[out, in]``."""
+        return [layer.to_scipy() for layer in self.layers]
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> SparseMLP:
         """Return a copy on another device or in another dtype."""
         return SparseMLP(
@@ -151,7 +193,7 @@ class SparseMLP:
             None if self.bias is None else self.bias.to(device, dtype),
         )
 
-    def save(self, path: Path, meta: Mapping[str, object]) -> None:
+    def save(self, path: Path | str, meta: Mapping[str, object]) -> None:
         """Write the model and ``meta`` (JSON values) to an npz file without pickled objects."""
         arrays: Arrays = {"format": np.array(FORMAT), "meta": np.array(json.dumps(meta))}
         matrices = {f"layer{i}": layer for i, layer in enumerate(self.layers)}
@@ -164,10 +206,10 @@ class SparseMLP:
         for name, vector in (("readout", self.readout), ("bias", self.bias)):
             if vector is not None:
                 arrays[name] = vector.cpu().numpy()
-        write_atomic(path, pack(arrays))
+        write_atomic(Path(path), pack(arrays))
 
     @classmethod
-    def load(cls, path: Path) -> tuple[SparseMLP, dict[str, object]]:
+    def load(cls, path: Path | str) -> tuple[SparseMLP, dict[str, object]]:
         """Read a model and its ``meta`` from a file that :meth:`save` wrote.
 
         Raises
@@ -175,6 +217,7 @@ class SparseMLP:
         InputError
             The file cannot be read, or is not a model of mlpiht.
         """
+        path = Path(path)
         try:
             data = unpack(path)
             if str(data["format"]) != FORMAT:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
     from torch import Tensor
 
 
@@ -115,6 +117,18 @@ class SparseMatrix:
         """Return the matrix without stored zeros and without the padding entries past its end."""
         keep = (self.values != 0) & (self.index < self.rows * self.cols)
         return SparseMatrix(self.index[keep], self.values[keep], self.rows, self.cols)
+
+    def places(self) -> NDArray[np.int64]:
+        """Return the places of the nonzeros, int64 ``[nnz, 2]`` of (row, column), ascending."""
+        kept = self.compact()
+        return np.stack([kept.row.cpu().numpy(), kept.col.cpu().numpy()], axis=1)
+
+    def to_scipy(self) -> csr_array[Any]:
+        """Return the matrix as SciPy stores it by rows, ``[rows, cols]``."""
+        from scipy.sparse import csr_array
+
+        values, places = self.compact().values.cpu().numpy(), self.places()
+        return csr_array((values, (places[:, 0], places[:, 1])), shape=(self.rows, self.cols))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> SparseMatrix:
         """Return a copy on another device or in another dtype."""

@@ -16,6 +16,8 @@ EXAMPLES = {
         "mlpiht fit --method iht --task planted --m 10 --s 20 --set task.n=5000",
         "mlpiht fit --method iht --data my.csv --target y --m 50 --s 100 --save model.npz",
     ],
+    "show": ["mlpiht show model.npz --data my.csv", "mlpiht show model.npz --out model.png"],
+    "export": ["mlpiht export model.npz --to onnx", "mlpiht export model.npz --to torch --out net.pt"],
     "generate": ["mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz"],
     "rerun": [
         "mlpiht rerun figure1 --only 'm=10,s=20,method=iht'",

@@ -77,7 +77,8 @@ def test_saved_models_come_back(tmp_path: Path) -> None:
     assert meta == {"a": [1, None, "x"]}
     torch.testing.assert_close(back.forward(inputs(5, 3)), net.forward(inputs(5, 3)), rtol=0, atol=0)
     assert back.nnz == net.nnz
-    net.save(tmp_path / "again.npz", {"a": [1, None, "x"]})
+    net.save(str(tmp_path / "again.npz"), {"a": [1, None, "x"]})
+    assert SparseMLP.load(str(tmp_path / "again.npz"))[1] == meta, "a path may be text"
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "model.npz").read_bytes()
 
 

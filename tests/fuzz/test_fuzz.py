@@ -114,7 +114,8 @@ def read_data_npz(data: bytes, folder: Path) -> int:
 def read_model(data: bytes, folder: Path) -> int:
     (folder / "f.npz").write_bytes(data)
     (folder / "rows.csv").write_text(table())
-    return command("predict", folder / "f.npz", folder / "rows.csv")
+    predicted = command("predict", folder / "f.npz", folder / "rows.csv")
+    return max(predicted, command("show", folder / "f.npz"), command("export", folder / "f.npz", "--to", "torch"))
 
 
 def read_results(data: bytes, folder: Path) -> int:
