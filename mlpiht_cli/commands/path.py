@@ -26,7 +26,7 @@ def _budgets(_: click.Context, __: click.Parameter, text: str | None) -> list[in
 @click.option("--task", help="Task, e.g. mnist_binary.")
 @table_options
 @click.option("--m", type=NumberOrAuto(), help="Hidden width (default: auto, half the budget).")
-@click.option("--s", metavar="LIST", callback=_budgets, help="Budgets, e.g. 1,2,5,10 (default: up to 50).")
+@click.option("--s", metavar="LIST", callback=_budgets, help="Budgets, e.g. 1,2,5,10 (default: up to 40).")
 @click.option("--cv", type=click.IntRange(2), default=5, show_default=True, help="Folds of the training rows.")
 @click.option("--starts", type=click.IntRange(1), help="Random starts, best by training loss (a table: 10).")
 @common.seed_option

@@ -179,6 +179,11 @@ class Method(Settings, ABC):
         """Whether most of the work is in compiled kernels; the kernels then get the threads instead of torch."""
         return False
 
+    @property
+    def runs(self) -> int:
+        """Number of runs for a budget: one for each random start."""
+        return self.starts if self.is_random else 1
+
     @classmethod
     def merge(cls, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a spec, replaced by the overrides (profile, ``--set``) where both have a value."""
@@ -222,9 +227,9 @@ class Method(Settings, ABC):
         for group in [wanted] if self.shares_trajectory else [[budget] for budget in wanted]:
             runs = (
                 fits(self.iterate(problem, shape, group, streams.for_restart(i)), group, silent, callback, threads)
-                for i in range(self.starts if self.is_random else 1)
+                for i in range(self.runs)
             )
-            yield from best_fits(runs, problem, self.starts if self.is_random else 1)
+            yield from best_fits(runs, problem, self.runs)
 
     def fit(self, problem: Problem, shape: Shape, budget: int, streams: Streams, callback: Callback = ignore) -> Fit:
         """Fit one budget."""

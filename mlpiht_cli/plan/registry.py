@@ -11,6 +11,7 @@ from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
 from mlpiht_cli.solvers.feature_learning import FeatureLearning
 from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_cv import IHTCrossValidated
 from mlpiht_cli.solvers.iht_linear import IHTLinear
 from mlpiht_cli.solvers.iht_logistic import IHTLogistic
 from mlpiht_cli.solvers.iht_realloc import IHTRealloc
@@ -46,6 +47,7 @@ METHODS: dict[str, type[Method]] = {
         FeatureLearning,
         GradientDescent,
         IHT,
+        IHTCrossValidated,
         IHTLinear,
         IHTLogistic,
         IHTSmooth,

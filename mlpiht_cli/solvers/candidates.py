@@ -12,7 +12,7 @@ from mlpiht_cli.errors import InputError
 
 WIDEST, NARROWEST = 10, 2
 """Hidden widths that are tried: room for two weights a neuron, between these."""
-BUDGETS = (1, 2, 4, 6, 8, 10, 15, 20, 30, 50)
+BUDGETS = (1, 2, 4, 6, 8, 10, 15, 20, 30, 40)
 """Budgets that are tried."""
 ROWS_PER_WEIGHT = 5
 """Least number of training rows for each weight of a budget that is tried."""

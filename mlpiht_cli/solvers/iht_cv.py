@@ -1,0 +1,59 @@
+"""IHT with a width and budget that cross-validation chooses: what ``mlpiht fit`` does to a table, as one method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from mlpiht_cli.core.crossval import choose, cross_validate
+from mlpiht_cli.core.fit import Diverged, Events, Reached, Status
+from mlpiht_cli.core.method import Method, Shape
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.table_settings import STARTS, TABLE_SETTINGS
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.solvers.candidates import BUDGETS, OpenShape, candidates
+from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_linear import IHTLinear
+from mlpiht_cli.solvers.iht_logistic import IHTLogistic
+from mlpiht_cli.solvers.iht_vector import IHTVector
+
+
+class IHTCrossValidated(Method):
+    """The budget is a bound: cross-validation on the training data chooses a network or a sparse line within it.
+
+    Networks are those of ``iht`` (squared loss) or ``iht_vector`` (cross-entropy), lines those of ``iht_linear`` or
+    ``iht_logistic``, all with the settings that suit tables. The width follows the budget; the one asked for has no
+    effect.
+    """
+
+    name: ClassVar[str] = "iht_cv"
+    version: ClassVar[int] = 1
+
+    starts: int = Field(STARTS, ge=1, description="random starts of each network, in cross-validation too")
+    folds: int = Field(5, ge=2, description="folds of the training data")
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def runs(self) -> int:
+        """One: the starts are those of the networks within."""
+        return 1
+
+    def weights(self, d: int, k: int, shape: Shape) -> int:
+        """Return the number of weights of the largest network: the largest budget that makes sense."""
+        return BUDGETS[-1]
+
+    def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
+        """Choose and fit for one bound."""
+        line_kind, kind = (IHTLinear, IHT) if problem.loss == "squared" else (IHTLogistic, IHTVector)
+        settings = {**TABLE_SETTINGS[kind.name], "starts": self.starts}
+        network, line = kind.model_validate(settings), line_kind()
+        allowed = [s for s in BUDGETS if s <= budgets[0]]
+        tried = candidates(network, line, problem, OpenShape(), allowed)
+        one = choose(cross_validate(problem, tried, self.folds, streams.seed)).candidate
+        fit = one.method.fit(problem, one.shape, one.s, streams)
+        if fit.status is not Status.OK:
+            raise Diverged(fit.reason)
+        facts = {**fit.facts, "chosen": one.method.name, "chosen_m": one.m, "chosen_s": one.s}
+        yield Reached(fit.model, facts=facts, iterations=fit.iterations, history=fit.history, followed=False)
