@@ -16,17 +16,19 @@ from mlpiht_cli.errors import InputError
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file instead of stdout.")
 @common.json_option
 def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
-    """Predict the rows of DATA (CSV or NPZ) with a MODEL from `mlpiht fit --data ... --save`.
+    """Predict the rows of DATA (a table, - for stdin) with a MODEL from `mlpiht fit --data ... --save`.
 
-    Columns are found by name; a target column in DATA is ignored. The output is CSV with one line for each row of DATA.
+    Columns are found by name; a target column in DATA is ignored. The output is CSV with one line for each row of DATA:
+    the prediction, and for classes the probability of each.
     """
     import pandas as pd
+    import torch
     from pydantic import ValidationError
 
     from mlpiht_cli.core.model import SparseMLP
     from mlpiht_cli.system.files import check_writable, write_atomic
-    from mlpiht_cli.tasks.columns import read_columns
-    from mlpiht_cli.tasks.tabular import Recipe
+    from mlpiht_cli.tables.recipe import Recipe
+    from mlpiht_cli.tables.rows import read_rows
 
     if out is not None:
         check_writable(out.absolute().parent, "--out FILE")
@@ -37,14 +39,18 @@ def command(model: Path, data: Path, out: Path | None, as_json: bool) -> None:
     try:
         recipe = Recipe.model_validate(saved)
     except ValidationError as error:
-        raise InputError(f"{model}: its recipe for reading tables is damaged; fit the model again") from error
-    inputs = recipe.inputs(read_columns(data, None, recipe.features))
-    if inputs.shape[1] != network.inputs:
+        raise InputError(
+            f"{model}: its recipe for reading tables is damaged, or of another version; fit it again"
+        ) from error
+    table = read_rows(str(data), recipe)
+    inputs = torch.from_numpy(recipe.inputs(table.frame, table.source))
+    if inputs.shape[1] == network.inputs:
+        output = network.to("cpu").forward(inputs.to(network.layers[0].values.dtype))
+    if inputs.shape[1] != network.inputs or output.shape[1] != recipe.outputs:
         raise InputError(f"{model}: the network and its recipe do not fit together; fit the model again")
-    output = network.to("cpu").forward(inputs.to(network.layers[0].values.dtype))
     if not bool(output.isfinite().all()):
-        raise InputError(f"{data}: values so large that the predictions overflow")
-    columns = recipe.predictions(output[:, 0].double().numpy())
+        raise InputError(f"{table.source}: values so large that the predictions overflow")
+    columns = recipe.predictions(output.double().numpy())
     text = pd.DataFrame(columns).to_csv(index=False)
     if out is not None:
         write_atomic(out, text.encode())

@@ -1,218 +1,137 @@
-"""A user's own data from a CSV or NPZ file: regression or binary classification."""
+"""A user's own table: regression or classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field
 
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes, Axis, Dims, Task
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.system.files import file_bytes
-from mlpiht_cli.tasks.columns import DataColumns, read_columns
+from mlpiht_cli.tables.form import Decimal, Form, Reading, Separator
+from mlpiht_cli.tables.kind import Asked, split_rows, target_kind
+from mlpiht_cli.tables.learn import Plan, learn
+from mlpiht_cli.tables.read import Table, read_table, source_bytes
+from mlpiht_cli.tables.recipe import Kind, Recipe
+from mlpiht_cli.tables.rows import read_rows
 from mlpiht_cli.tasks.datasets import sha256
 
-
-class Recipe(BaseModel):
-    """Rules that turn raw rows into network inputs, and outputs into predictions; learned on the training rows.
-
-    Attributes
-    ----------
-    features, target
-        Column names.
-    mean, scale
-        Standardisation of each feature.
-    intercept
-        Whether a column of ones follows the features.
-    kind, classes
-        ``binary`` predicts ``classes[output > 0.5]``; ``regression`` predicts ``output * y_scale + y_mean``.
-    """
-
-    features: list[str]
-    target: str
-    mean: list[float]
-    scale: list[float]
-    intercept: bool
-    kind: Literal["regression", "binary"]
-    classes: list[str] = []
-    y_mean: float = 0.0
-    y_scale: float = 1.0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Recipe:
-        """Check everything, since a recipe may come from a file."""
-        if not len(self.features) == len(self.mean) == len(self.scale):
-            raise ValueError("features, mean and scale do not belong together")
-        if not np.isfinite([*self.mean, *self.scale, self.y_mean, self.y_scale]).all() or 0.0 in self.scale:
-            raise ValueError("mean or scale is not usable")
-        if self.kind == "binary" and len(self.classes) != 2:
-            raise ValueError("a binary recipe has two classes")
-        return self
-
-    def inputs(self, columns: DataColumns) -> torch.Tensor:
-        """Network inputs ``[n, d]`` in float32; columns are found by name.
-
-        Raises
-        ------
-        InputError
-            A feature is missing, or a value is too large.
-        """
-        missing = [name for name in self.features if name not in columns.features]
-        if missing:
-            hint = did_you_mean(missing[0], columns.features)
-            raise InputError(f"the data lack the model's feature '{missing[0]}'{hint}")
-        order = [columns.features.index(name) for name in self.features]
-        x = (columns.x[:, order] - np.array(self.mean)) / np.array(self.scale)
-        if self.intercept:
-            x = np.column_stack([x, np.ones(len(x))])
-        single = _single(x)
-        bad = np.argwhere(~np.isfinite(single))
-        if len(bad):
-            name = self.features[bad[0][1]]
-            raise InputError(f"column '{name}', data row {bad[0][0] + 1}: too large for float32 once standardised")
-        return torch.from_numpy(single)
-
-    def targets(self, raw: NDArray[Any]) -> torch.Tensor:
-        """Network targets ``[n, 1]`` in float32."""
-        if self.kind == "binary":
-            y = (raw.astype(str) == self.classes[1]).astype(np.float32)
-        else:
-            y = _single((raw.astype(np.float64) - self.y_mean) / self.y_scale)
-        return torch.from_numpy(y)[:, None]
-
-    def predictions(self, output: NDArray[np.float64]) -> dict[str, list[Any]]:
-        """Columns of predictions from network outputs ``[n]``: the target and, for classes, the score."""
-        if self.kind == "binary":
-            return {
-                self.target: [self.classes[int(score > 0.5)] for score in output],
-                "score": output.tolist(),
-            }
-        return {self.target: (output * self.y_scale + self.y_mean).tolist()}
+MAX_SPLIT_SEED = 2**32 - 1
 
 
 class Tabular(Task):
-    """Fit a table: all columns but the target are features, and a seeded share of the rows is held out."""
+    """Fit a table: all columns but the target are features, and a seeded share of the rows is held out.
 
-    version: ClassVar[int] = 1
+    Words become one input of 0 and 1 for each category, and missing values the median or the most frequent word, with
+    an input that says where they are missing. All that is learned, is learned on the training rows.
+    """
+
+    version: ClassVar[int] = 2
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
     # A sum of ReLUs with positive signs is convex and nonnegative; a table's target need not be.
     hints: ClassVar[Mapping[str, object]] = {"signs": "both"}
 
-    path: str = Field(description="CSV file with a header, or NPZ with a matrix `x`")
-    target: str = Field("y", description="target column (CSV) or array (NPZ)")
-    kind: Literal["auto", "regression", "binary"] = Field(
-        "auto", description="auto: binary if the target has two values"
+    path: str = Field(
+        description="CSV, TSV or semicolon-separated file (also .gz), Parquet, NPZ with a matrix `x`, or - for stdin"
     )
-    test_share: float = Field(0.2, gt=0, lt=1, description="share of the rows held out for the score")
-    standardise: bool = Field(True, description="shift and scale features by the training rows' mean and std")
+    target: str | None = Field(
+        None, min_length=1, description="target column, or array of an NPZ; `null`: y, or the last without a header"
+    )
+    kind: Asked = Field(
+        "auto",
+        description="auto: classes if the target is text, has two values, or is 0, 1, 2, ... or 1, 2, 3, ... (at most "
+        "20 values, each in ten rows and one percent)",
+    )
+    test: str | None = Field(None, description="file with the test rows; all rows of `path` are then training rows")
+    drop: tuple[str, ...] = Field((), strict=False, description="columns to leave out")
+    header: bool = Field(True, description="whether a text file's first line names its columns; if not: x0, x1, ...")
+    separator: Separator = Field("auto", description="mark between the values of a text file")
+    decimal: Decimal = Field("auto", description="mark before the decimals in a text file")
+    test_share: float = Field(0.2, gt=0, lt=1, description="share of the rows held out for the score, without `test`")
+    split_seed: int | None = Field(
+        None, ge=0, le=MAX_SPLIT_SEED, description="seed of the held-out rows; `null`: the cell's seed"
+    )
+    standardise: bool = Field(True, description="shift and scale inputs by the training rows' mean and std")
     intercept: bool = Field(True, description="append a column of ones, so that hinges need not pass the origin")
 
     def content(self) -> dict[str, object]:
-        """The file's checksum, in place of its path."""
-        return {"path": None, "sha256": sha256(file_bytes(Path(self.path)))}
+        """Checksums of the files, in place of their paths."""
+        files: dict[str, object] = {"path": None, "sha256": sha256(source_bytes(self.path))}
+        if self.test is not None:
+            files |= {"test": None, "test_sha256": sha256(source_bytes(self.test))}
+        return files
+
+    @property
+    def _form(self) -> Form:
+        return Form(header=self.header, separator=self.separator, decimal=self.decimal)
 
     @cached_property
-    def _columns(self) -> DataColumns:
-        return read_columns(Path(self.path), self.target)
+    def _table(self) -> Table:
+        return read_table(self.path, Reading(self._form, self.target, self.drop))
+
+    @cached_property
+    def _kind(self) -> Kind:
+        return target_kind(self._table.labels, self.kind, self._table.source)
+
+    @cached_property
+    def _first(self) -> Recipe:
+        """The recipe of seed 0, for sizes."""
+        return self._recipe(self._split(0)[0])
 
     def check_data(self) -> None:
-        """Read the table, and check that its target can be fitted."""
-        columns = self._columns
-        self._recipe(columns, np.arange(self._train_rows(len(columns.x))))
+        """Read the tables, and check that the target can be fitted."""
+        recipe = self._first
+        if self.test is not None:
+            if source_bytes(self.test) == source_bytes(self.path):
+                raise InputError(f"{self.test}: the test rows are the training rows; name another file of test rows")
+            read_rows(self.test, recipe, with_target=True)
 
     def dims(self) -> Dims:
-        """Size of the training data."""
-        columns = self._columns
-        return Dims(self._train_rows(len(columns.x)), len(columns.features) + self.intercept, 1)
+        """Size of the training data; words that few rows have may give another seed's split fewer inputs."""
+        return Dims(len(self._split(0)[0]), self._first.inputs_count, self._first.outputs)
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
-        """Read the file, split it by the seed, and standardise it with the training rows."""
-        columns = self._columns
-        assert columns.target is not None
-        order = streams.split().permutation(len(columns.x))
-        count = self._train_rows(len(columns.x))
-        train, test = np.sort(order[:count]), np.sort(order[count:])
-        recipe = self._recipe(columns, train)
-        x, y = recipe.inputs(columns), recipe.targets(columns.target)
-        if not bool(torch.isfinite(y).all()):
-            raise InputError(f"{self.path}: target '{self.target}' has values too large for float32")
+        """Read the files, split the rows by the seed, and learn the recipe on the training rows."""
+        table = self._table
+        train, test = self._split(streams.seed)
+        recipe = self._recipe(train)
+        x, y = self._arrays(table, recipe)
+        if self.test is None:
+            x_test, y_test = x[test], y[test]
+        else:
+            x_test, y_test = self._arrays(read_rows(self.test, recipe, with_target=True), recipe)
         return Problem(
             x[train],
             y[train],
-            x[test],
-            y[test],
-            "accuracy" if recipe.kind == "binary" else "r2",
+            x_test,
+            y_test,
+            "accuracy" if recipe.kind == "classes" else "r2",
+            "cross_entropy" if recipe.outputs > 1 else "squared",
             recipe=recipe.model_dump(mode="json"),
         )
 
-    def _train_rows(self, rows: int) -> int:
-        count = rows - round(self.test_share * rows)
-        if not 0 < count < rows:
-            raise InputError(f"{self.path}: {rows} rows are too few for a test share of {self.test_share}; add rows")
-        return count
+    def _arrays(self, table: Table, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets of all rows of a table."""
+        x = recipe.inputs(table.features, table.source)
+        y = recipe.targets(table.labels, table.source)
+        return torch.from_numpy(x), torch.from_numpy(y)
 
-    def _recipe(self, columns: DataColumns, train: NDArray[np.int64]) -> Recipe:
-        assert columns.target is not None
-        x = columns.x[train]
-        mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
-        if self.standardise:
-            mean, std = _moments(x, f"{self.path}: a feature")
-            scale = np.where(_varies(mean, std), std, 1.0)
-        learned = {
-            "features": columns.features,
-            "target": self.target,
-            "mean": mean.tolist(),
-            "scale": scale.tolist(),
-            "intercept": self.intercept,
-        }
-        kinds = sorted(set(columns.target.astype(str)))
-        text = columns.target.dtype.kind not in "biuf"
-        if self.kind == "binary" or (self.kind == "auto" and len(kinds) == 2):
-            if len(kinds) != 2:
-                raise InputError(f"{self.path}: target '{self.target}' has {len(kinds)} values, binary needs two")
-            return Recipe.model_validate({**learned, "kind": "binary", "classes": kinds})
-        if text:
-            raise InputError(
-                f"{self.path}: target '{self.target}' is text with {len(kinds)} values; "
-                "numbers (regression) or two classes (binary) can be fitted"
-            )
-        y_mean, y_std = _moments(columns.target[train].astype(np.float64), f"{self.path}: target '{self.target}'")
-        if not _varies(y_mean, y_std):
-            raise InputError(f"{self.path}: target '{self.target}' is constant on the training rows")
-        return Recipe.model_validate(
-            {**learned, "kind": "regression", "y_mean": float(y_mean), "y_scale": float(y_std)}
-        )
+    def _split(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the training and of the test rows."""
+        table = self._table
+        if self.test is not None:
+            return np.arange(len(table.frame)), np.arange(0)
+        seed = seed if self.split_seed is None else self.split_seed
+        return split_rows(table.labels, self._kind, self.test_share, seed, table.source)
 
-
-def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation over the rows.
-
-    Raises
-    ------
-    InputError
-        The mean or the deviation overflows.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = values.mean(axis=0), values.std(axis=0)
-    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
-        raise InputError(f"{what} has values too large to standardise")
-    return np.asarray(mean), np.asarray(std)
-
-
-def _varies(mean: NDArray[np.float64] | np.float64, std: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a spread is larger than the rounding of a constant."""
-    return np.asarray(std > 1e-12 * np.abs(mean))
-
-
-def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round to float32; a value that is too large becomes inf, which the caller checks."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)
+    def _recipe(self, train: NDArray[np.int64]) -> Recipe:
+        table = self._table
+        plan = Plan(self._kind, self.standardise, self.intercept, self._form, table.form, table.width)
+        return learn(table.features.iloc[train], table.labels.iloc[train], plan, table.source)

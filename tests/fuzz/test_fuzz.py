@@ -90,7 +90,8 @@ def packed(**arrays: Any) -> bytes:
 
 def model_bytes(folder: Path) -> bytes:
     weights = SparseMatrix.from_dense(torch.tensor([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]))
-    recipe = {"features": ["a", "b"], "target": "y", "mean": [1.0, 2.0], "scale": [1.0, 1.0], "intercept": True}
+    columns = [{"name": "a", "fill": 1.0}, {"name": "b", "fill": 2.0}]
+    recipe = {"columns": columns, "target": "y", "mean": [1.0, 2.0], "scale": [1.0, 1.0], "intercept": True}
     recipe |= {"kind": "regression", "classes": [], "y_mean": 0.0, "y_scale": 1.0}
     SparseMLP((weights,), torch.ones(2), bias=torch.zeros(2)).save(folder / "m.npz", {"recipe": recipe})
     return (folder / "m.npz").read_bytes()

@@ -1,0 +1,1 @@
+"""Users' tables: files become data frames, and a recipe turns their rows into network inputs and back."""

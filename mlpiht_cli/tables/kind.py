@@ -1,0 +1,124 @@
+"""Regression or classes: what kind of target a table has, and how its rows are split."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.tables.columns import is_numbers, numbers, words
+from mlpiht_cli.tables.recipe import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("mlpiht")
+
+Asked = Literal["auto", "regression", "classes"]
+
+MOST_CODES = 20
+"""Most whole numbers that count as codes of classes unless the user says so."""
+ROWS_OF_A_CODE = 10
+SHARE_OF_A_CODE = 0.01
+
+
+def target_kind(target: pd.Series[Any], asked: Asked, source: str) -> Kind:
+    """Return the kind of a target, from all rows of the table that is fitted.
+
+    ``auto`` takes words, and any two values, as classes. Whole numbers are classes, too, if they are 0, 1, 2, ... or
+    1, 2, 3, ... without a gap, at most :data:`MOST_CODES` of them, and each stands in at least :data:`ROWS_OF_A_CODE`
+    rows and one row of a hundred. That holds for codes of species, digits and answers on a scale, but rarely for counts
+    and ages. All else is regression. Of few whole numbers the log says how they are taken, and how to overrule it.
+
+    Raises
+    ------
+    InputError
+        The target has a missing value, is constant, or is not of the kind that is asked for.
+    """
+    absent = np.flatnonzero(target.isna().to_numpy())
+    if len(absent):
+        raise InputError(f"{source}: target '{target.name}', data row {absent[0] + 1}: is missing; drop the row")
+    numeric = _is_numeric(target, asked)
+    if numeric:
+        distinct, counts = np.unique(numbers(target, source), return_counts=True)
+        kind = _kind_of_numbers(distinct, counts) if asked == "auto" else asked
+        if len(distinct) > 2 and asked == "auto":
+            _say(target.name, distinct, kind, source)
+    else:
+        distinct = np.unique(words(target, source).astype(str))
+        kind = "classes"
+    if len(distinct) < 2:
+        raise InputError(f"{source}: target '{target.name}' is constant; there is nothing to learn")
+    if asked == "regression" and not numeric:
+        raise InputError(f"{source}: target '{target.name}' is text with {len(distinct)} values, not numbers")
+    if kind == "classes" and len(distinct) > max(2, len(target) / 2):
+        raise InputError(
+            f"{source}: target '{target.name}' has {len(distinct)} values in {len(target)} rows; that is too many for "
+            "classes"
+        )
+    return "classes" if kind == "classes" else "regression"
+
+
+def _is_numeric(target: pd.Series[Any], asked: Asked) -> bool:
+    """Whether a target is numbers: by its type, or because most of at least three different words look like numbers."""
+    if target.dtype.kind in "iuf":
+        return True
+    distinct = target.drop_duplicates()
+    return asked != "classes" and len(distinct) > 2 and is_numbers(distinct)
+
+
+def _kind_of_numbers(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> Kind:
+    if len(distinct) == 2:
+        return "classes"
+    codes = distinct[0] in (0, 1) and np.array_equal(distinct, distinct[0] + np.arange(len(distinct)))
+    often = counts.min() >= max(ROWS_OF_A_CODE, SHARE_OF_A_CODE * counts.sum())
+    return "classes" if codes and 2 < len(distinct) <= MOST_CODES and often else "regression"
+
+
+def _say(name: object, distinct: NDArray[np.float64], kind: str, source: str) -> None:
+    """Tell how few whole numbers are taken, since either way may be wrong."""
+    if len(distinct) > MOST_CODES or not np.array_equal(distinct, np.round(distinct)):
+        return
+    taken, other = ("classes", "numbers") if kind == "classes" else ("numbers", "classes")
+    log.warning(
+        "%s: target '%s' has %d whole values from %g to %g, which are taken as %s; --kind %s takes them as %s",
+        *(source, name, len(distinct), distinct[0], distinct[-1], taken),
+        *("regression" if kind == "classes" else "classes", other),
+    )
+
+
+def split_rows(
+    target: pd.Series[Any], kind: Kind, share: float, seed: int, source: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of the training and of the test rows, each ascending, from a shuffle by the seed.
+
+    Classes keep their shares in both parts.
+
+    Raises
+    ------
+    InputError
+        There are too few rows, or a class has too few.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows, count = len(target), round(share * len(target))
+    if not 0 < count < rows:
+        raise InputError(f"{source}: {rows} rows are too few for a test share of {share}; add rows")
+    labels = None
+    if kind == "classes":
+        labels = words(target, source).astype(str)
+        names, counts = np.unique(labels, return_counts=True)
+        if counts.min() < 2:
+            raise InputError(
+                f"{source}: target '{target.name}': class '{names[counts.argmin()][:40]}' has one row; each class "
+                "needs one to train on and one to test on: drop the row, or name a file of test rows"
+            )
+        if min(count, rows - count) < len(names):
+            raise InputError(
+                f"{source}: {rows} rows are too few for {len(names)} classes and a test share of {share}; add rows"
+            )
+    train, test = train_test_split(np.arange(rows), test_size=count, random_state=seed, stratify=labels)
+    return np.sort(train), np.sort(test)

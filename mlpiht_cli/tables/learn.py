@@ -1,0 +1,150 @@
+"""Learn a recipe from training rows, with scikit-learn's imputers, encoders and scalers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.tables.columns import Column, as_number, is_numbers, numbers, words
+from mlpiht_cli.tables.form import DETECTED, Form
+from mlpiht_cli.tables.recipe import Kind, Recipe
+from mlpiht_cli.tables.text import MAX_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Decisions that a recipe does not learn; see :class:`~mlpiht_cli.tables.recipe.Recipe`."""
+
+    kind: Kind
+    standardise: bool = True
+    intercept: bool = True
+    form: Form = DETECTED
+    seen: Form = DETECTED
+    width: int = 0
+
+
+def learn(features: pd.DataFrame, target: pd.Series[Any], plan: Plan, source: str = "the data") -> Recipe:
+    """Learn a recipe from the features and the target of the *training rows alone*.
+
+    Raises
+    ------
+    InputError
+        A column cannot be used: it has no values, too many categories, or values too large; or the target is constant.
+    """
+    columns = learn_columns(features, source)
+    facts = {"columns": columns, "target": str(target.name), "kind": plan.kind, "intercept": plan.intercept}
+    facts |= {"form": plan.form, "seen": plan.seen, "width": plan.width}
+    inputs = sum(len(column.names) for column in columns)
+    facts |= {"mean": [0.0] * inputs, "scale": [1.0] * inputs, **_of_target(target, plan.kind, source)}
+    try:
+        recipe = Recipe.model_validate(facts)
+    except ValidationError as error:  # names that meet
+        raise InputError(f"{source}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+    if not plan.standardise:
+        return recipe
+    mean, scale = _moments(recipe.encoded(features, source), f"{source}: a feature")
+    return recipe.model_copy(update={"mean": mean.tolist(), "scale": scale.tolist()})
+
+
+def learn_columns(features: pd.DataFrame, source: str) -> list[Column]:
+    """Learn the columns of features from training rows: what replaces missing values, and the categories of words.
+
+    Raises
+    ------
+    InputError
+        A column has no values or too many categories, or there are too many inputs.
+    """
+    numeric = [name for name in features.columns if is_numbers(features[name]) or features[name].isna().all()]
+    medians = dict(zip(numeric, _medians(features[numeric], source), strict=True))
+    columns = [
+        Column(name=name, fill=medians[name], missing=bool(features[name].isna().any()))
+        if name in medians
+        else _column_of_words(features[name], source)
+        for name in features.columns
+    ]
+    inputs = sum(len(column.names) for column in columns)
+    if inputs > MAX_COLUMNS:
+        raise InputError(f"{source}: its columns become {inputs} inputs; at most {MAX_COLUMNS} are allowed")
+    return columns
+
+
+def _medians(features: pd.DataFrame, source: str) -> list[float]:
+    if not len(features.columns):
+        return []
+    from sklearn.impute import SimpleImputer
+
+    values = np.column_stack([numbers(features[name], source) for name in features.columns])
+    empty = np.flatnonzero(np.isnan(values).all(axis=0))
+    if len(empty):
+        name = features.columns[empty[0]]
+        raise InputError(
+            f"{source}: column '{name}' has no value in the training rows; leave it out with --drop {name}"
+        )
+    with np.errstate(over="ignore"):
+        found = SimpleImputer(strategy="median").fit(values).statistics_
+    if not np.isfinite(found).all():
+        raise InputError(f"{source}: a feature has values too large to standardise")
+    return [float(value) for value in found]
+
+
+def _column_of_words(column: pd.Series[Any], source: str) -> Column:
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import OneHotEncoder
+
+    values = words(column, source)[:, None]
+    imputer = SimpleImputer(strategy="most_frequent", missing_values=None).fit(values)
+    filled = imputer.transform(values)
+    categories = [str(word) for word in OneHotEncoder().fit(filled).categories_[0]]
+    if len(categories) > max(2, len(column) / 2):
+        raise InputError(
+            f"{source}: column '{column.name}' has {len(categories)} different words in {len(column)} training rows, "
+            f"like an identifier; leave it out with --drop {column.name}"
+        )
+    missing = bool(column.isna().any())
+    return Column(name=str(column.name), categories=categories, fill=str(imputer.statistics_[0]), missing=missing)
+
+
+def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, object]:
+    """Classes with the mean of two labels, or mean and scale of numbers."""
+    if kind == "classes":
+        labels = _sorted_labels(target, source)
+        second = words(target, source) == labels[-1]
+        return {"classes": labels, "y_mean": float(second.mean()) if len(labels) == 2 else 0.0}
+    mean, scale = _moments(numbers(target, source)[:, None], f"{source}: target '{target.name}'")
+    values = numbers(target, source)
+    if not np.ptp(values) > 1e-12 * np.abs(mean[0]):
+        raise InputError(f"{source}: target '{target.name}' is constant on the training rows")
+    return {"y_mean": float(mean[0]), "y_scale": float(scale[0])}
+
+
+def _sorted_labels(target: pd.Series[Any], source: str) -> list[str]:
+    """Labels in ascending order: of numbers if all are numbers, else of the alphabet."""
+    labels = sorted({str(label) for label in words(target, source)})
+    if len(labels) < 2:
+        raise InputError(f"{source}: target '{target.name}' is constant on the training rows")
+    return sorted(labels, key=float) if all(as_number(label) is not None for label in labels) else labels
+
+
+def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation over the rows; the scale of a column that does not vary is 1.
+
+    Raises
+    ------
+    InputError
+        The mean or the deviation overflows.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaler = StandardScaler().fit(values)
+    if not (np.isfinite(scaler.mean_).all() and np.isfinite(scaler.var_).all()):
+        raise InputError(f"{what} has values too large to standardise")
+    return np.asarray(scaler.mean_), np.asarray(scaler.scale_)

@@ -1,0 +1,34 @@
+"""New rows for a recipe: a file of test rows, or of rows to predict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.tables.form import Reading
+from mlpiht_cli.tables.read import Table, read_table
+from mlpiht_cli.tables.recipe import Recipe
+
+
+def read_rows(path: str, recipe: Recipe, with_target: bool = False) -> Table:
+    """Read rows in the form of the recipe's own table; columns are found by name, and further ones do not matter.
+
+    A text file without a header has the columns of the recipe's file, or these without the target.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or has another number of columns than the recipe's file and no header.
+    """
+    target = recipe.target if with_target else None
+    table = read_table(path, Reading(recipe.form, target, only=tuple(recipe.features), doubt=recipe.seen))
+    if not table.width or table.width == recipe.width:
+        return table
+    if with_target or table.width != recipe.width - 1:
+        without = "" if with_target else f", or {recipe.width - 1} without the target"
+        raise InputError(
+            f"{table.source}: has {table.width} columns and no header; it needs the {recipe.width} columns of the "
+            f"fitted file in their order{without}"
+        )
+    names = [f"x{i}" for i in range(recipe.width) if f"x{i}" != recipe.target]
+    return replace(table, frame=table.frame.set_axis(names, axis=1))
