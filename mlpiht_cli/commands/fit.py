@@ -55,7 +55,6 @@ def _fit(task: str, sets: dict[str, Any], options: dict[str, Any], quiet: bool) 
     from mlpiht_cli.plan import single_cell
     from mlpiht_cli.plan.cells import Job
     from mlpiht_cli.specs.point import Point
-    from mlpiht_cli.system.files import check_writable
 
     axes = (options[name] for name in ("depth", "m", "s", "seed"))
     cell = single_cell(Point("", task, options["method"], *axes), sets)
@@ -66,7 +65,7 @@ def _fit(task: str, sets: dict[str, Any], options: dict[str, Any], quiet: bool) 
         if reason is not None:
             raise InputError(reason)
     if options["save"] is not None:
-        check_writable(options["save"].absolute().parent, "--save FILE")
+        common.check_save(options["save"], cell.method)
     with FitLine(quiet) as line:
         row, fit = next(iter(runner.run(Job((cell,)), line)))
     fields = row.flat()

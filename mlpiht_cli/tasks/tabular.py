@@ -19,6 +19,7 @@ from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.tasks.columns import DataColumns, read_columns
 from mlpiht_cli.tasks.datasets import sha256
+from mlpiht_cli.tasks.table_hints import TABLE_HINTS
 
 
 class Recipe(BaseModel):
@@ -103,8 +104,7 @@ class Tabular(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
-    # A sum of ReLUs with positive signs is convex and nonnegative; a table's target need not be.
-    hints: ClassVar[Mapping[str, object]] = {"signs": "both"}
+    hints: ClassVar[Mapping[str, object]] = TABLE_HINTS
 
     path: str = Field(description="CSV file with a header, or NPZ with a matrix `x`")
     target: str = Field("y", description="target column (CSV) or array (NPZ)")
