@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.records.rows import SCORES, Row
 
-KEEP_NO_BUDGET = frozenset({"dense", "feature_learning", "gradient_descent", "mlp"})
+KEEP_NO_BUDGET = frozenset({"boosting", "dense", "feature_learning", "gradient_descent", "lasso_cv", "mlp", "skglm"})
 """Methods whose networks may have more nonzeros than the budget: what their classes say, read without torch."""
 
 

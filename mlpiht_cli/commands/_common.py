@@ -7,12 +7,15 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.load import parse_scalar
+
+if TYPE_CHECKING:
+    from mlpiht_cli.core.method import Method
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,6 +132,21 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def check_save(path: Path, method: Method) -> None:
+    """Check that a model can be saved, before it is fitted.
+
+    Raises
+    ------
+    InputError
+        The method makes no network, or its file cannot be written.
+    """
+    from mlpiht_cli.system.files import check_writable
+
+    if not method.is_network:
+        raise InputError(f"{method.name} only predicts: its model is no network and cannot be saved; leave out --save")
+    check_writable(path.absolute().parent, "--save FILE")
 
 
 CELL_FIELDS = ("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value")

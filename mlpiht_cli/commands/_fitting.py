@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mlpiht_cli.commands._choosing import chosen
+from mlpiht_cli.commands._common import check_save
 from mlpiht_cli.commands._status_line import FitLine
 from mlpiht_cli.core.calibration import platt
 from mlpiht_cli.core.comparisons import comparisons
@@ -59,6 +60,8 @@ class Fitting:
             reason = cell.method.supports(self._runner.problem(cell), cell.shape)
             if reason is not None:
                 raise InputError(reason)
+        if given["save"] is not None:
+            check_save(given["save"], cell.method)
         with FitLine(self._quiet) as line:
             row, fit = next(iter(self._runner.run(Job((cell,)), line)))
         if fit is None or row.status != "ok":

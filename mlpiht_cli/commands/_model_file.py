@@ -16,20 +16,23 @@ if TYPE_CHECKING:
     from mlpiht_cli.core.formula import Formula
     from mlpiht_cli.core.model import SparseMLP
     from mlpiht_cli.core.stages import Stage
+    from mlpiht_cli.tables.read import Table
+    from mlpiht_cli.tables.recipe import Recipe
 
 
 class Saved(NamedTuple):
-    """A model on the CPU, its metadata, and the names and units of its inputs."""
+    """A model on the CPU, its metadata, how it reads a table (None: it was fitted to none), and names and units."""
 
     path: Path
     model: SparseMLP
     meta: dict[str, object]
+    recipe: Recipe | None
     facts: Facts
 
     @property
     def of_table(self) -> bool:
         """Whether it was fitted to a table."""
-        return self.facts.kind is not None
+        return self.recipe is not None
 
     def stages(self, in_table: bool) -> list[Stage]:
         """The network as a chain of layers, in the units of its table or in its own."""
@@ -45,28 +48,26 @@ class Saved(NamedTuple):
         with _naming(self.path):
             return Formula.of(self.model.stages(), self.facts)
 
-    def rows(self, data: Path) -> Tensor:
-        """Rows of a file as the network's inputs in the units of the table, float64 ``[n, len(names)]``.
+    def table(self, data: str) -> tuple[Recipe, Table]:
+        """The recipe, and rows of a file in its form.
 
         Raises
         ------
         InputError
             The model is of no table, or the file does not fit it.
         """
-        import torch
-        from pydantic import ValidationError
+        from mlpiht_cli.tables.rows import read_rows
 
-        from mlpiht_cli.tasks.columns import read_columns
-        from mlpiht_cli.tasks.tabular import Recipe
-
-        if not self.of_table:
+        if self.recipe is None:
             raise InputError(f"{self.path}: was not fitted to a table, so it cannot say how to read {data}")
-        try:
-            recipe = Recipe.model_validate(self.meta["recipe"])
-        except ValidationError as error:
-            raise InputError(f"{self.path}: its recipe for reading tables is damaged; fit the model again") from error
-        inputs = recipe.inputs(read_columns(data, None, recipe.features))[:, : len(self.facts.names)].double()
-        return inputs * torch.tensor(self.facts.scale).double() + torch.tensor(self.facts.mean).double()
+        return self.recipe, read_rows(data, self.recipe)
+
+    def rows(self, data: str) -> Tensor:
+        """Rows of a file as the network's inputs in the units of the table, float64 ``[n, len(names)]``."""
+        import torch
+
+        recipe, table = self.table(data)
+        return torch.from_numpy(recipe.encoded(table.frame, table.source))
 
 
 def read_model(path: Path) -> Saved:
@@ -77,12 +78,37 @@ def read_model(path: Path) -> Saved:
     InputError
         It is no model, or its recipe is damaged.
     """
-    from mlpiht_cli.core.facts import input_facts
+    from mlpiht_cli.core.facts import unnamed
     from mlpiht_cli.core.model import SparseMLP
 
     model, meta = SparseMLP.load(path)
-    with _naming(path):
-        return Saved(path, model.to("cpu"), meta, input_facts(meta.get("recipe"), model.inputs))
+    recipe = _recipe(path, meta.get("recipe"))
+    facts = unnamed(model.inputs) if recipe is None else _facts(recipe)
+    if len(facts.names) + facts.intercept != model.inputs or (recipe and recipe.outputs != model.outputs):
+        raise InputError(f"{path}: the network and its recipe do not fit together; fit the model again")
+    return Saved(path, model.to("cpu"), meta, recipe, facts)
+
+
+def _recipe(path: Path, saved: object) -> Recipe | None:
+    from pydantic import ValidationError
+
+    from mlpiht_cli.tables.recipe import Recipe
+
+    if saved is None or (isinstance(saved, dict) and "image" in saved):  # a network of one image reads no rows
+        return None
+    try:
+        return Recipe.model_validate(saved)
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: its recipe for reading tables is damaged, or of another version; fit it again"
+        ) from error
+
+
+def _facts(recipe: Recipe) -> Facts:
+    from mlpiht_cli.core.facts import Facts
+
+    same = ("names", "mean", "scale", "intercept", "kind", "classes", "target", "y_mean", "y_scale")
+    return Facts(**{name: getattr(recipe, name) for name in same})
 
 
 @contextlib.contextmanager

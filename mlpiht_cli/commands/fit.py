@@ -32,7 +32,7 @@ from mlpiht_cli.errors import InputError
 @common.offline_option
 @common.json_option
 @click.pass_obj
-def command(settings: dict[str, Any], /, save: Path | None, device: str, as_json: bool, **options: Any) -> int:
+def command(settings: dict[str, Any], /, device: str, as_json: bool, **options: Any) -> int:
     """Fit one network and print its result row.
 
     Of a table, m and s are chosen by cross-validation on the training rows unless they are given. Its row says how good
@@ -44,16 +44,11 @@ def command(settings: dict[str, Any], /, save: Path | None, device: str, as_json
     sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])
     if task != "tabular" and options["method"] is None:
         raise InputError("--method: name one, e.g. --method iht")
-    fitting = Fitting(task, sets, device, settings["quiet"])
-    if save is not None:
-        from mlpiht_cli.system.files import check_writable
-
-        check_writable(save.absolute().parent, "--save FILE")
-    row, saved = fitting.run(options)
-    fields = row.flat()
+    row, saved = Fitting(task, sets, device, settings["quiet"]).run(options)
+    fields, path = row.flat(), options["save"]
     (common.echo_json if as_json else common.echo_row)(fields)
-    if save is not None:
+    if path is not None:
         if saved is not None:
-            saved.model.save(save, {"row": fields, "recipe": saved.recipe})
-        click.echo(f"model written to {save}" if saved is not None else f"no model written: {row.status}", err=True)
+            saved.model.save(path, {"row": fields, "recipe": saved.recipe})
+        click.echo(f"model written to {path}" if saved is not None else f"no model written: {row.status}", err=True)
     return 0 if row.status in ("ok", "skipped") else 1

@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     "show", epilog=common.examples("mlpiht show model.npz --data my.csv", "mlpiht show model.npz --out model.png")
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="CSV or NPZ file: also print what each neuron does on it."
-)
+@click.option("--data", help="A table (- for stdin): also print what each neuron does on it.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Draw the weights too (png, pdf or svg).")
 @click.option(
     "--digits", type=click.IntRange(1, 17), default=4, show_default=True, help="Digits of a number; --json has all."
 )
 @common.json_option
-def command(model: Path, data: Path | None, out: Path | None, digits: int, as_json: bool) -> None:
+def command(model: Path, data: str | None, out: Path | None, digits: int, as_json: bool) -> None:
     """Print the network in MODEL, a file from `mlpiht fit --save`, as a formula.
 
     The formula of a table's network takes features and gives the target in the units of the table. The neurons and

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-from pydantic import AliasChoices, BaseModel, Field, ValidationError, model_validator
 
-from mlpiht_cli.errors import InputError
-
-
-class Facts(BaseModel):
+@dataclass(frozen=True)
+class Facts:
     """Names and units of a network's inputs and outputs.
 
     Attributes
@@ -32,25 +28,15 @@ class Facts(BaseModel):
         The prediction (for two classes the score) is ``output * y_scale + y_mean``.
     """
 
-    names: list[str] = Field(validation_alias=AliasChoices("names", "features"))
+    names: list[str]
     mean: list[float]
     scale: list[float]
     intercept: bool
-    kind: Literal["regression", "classes", "binary"] | None
-    classes: list[str] = []
+    kind: Literal["regression", "classes"] | None
+    classes: list[str] = field(default_factory=list)
     target: str = "y"
     y_mean: float = 0.0
     y_scale: float = 1.0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Facts:
-        if not len(self.names) == len(self.mean) == len(self.scale):
-            raise ValueError("names, mean and scale do not belong together")
-        if not np.isfinite([*self.mean, *self.scale, self.y_mean, self.y_scale]).all():
-            raise ValueError("a mean or scale is not finite")
-        if 0.0 in self.scale or self.y_scale == 0.0:
-            raise ValueError("a scale is zero")
-        return self
 
     def outputs(self, count: int) -> list[str]:
         """Names of ``count`` outputs: the target, ``score`` for two classes, or the classes."""
@@ -61,21 +47,7 @@ class Facts(BaseModel):
         return [f"{self.target}{i}" for i in range(count)]
 
 
-def input_facts(recipe: object, inputs: int) -> Facts:
-    """Facts of a network with ``inputs`` inputs from its saved recipe; without one, the inputs are x0, x1, ...
-
-    Raises
-    ------
-    InputError
-        The recipe is damaged, or belongs to another network.
-    """
-    if recipe is None or (isinstance(recipe, Mapping) and "image" in recipe):  # a network of one image reads no rows
-        names = [f"x{i}" for i in range(inputs)]
-        return Facts(names=names, mean=[0.0] * inputs, scale=[1.0] * inputs, intercept=False, kind=None)
-    try:
-        facts = Facts.model_validate(recipe)
-    except ValidationError as error:
-        raise InputError("its recipe for reading tables is damaged; fit the model again") from error
-    if len(facts.names) + facts.intercept != inputs:
-        raise InputError("the network and its recipe do not fit together; fit the model again")
-    return facts
+def unnamed(inputs: int) -> Facts:
+    """Facts of a network that no table was fitted with: the inputs are x0, x1, ..."""
+    names = [f"x{i}" for i in range(inputs)]
+    return Facts(names=names, mean=[0.0] * inputs, scale=[1.0] * inputs, intercept=False, kind=None)

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.predictor import Predictor
 
 Fact = float | int | bool | str
 
@@ -74,12 +75,12 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Reached:
-    """A network that answers a budget.
+    """A network, or another predictor, that answers a budget.
 
     Attributes
     ----------
-    model
-        The network.
+    predictor
+        The network, or a model that is none; see :attr:`model`.
     budget
         The budget it answers; None: every budget that has no answer yet.
     facts
@@ -94,13 +95,18 @@ class Reached:
         Losses, if the network comes from a different run than the steps yielded.
     """
 
-    model: SparseMLP
+    predictor: Predictor
     budget: int | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
     followed: bool = True
     iterations: int | None = None
     history: tuple[float, ...] | None = None
+
+    @property
+    def model(self) -> SparseMLP:
+        """The network; see :func:`network`."""
+        return network(self.predictor)
 
 
 @dataclass(frozen=True)
@@ -116,12 +122,13 @@ Events = Generator[Step | Known | Reached, None, None]
 
 @dataclass(frozen=True)
 class Fit:
-    """The network that a method returns for one budget.
+    """The network, or another predictor, that a method returns for one budget.
 
     Attributes
     ----------
-    model
-        The network, with at most ``budget`` nonzeros; it has none if the fit diverged.
+    predictor
+        The network, with at most ``budget`` nonzeros (none if the fit diverged), or a model that is no network; see
+        :attr:`model`.
     budget
         The budget ``s`` it answers.
     iterations
@@ -139,7 +146,7 @@ class Fit:
         Actions of a search, in order.
     """
 
-    model: SparseMLP
+    predictor: Predictor
     budget: int
     iterations: int
     status: Status = Status.OK
@@ -148,6 +155,24 @@ class Fit:
     reason: str = ""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     moves: tuple[Move, ...] = field(default=(), repr=False)
+
+    @property
+    def model(self) -> SparseMLP:
+        """The network; see :func:`network`."""
+        return network(self.predictor)
+
+
+def network(predictor: Predictor) -> SparseMLP:
+    """Return a predictor that is a network.
+
+    Raises
+    ------
+    TypeError
+        It is none, so that it has no weights to read, save or draw.
+    """
+    if not isinstance(predictor, SparseMLP):
+        raise TypeError(f"{type(predictor).__name__} only predicts: it is no network, and has no weights")
+    return predictor
 
 
 Callback = Callable[[int, float], None]

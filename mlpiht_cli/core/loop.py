@@ -47,7 +47,7 @@ class Trace:
         """Return the fit of a network that answers a budget."""
         history = tuple(self.losses) if reached.history is None else reached.history
         return Fit(
-            reached.model,
+            reached.predictor,
             budget,
             len(history) if reached.iterations is None else reached.iterations,
             settled=self._settled if reached.followed else None,

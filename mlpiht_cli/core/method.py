@@ -153,8 +153,10 @@ class Method(Settings, ABC):
     """Whether one run reaches every budget; budgets of equal problems then run together."""
     keeps_budget: ClassVar[bool] = True
     """Whether a network has at most ``budget`` nonzeros; only a yardstick may have more."""
+    is_network: ClassVar[bool] = True
+    """Whether its models are networks, with weights to count, save and draw; other models only predict."""
     unhinted: ClassVar[frozenset[str]] = frozenset()
-    """Settings that keep the method's own default even if the task suggests another value."""
+    """Settings that keep the method's own default even if the task suggests another value to all methods."""
 
     later: ClassVar[frozenset[str]] = frozenset({"starts"})
 

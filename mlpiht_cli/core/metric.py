@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mlpiht_cli.core.model import SparseMLP
+    from mlpiht_cli.core.predictor import Predictor
     from mlpiht_cli.core.problem import Problem
     from mlpiht_cli.linalg.sparse import SparseMatrix
 
@@ -28,9 +28,9 @@ EXACT_ERROR = 10.0 ** (-EXACT_DB / 20.0)
 
 
 class Scored(NamedTuple):
-    """Input of a metric: a network, its problem, and its predictions ``[n, k]`` on the test inputs."""
+    """Input of a metric: a model, its problem, and its predictions ``[n, k]`` on the test inputs."""
 
-    model: SparseMLP
+    model: Predictor
     problem: Problem
     prediction: Tensor
 
@@ -180,14 +180,18 @@ def r2(prediction: Tensor, target: Tensor) -> float | None:
     return 1.0 - float((prediction.double() - target.double()).square().sum()) / total if total else None
 
 
-def relative_error(model: SparseMLP, truth: SparseMatrix | None) -> float | None:
+def relative_error(model: Predictor, truth: SparseMatrix | None) -> float | None:
     """Relative l2 error ``|w - truth| / |truth|`` of a linear model's weight vector, in float64.
 
     None unless the model is one linear layer of the shape of ``truth``, ``[1, d]``.
     """
+    from mlpiht_cli.core.model import SparseMLP
+
+    if truth is None or not isinstance(model, SparseMLP):
+        return None
     layer = model.layers[0]
     linear = len(model.layers) == 1 and model.readout is None and model.gates is None
-    if truth is None or not linear or (layer.rows, layer.cols) != (1, truth.cols):
+    if not linear or (layer.rows, layer.cols) != (1, truth.cols):
         return None
     found, true = (matrix.dense().double().cpu() for matrix in (layer, truth))
     return float((found - true).norm() / true.norm())

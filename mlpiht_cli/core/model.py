@@ -82,6 +82,11 @@ class SparseMLP:
         """Number of input features d."""
         return self.layers[0].cols
 
+    @property
+    def outputs(self) -> int:
+        """Number of outputs k."""
+        return 1 if self.readout is not None else self.layers[-1].rows
+
     def forward(self, x: Tensor) -> Tensor:
         """Return predictions ``[n, k]`` for inputs ``[n, d]``; only live neurons and used inputs are computed."""
         if x.ndim != 2 or x.shape[1] != self.inputs:
@@ -89,7 +94,7 @@ class SparseMLP:
         used, stages = self._stages()
         widths = [len(used), *(len(stage.live) for stage in stages)]
         step = samples_at_a_time(widths, x.device)
-        out = x.new_empty(len(x), 1 if self.readout is not None else self.layers[-1].rows)
+        out = x.new_empty(len(x), self.outputs)
         for a in range(0, len(x), step):
             span = slice(a, a + step)
             out[span] = self._forward(inputs(x, span, used, stages[0].weights), stages).T

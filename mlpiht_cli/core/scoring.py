@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlpiht_cli.core.metric import METRICS, Scored, r2
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.predictor import Predictor
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
@@ -155,10 +156,10 @@ def support_recall(model: SparseMLP, directions: SparseMatrix) -> float:
     return 1.0 - float(missed.sum()) / directions.rows
 
 
-def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
-    """Score a network on the problem's test data, its loss on the training data.
+def evaluate(model: Predictor, problem: Problem) -> Scores | None:
+    """Score a model on the problem's test data, its loss on the training data.
 
-    None if its predictions are not finite.
+    None if its predictions are not finite. Scores of weights are left out for a model that is no network.
     """
     with torch.no_grad():
         fitted = model.forward(problem.x)
@@ -166,26 +167,36 @@ def evaluate(model: SparseMLP, problem: Problem) -> Scores | None:
         prediction = fitted if problem.x_test is problem.x else model.forward(problem.x_test)
     if not (math.isfinite(final_loss) and bool(torch.isfinite(prediction).all())):
         return None
-    metric, truth = METRICS[problem.metric], problem.planted_layer
+    metric = METRICS[problem.metric]
     if metric.score is None:
         raise ValueError(f"a task cannot have the metric {problem.metric}, which has no function that computes it")
     value = metric.score(Scored(model, problem, prediction))
     more = {}
     if problem.x_test is not problem.x:
         more["test_loss"] = float(LOSSES[problem.loss](prediction.double(), problem.y_test.double()))
-    if truth is not None and truth.nnz and not metric.linear:
-        more |= recovery_scores(model, truth, problem.truth_readout)
-    if problem.directions is not None:
-        more |= _index_scores(model, problem.directions, r2(prediction, problem.y_test))
+    if isinstance(model, SparseMLP):
+        more |= _weight_scores(model, problem, prediction)
     own: dict[str, Any] = {problem.metric: value} if metric.column else {}
     return Scores(
         value,
         final_loss,
         **own,
-        support_f1=None if truth is None else support_f1(model.first_layer_support(), truth),
+        support_f1=more.pop("support_f1", None),
         exact=metric.is_exact(value),
         more=more,
     )
+
+
+def _weight_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> dict[str, float]:
+    """Scores of a network's weights against what was planted."""
+    truth, found = problem.planted_layer, dict[str, float]()
+    if truth is not None:
+        found["support_f1"] = support_f1(model.first_layer_support(), truth)
+        if truth.nnz and not METRICS[problem.metric].linear:
+            found |= recovery_scores(model, truth, problem.truth_readout)
+    if problem.directions is not None:
+        found |= _index_scores(model, problem.directions, r2(prediction, problem.y_test))
+    return found
 
 
 def _index_scores(model: SparseMLP, directions: SparseMatrix, r_squared: float | None) -> dict[str, float]:

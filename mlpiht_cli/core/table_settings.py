@@ -15,3 +15,8 @@ TABLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "iht_vector": {"selection": "magnitude", "step": "safeguarded", "steps": 100, "starts": STARTS},
 }
 """Settings by method; each replaces the method's default."""
+
+TABLE_HINTS: Mapping[str, Any] = {
+    f"{method}.{name}": value for method, settings in TABLE_SETTINGS.items() for name, value in settings.items()
+}
+"""The same settings as hints of a task."""

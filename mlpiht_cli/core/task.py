@@ -58,7 +58,10 @@ class Task(Settings, ABC):
 
     @property
     def hints(self) -> Mapping[str, object]:
-        """Suggested values for settings of a method; they replace the method's defaults."""
+        """Suggested values for settings of methods; they replace the methods' defaults.
+
+        A name with a dot is for one method alone: ``imp.epochs`` for the epochs of ``imp``.
+        """
         return {}
 
     @abstractmethod

@@ -26,11 +26,16 @@ from mlpiht_cli.specs.schema import Spec
 
 @dataclass(frozen=True)
 class _Run:
-    """A cell, its row, and its network; None if the fit failed."""
+    """A cell, its row, and its network; None if the fit failed, or its model is no network."""
 
     cell: Cell
     row: Row
     model: SparseMLP | None
+
+    @property
+    def absence(self) -> str:
+        """Why there is no network."""
+        return "no network" if self.row.status == "ok" else self.row.status
 
 
 def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) -> Figure | None:
@@ -41,7 +46,7 @@ def picture(spec: Spec, wanted: Picture, cells: Sequence[Cell], runner: Runner) 
     task, problem = chosen[0].task, runner.problem(chosen[0])
     rows: dict[str, list[Shot]] = {}
     for run in _runs(chosen, runner):
-        shot = _layer_shot(run) if task.pictured == "layer" else _shot(problem, run.row, run.model, run.cell)
+        shot = _layer_shot(run) if task.pictured == "layer" else _shot(problem, run)
         rows.setdefault(run.cell.point.label, []).append(shot)
     seed = "the best of all seeds" if wanted.seed == "best" else f"seed {wanted.seed}"
     width = "" if task.pictured == "layer" else f"m = {wanted.m}"
@@ -70,7 +75,8 @@ def _runs(chosen: Sequence[Cell], runner: Runner) -> list[_Run]:
     for job in jobs(list(chosen)):
         # All cells have the same data: if the data depend on s, a picture has one budget.
         for row, fit in runner.run(job):
-            run = _Run(by_key[row.cell], row, None if fit is None or row.status != "ok" else fit.model)
+            found = None if fit is None or row.status != "ok" else fit.predictor
+            run = _Run(by_key[row.cell], row, found if isinstance(found, SparseMLP) else None)
             place = run.cell.point.label, row.s
             if place not in best or least_first(row, "final_loss") < least_first(best[place].row, "final_loss"):
                 best[place] = run
@@ -84,7 +90,7 @@ def _layer_shot(run: _Run) -> Shot:
     head = f"{run.cell.point.label}, s = {run.row.s}" if run.cell.method.keeps_budget else run.cell.point.label
     zero = np.zeros((len(names[0]), len(names[1])))
     if run.model is None:
-        return Shot(f"{head}: {run.row.status}", zero)
+        return Shot(f"{head}: {run.absence}", zero)
     layer = run.model.layers[0]
     if len(run.model.layers) != 1 or (layer.rows, layer.cols) != (dims.k, dims.d):
         return Shot(f"{head}: has hidden neurons", zero)
@@ -98,11 +104,11 @@ def _target(problem: Problem) -> NDArray[np.float64]:
     return _fused(SparseMLP(problem.truth, problem.truth_readout))
 
 
-def _shot(problem: Problem, row: Row, model: SparseMLP | None, cell: Cell) -> Shot:
-    target = _target(problem)
-    head = f"{cell.point.label}, s = {cell.point.s}"
+def _shot(problem: Problem, run: _Run) -> Shot:
+    target, row, model = _target(problem), run.row, run.model
+    head = f"{run.cell.point.label}, s = {run.cell.point.s}"
     if model is None or row.value is None:
-        return Shot(f"{head}: {row.status}", np.zeros_like(target))
+        return Shot(f"{head}: {run.absence}", np.zeros_like(target))
     unit = metric(row.metric).unit or f" {row.metric}"
     if problem.image:
         values = model.forward(problem.x.to(model.layers[0].values.dtype)).double().cpu().numpy().reshape(target.shape)

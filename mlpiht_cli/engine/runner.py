@@ -12,6 +12,7 @@ import torch
 
 from mlpiht_cli.core.columns import COLUMNS
 from mlpiht_cli.core.fit import Callback, Fit, Status, ignore
+from mlpiht_cli.core.method import torch_dtype
 from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate
@@ -151,9 +152,9 @@ class Runner:
     def _scores(self, cell: Cell, problem: Problem, fit: Fit) -> dict[str, Any]:
         if fit.status is not Status.OK:
             return {"status": fit.status.value, "reason": fit.reason, "measures": dict(fit.facts)}
-        if cell.method.keeps_budget and fit.model.nnz > fit.budget:
-            raise RuntimeError(f"the model has {fit.model.nnz} nonzeros, the budget is {fit.budget}")
-        scores = evaluate(fit.model, problem.to(self.device, fit.model.layers[0].values.dtype))
+        if cell.method.keeps_budget and (fit.predictor.nnz or 0) > fit.budget:
+            raise RuntimeError(f"the model has {fit.predictor.nnz} nonzeros, the budget is {fit.budget}")
+        scores = evaluate(fit.predictor, problem.to(self.device, torch_dtype(cell.method.dtype)))
         if scores is None:
             reason = "the network's predictions are not finite"
             return {"status": "diverged", "reason": reason, "measures": dict(fit.facts)}
@@ -167,8 +168,8 @@ class Runner:
         return {
             "status": "ok",
             "reason": undefined,
-            "nnz": fit.model.nnz,
-            "nnz_by_layer": fit.model.nnz_by_layer,
+            "nnz": fit.predictor.nnz,
+            "nnz_by_layer": fit.predictor.nnz_by_layer,
             "measures": {**more, **fit.facts},
             **columns,
         }

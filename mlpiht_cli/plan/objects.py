@@ -58,8 +58,10 @@ def settings_for(sets: Settings, head: str, owner: str) -> dict[str, Any]:
 
 
 def with_hints(kind: type[Method], settings: Settings, task: Task) -> dict[str, Any]:
-    """Settings of a method over the defaults that suit the task."""
+    """Settings of a method over the defaults that suit the task: those for all methods, then those for it alone."""
     hints = {name: value for name, value in task.hints.items() if name in kind.model_fields.keys() - kind.unhinted}
+    own = f"{kind.name}."
+    hints |= {name.removeprefix(own): value for name, value in task.hints.items() if name.startswith(own)}
     return {**hints, **settings}
 
 

@@ -6,6 +6,11 @@ from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.baselines.mlp import MLP
+from mlpiht_cli.baselines.yardsticks.abess import Abess
+from mlpiht_cli.baselines.yardsticks.boosting import Boosting
+from mlpiht_cli.baselines.yardsticks.lasso_cv import LassoCV
+from mlpiht_cli.baselines.yardsticks.skglm import Skglm
+from mlpiht_cli.baselines.yardsticks.torch_prune import TorchPrune
 from mlpiht_cli.baselines.zero import Zero
 from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
@@ -24,6 +29,7 @@ from mlpiht_cli.tasks.inr import INRCIFAR10, INRMNIST
 from mlpiht_cli.tasks.iris import Iris
 from mlpiht_cli.tasks.mnist import MNIST, MNISTBinary
 from mlpiht_cli.tasks.planted import Planted
+from mlpiht_cli.tasks.tables import Table
 from mlpiht_cli.tasks.tabular import Tabular
 
 TASKS: dict[str, type[Task]] = {
@@ -36,13 +42,16 @@ TASKS: dict[str, type[Task]] = {
     "mnist": MNIST,
     "mnist_binary": MNISTBinary,
     "planted": Planted,
+    "table": Table,
     "tabular": Tabular,
 }
 
 METHODS: dict[str, type[Method]] = {
     kind.name: kind
     for kind in (
+        Abess,
         BestSubset,
+        Boosting,
         Dense,
         FeatureLearning,
         GradientDescent,
@@ -55,7 +64,10 @@ METHODS: dict[str, type[Method]] = {
         IHTVector,
         IMP,
         IMPFused,
+        LassoCV,
         MLP,
+        Skglm,
+        TorchPrune,
         Zero,
     )
 }

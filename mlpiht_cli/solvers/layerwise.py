@@ -53,7 +53,7 @@ class Layerwise:
             reached = yield from _of_layer(path, layer + 1)
             if layer == shape.depth - 1:
                 model = replace(reached.model, layers=(*kept, *reached.model.layers))
-                yield replace(reached, model=model)
+                yield replace(reached, predictor=model)
                 return
             kept.append(reached.model.layers[0])
             features = reached.model.hidden(problem.x)

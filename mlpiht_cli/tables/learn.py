@@ -113,11 +113,9 @@ def _column_of_words(column: pd.Series[Any], source: str) -> Column:
 
 
 def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, object]:
-    """Classes with the mean of two labels, or mean and scale of numbers."""
+    """Classes, or mean and scale of numbers."""
     if kind == "classes":
-        labels = _sorted_labels(target, source)
-        second = words(target, source) == labels[-1]
-        return {"classes": labels, "y_mean": float(second.mean()) if len(labels) == 2 else 0.0}
+        return {"classes": _sorted_labels(target, source)}
     mean, scale = _moments(numbers(target, source)[:, None], f"{source}: target '{target.name}'")
     values = numbers(target, source)
     if not np.ptp(values) > 1e-12 * np.abs(mean[0]):

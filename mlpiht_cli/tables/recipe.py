@@ -146,7 +146,7 @@ class Recipe(BaseModel):
         return single
 
     def targets(self, column: pd.Series[Any], source: str = "the data") -> NDArray[np.float32]:
-        """Return network targets ``[n, k]``: standardised numbers, label 0 or 1 minus its mean, or one-hot labels.
+        """Return network targets ``[n, k]``: standardised numbers, 0 or 1 for two labels, or one-hot labels.
 
         Raises
         ------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.table_settings import TABLE_HINTS
 from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
@@ -35,8 +36,7 @@ class Tabular(Task):
 
     version: ClassVar[int] = 2
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"seed"})
-    # A sum of ReLUs with positive signs is convex and nonnegative; a table's target need not be.
-    hints: ClassVar[Mapping[str, object]] = {"signs": "both"}
+    hints: ClassVar[Mapping[str, object]] = TABLE_HINTS
 
     path: str = Field(
         description="CSV, TSV or semicolon-separated file (also .gz), Parquet, NPZ with a matrix `x`, or - for stdin"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from mlpiht_cli.core import export
-from mlpiht_cli.core.facts import Facts, input_facts
+from mlpiht_cli.core.facts import Facts, unnamed
 from mlpiht_cli.core.stages import in_units
 from mlpiht_cli.errors import InputError
 from tests.networks import INPUTS, KINDS, networks, rows
@@ -129,27 +130,10 @@ def test_scipy_and_the_support_hold_the_nonzeros(kind: str) -> None:
         assert places.dtype == np.int64
 
 
-GOOD = {"names": ["a"], "mean": [1.0], "scale": [2.0], "intercept": True, "kind": "regression", "target": "y"}
-BAD: list[tuple[object, str]] = [
-    ("text", "damaged"),
-    ({**GOOD, "mean": []}, "damaged"),
-    ({**GOOD, "scale": [0.0]}, "damaged"),
-    ({**GOOD, "mean": [float("nan")]}, "damaged"),
-    ({**GOOD, "y_scale": 0.0}, "damaged"),
-    ({**GOOD, "kind": "other"}, "damaged"),
-    ({**GOOD, "intercept": False}, "do not fit together"),
-]
-
-
-@pytest.mark.parametrize(("recipe", "message"), BAD)
-def test_damaged_recipes_are_refused(recipe: object, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        input_facts(recipe, 2)
-
-
 def test_outputs_have_names() -> None:
-    assert input_facts(GOOD, 2).outputs(1) == ["y"]
-    assert input_facts({**GOOD, "kind": "classes", "classes": ["no", "yes"]}, 2).outputs(1) == ["score"]
-    assert input_facts({**GOOD, "kind": "classes", "classes": ["u", "v", "w"]}, 2).outputs(3) == ["u", "v", "w"]
-    bare = input_facts(None, 2)
+    one = Facts(names=["a"], mean=[1.0], scale=[2.0], intercept=True, kind="regression", target="age")
+    assert one.outputs(1) == ["age"]
+    assert replace(one, kind="classes", classes=["no", "yes"]).outputs(1) == ["score"]
+    assert replace(one, kind="classes", classes=["u", "v", "w"]).outputs(3) == ["u", "v", "w"]
+    bare = unnamed(2)
     assert (bare.names, bare.outputs(2)) == (["x0", "x1"], ["y0", "y1"])

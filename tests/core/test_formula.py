@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mlpiht_cli.core.facts import Facts, input_facts
+from mlpiht_cli.core.facts import Facts, unnamed
 from mlpiht_cli.core.formula import Formula
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.errors import InputError
@@ -39,7 +39,7 @@ def evaluated(document: dict[str, Any], columns: dict[str, Floats]) -> Floats:
 def test_the_numbers_of_a_document_give_the_predictions(kind: str) -> None:
     model, by_hand = networks(torch.float64)[kind]
     x = rows()
-    document = Formula.of(model.stages(), input_facts(None, INPUTS)).document()
+    document = Formula.of(model.stages(), unnamed(INPUTS)).document()
     found = evaluated(document, {f"x{i}": x[:, i] for i in range(INPUTS)})
     np.testing.assert_allclose(found, by_hand(x), atol=1e-12)
 
@@ -63,7 +63,7 @@ def test_a_document_has_the_units_of_the_table(kind: str, y_scale: float) -> Non
 def test_one_output_is_a_sum_of_neurons_with_signs() -> None:
     hidden = SparseMatrix.from_dense(torch.tensor([[1.0, 0.0], [0.0, 2.0], [5.0, 0.0], [0.0, 0.0]]))
     output = SparseMatrix.from_dense(torch.tensor([[0.5, -3.0, 0.0, 1.0]]))
-    document = Formula.of(SparseMLP((hidden, output)).stages(), input_facts(None, 2)).document()
+    document = Formula.of(SparseMLP((hidden, output)).stages(), unnamed(2)).document()
     neurons, (y,) = document["layers"][0]["neurons"], document["outputs"]
     assert [(one["name"], one["row"]) for one in neurons] == [("h1", 1), ("h2", 0)], "those that weigh most come first"
     assert neurons[0]["terms"] == [{"source": "x1", "weight": 6.0}]
@@ -75,7 +75,7 @@ def test_unused_inputs_and_neurons_that_reach_nothing_are_left_out() -> None:
     first = SparseMatrix.from_dense(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
     second = SparseMatrix.from_dense(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     third = SparseMatrix.from_dense(torch.tensor([[1.0, 0.0]]))
-    formula = Formula.of(SparseMLP((first, second, third)).stages(), input_facts(None, 3))
+    formula = Formula.of(SparseMLP((first, second, third)).stages(), unnamed(3))
     document = formula.document()
     assert document["unused_inputs"] == ["x1", "x2"]
     assert [[one["name"] for one in layer["neurons"]] for layer in document["layers"]] == [["h1_1"], ["h2_1"]]
@@ -84,7 +84,7 @@ def test_unused_inputs_and_neurons_that_reach_nothing_are_left_out() -> None:
 def test_parts_are_shares_of_the_output() -> None:
     model, by_hand = networks(torch.float64)["two_layers"]
     x = rows(200)
-    formula = Formula.of(model.stages(), input_facts(None, INPUTS))
+    formula = Formula.of(model.stages(), unnamed(INPUTS))
     parts = formula.parts(torch.from_numpy(x))
     y = by_hand(x)
     assert sum(part["share"] for part in parts) == pytest.approx(1.0)
@@ -102,7 +102,7 @@ def test_parts_are_shares_of_the_output() -> None:
 
 def test_outputs_that_do_not_vary_have_no_shares() -> None:
     model, _ = networks(torch.float64)["fused"]
-    formula = Formula.of(model.stages(), input_facts(None, INPUTS))
+    formula = Formula.of(model.stages(), unnamed(INPUTS))
     assert {part["share"] for part in formula.parts(torch.zeros(5, INPUTS).double())} == {None}
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from mlpiht_cli.core.facts import Facts, input_facts
+from mlpiht_cli.core.facts import Facts, unnamed
 from mlpiht_cli.core.formula import Formula
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.figures import network as module
@@ -50,7 +50,7 @@ def test_wide_networks_show_what_weighs_most() -> None:
     rng = np.random.RandomState(0)
     layer = SparseMatrix.from_dense(torch.from_numpy(rng.normal(size=(80, 90))))
     model = SparseMLP((layer,), torch.ones(80))
-    figure = module.network(Formula.of(model.stages(), input_facts(None, 90)))
+    figure = module.network(Formula.of(model.stages(), unnamed(90)))
     axes = figure.axes[0]
     assert len(axes.get_yticks()) == len(axes.get_xticks()) == module.MOST
     assert "30 inputs and 20 columns of less weight left out" in axes.get_title(loc="left")
@@ -60,5 +60,5 @@ def test_wide_networks_show_what_weighs_most() -> None:
 
 def test_a_network_without_weights_says_so() -> None:
     model = SparseMLP.silent((3, 2, 1), torch.zeros(1))
-    figure = module.network(Formula.of(model.stages(), input_facts(None, 3)))
+    figure = module.network(Formula.of(model.stages(), unnamed(3)))
     assert [text.get_text() for text in figure.texts] == ["No weight reaches an output."]

@@ -83,12 +83,12 @@ def test_regression_is_standardised_and_comes_back(frame: pd.DataFrame, y: pd.Se
     np.testing.assert_allclose(recipe.predictions(targets.astype(float))["y"], y, rtol=1e-6)
 
 
-def test_two_classes_are_a_label_minus_its_mean(frame: pd.DataFrame) -> None:
+def test_two_classes_are_0_and_1(frame: pd.DataFrame) -> None:
     labels = pd.Series(["no"] * 45 + ["yes"] * 15, name="y")
     recipe = learn(frame, labels, Plan("classes"))
-    assert (recipe.classes, recipe.outputs, recipe.y_mean, recipe.y_scale) == (["no", "yes"], 1, 0.25, 1.0)
-    assert recipe.targets(labels)[[0, -1], 0].tolist() == [-0.25, 0.75]
-    output = np.array([[-0.3], [0.1], [0.24], [0.26], [5.0]])
+    assert (recipe.classes, recipe.outputs, recipe.y_mean, recipe.y_scale) == (["no", "yes"], 1, 0.0, 1.0)
+    assert recipe.targets(labels)[[0, -1], 0].tolist() == [0.0, 1.0]
+    output = np.array([[-0.05], [0.35], [0.49], [0.51], [5.25]])
     found = recipe.predictions(output)
     assert found["y"] == ["no", "no", "no", "yes", "yes"]
     assert found["probability_yes"] == pytest.approx([0.0, 0.35, 0.49, 0.51, 1.0])

@@ -1,0 +1,1 @@
+"""Methods of other packages, that ours are compared with on tables."""
