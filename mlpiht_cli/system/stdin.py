@@ -34,6 +34,8 @@ def _whole(stream: IO[bytes]) -> bytes:
         parts.append(part)
         size += len(part)
         check_room(2 * size, "standard input: reading it")
+    if not parts:
+        raise InputError("standard input: is empty; a sweep's workers have none, so save the table to a file for them")
     return b"".join(parts)
 
 

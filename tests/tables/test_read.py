@@ -86,6 +86,9 @@ def test_standard_input_is_read_once(packed: bool, monkeypatch: pytest.MonkeyPat
     assert read("-").frame["y"].tolist() == [2, 4]
     monkeypatch.setattr(sys, "stdin", Stream(b"a,y\n5,2\n"))
     assert read("-").frame["a"].tolist() == [5], "another stream is another table"
+    monkeypatch.setattr(sys, "stdin", Stream(b""))
+    with pytest.raises(InputError, match="standard input: is empty"):
+        read("-")
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(InputError, match="nothing is piped"):
         read("-")
