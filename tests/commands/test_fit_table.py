@@ -104,7 +104,8 @@ def test_classes_come_back_as_labels_with_probabilities(mlpiht: Run, labels: lis
     classes(150, 0, labels).to_csv("train.csv", index=False)
     fresh = classes(100, 1, labels)
     fresh.to_csv("new.csv", index=False)
-    row = mlpiht("fit", "--data", "train.csv", "--target", "kind", *QUICK, "--save", "model.npz", "--json").json
+    quick = ("--starts", 2, "--cv", 3, "--s", 8)
+    row = mlpiht("fit", "--data", "train.csv", "--target", "kind", *quick, "--save", "model.npz", "--json").json
     assert row["metric"] == "accuracy"
     found = predicted(mlpiht, "model.npz", "new.csv")
     shares = found[[f"probability_{label}" for label in labels]].to_numpy()
@@ -137,11 +138,11 @@ BAD = {
     ("fit", "--task", "planted", "--m", 3, "--s", 4): "--method: name one",
     ("fit", "--data", "train.csv", "--m", "some"): "'some' is neither a whole number from 1 nor auto",
     ("fit", "--data", "train.csv", "--starts", 2, "--set", "method.starts=3"): "give --starts instead",
-    ("fit", "--data", "train.csv", "--set", "task.target=a"): "give --target instead",
+    ("fit", "--data", "train.csv", "--set", "task.path=a.csv"): "give --data instead",
     ("fit", "--data", "train.csv", "--cv", 500): "500 folds need",
     ("fit", "--task", "planted", "--method", "iht", "--m", 3, "--s", 4, "--drop", "a"): "--drop needs --data",
     ("fit", "--data", "train.csv", "--m", 2, "--s", 4000): "s=4000 is above",
-    ("fit", "--data", "train.csv", "--method", "best_subset"): "best_subset",
+    ("fit", "--data", "train.csv", "--method", "iht_logistic"): "iht_logistic needs the cross_entropy loss",
     ("path", "--data", "train.csv", "--s", "1,x"): "give budgets separated by commas",
     ("path", "--data", "train.csv", "--s", "4000"): "has a budget of 4000",
 }
