@@ -84,6 +84,8 @@ class Metric:
         Whether a figure refuses finished rows without a value; otherwise one row with a value is enough.
     falling
         Whether less is better; None where neither direction is, which comparisons treat as False.
+    classes
+        Whether it counts right classes: targets of one output are then two classes, not numbers.
     linear
         Whether it compares the weights of linear models, which have no hidden neurons to match.
     unit
@@ -113,6 +115,7 @@ class Metric:
     column: bool = False
     always: bool = False
     falling: bool | None = False
+    classes: bool = False
     linear: bool = False
     unit: str = ""
     digits: int = 4
@@ -216,6 +219,7 @@ METRICS: dict[str, Metric] = {
         lambda fit: accuracy(fit.prediction, fit.problem.y_test),
         column=True,
         always=True,
+        classes=True,
         bounded=True,
         limits=(0.5, 1.0),
         tolerance=Tolerance(absolute=0.005),

@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, object]] = {
     "gaussian_sparse": {"n": 20, "d": 30},
     "index_model": {"n": 20, "d": 30},
     "cifar10_binary": {"train_files": 1},
+    "table": {"table": "diabetes"},
 }
 # Fixtures of the tasks that read a data set.
 DATA = {
@@ -31,8 +32,10 @@ BASE = {"m": 3, "s": 4, "depth": 1, "seed": 0}
 
 
 @pytest.fixture(params=TASKS)
-def task(request: pytest.FixtureRequest, tmp_path: Path) -> Task:
+def task(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     settings = SMALL.get(request.param, {})
+    if request.param == "table":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if request.param in DATA:
         request.getfixturevalue(DATA[request.param])
     if request.param == "tabular":

@@ -8,15 +8,20 @@ import pytest
 
 from mlpiht_cli import plan
 from mlpiht_cli.analysis.tables import given_settings
+from mlpiht_cli.baselines.imp import IMP
+from mlpiht_cli.baselines.mlp import MLP
+from mlpiht_cli.core.table_settings import TABLE_HINTS
 from mlpiht_cli.engine.runner import row_of
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.cells import jobs
+from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.records.table import PROFILES
 from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.filters import parse_only
 from mlpiht_cli.specs.find import find_spec, names, shipped
 from mlpiht_cli.specs.point import Point
 from mlpiht_cli.specs.read import load_spec
+from mlpiht_cli.tasks.planted import Planted
 
 # Cells in the paper profile (protocol, section 4).
 FIGURES = [978, 978, 690, 756, 864]
@@ -25,6 +30,7 @@ PAPER_CELLS |= {"table1": 9 * 10, "table2": 9 * 10, "gaussian": 3 * 8 * 5, "smok
 # 10 splits, 11 budgets: 40 starts, dense, exhaustive; two panels of estimates; 9 lengths of run.
 PAPER_CELLS |= {"iris": 10 * 11 * (40 + 1 + 1) + 2 * 3 * (5 * 2 * 10 + 2) + 9 * 3 * 10}
 PAPER_CELLS |= {"imp_protocol": (3 * 6 * 2 + 4) * 4 * 3, "vector_steps": (2 * 4 * 5 + 3 * 2) * 4 * 3}
+PAPER_CELLS |= {"tables": 10 * 11 * 5}  # tables, methods, splits
 PAPER_CELLS |= {"beyond_zero": (2 * 4 * 7 + 4 * 5) * 3 * 3}
 # Curves, n* against d (two methods and one step), s = d^a at four d each, two directions; eight seeds.
 PAPER_CELLS |= {"index_models": ((6 + 6 + 3) * 10 + 5 * 13 * 2 + 4 * 11 + (39 + 39 + 41) * 2 + 2 * 4 * 7) * 8}
@@ -191,6 +197,32 @@ def test_a_tasks_hints_are_defaults_that_a_method_may_not_take() -> None:
     assert plan.single_cell(point, {}).method.dtype == "float64"
     assert plan.single_cell(point, {"method.dtype": "float32"}).method.dtype == "float32"
     assert plan.single_cell(replace(point, method="imp"), {}).method.dtype == "float32", "as the reference trains"
+
+
+def test_a_hint_with_a_dot_is_for_one_method_and_wins_over_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = {"epochs": 7, "imp.epochs": 50, "imp.dtype": "float64", "dtype": "float64", "nothing.epochs": 9}
+    monkeypatch.setattr(Planted, "hints", hints)
+    made = {
+        name: plan.single_cell(Point("", "planted", name, 1, 5, 5, 0), {}).method
+        for name in ("imp", "imp_fused", "mlp")
+    }
+    assert {name: method.epochs for name, method in made.items()} == {"imp": 50, "imp_fused": 7, "mlp": 7}
+    assert (made["imp"].dtype, made["imp_fused"].dtype) == ("float64", "float32"), "only a hint for it alone is taken"
+    over = plan.single_cell(Point("", "planted", "imp", 1, 5, 5, 0), {"method.epochs": 3}).method
+    assert over.epochs == 3
+
+
+def test_the_hints_of_tables_reach_the_methods_that_they_name() -> None:
+    table = {"task.table": "diabetes"}
+    imp, fused, dense, plain = (
+        plan.single_cell(Point("", "table", name, 1, 5, 5, 0), table).method
+        for name in ("imp", "imp_fused", "dense", "mlp")
+    )
+    assert imp.evaluate == fused.evaluate == "after_retrain"
+    assert imp.epochs == fused.epochs > dense.epochs > IMP().epochs
+    assert plain == MLP(), "its own defaults train on tables"
+    own = [name.split(".") for name in TABLE_HINTS if "." in name]
+    assert all(field in METHODS[method].model_fields for method, field in own)
 
 
 def test_labels_that_a_profile_makes_the_same_method_are_refused(tmp_path: Path, tiny_spec: str) -> None:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+ROWS_OF_LEAF = 5, 20
+"""Least numbers of rows in a leaf that cross-validation chooses from."""
+
+
 @dataclass(frozen=True)
 class Trees:
     """Boosted trees as a predictor: they have no weights.
@@ -57,10 +61,11 @@ class Trees:
 
 
 class Boosting(Method):
-    """Histogram gradient boosting of scikit-learn; five-fold cross-validation chooses the number of rounds.
+    """Histogram gradient boosting of scikit-learn; five-fold cross-validation chooses its rounds and its leaves.
 
     It is no network: it has no weights, keeps no budget, and cannot be saved. Width and depth have no effect. A round
-    adds one tree (of classes, one tree for each). Held-out rows are judged by the squared error or the log loss.
+    adds one tree (of classes, one tree for each), and a leaf has at least 5 or 20 rows. Held-out rows are judged by the
+    squared error or the log loss.
     """
 
     name: ClassVar[str] = "boosting"
@@ -72,7 +77,6 @@ class Boosting(Method):
     rounds: int = Field(200, ge=1, description="largest number of rounds")
     lr: float = Field(0.1, gt=0, allow_inf_nan=False, description="share of each tree that is added")
     leaves: int = Field(31, ge=2, description="largest number of leaves of a tree")
-    rows_of_leaf: int = Field(20, ge=1, description="least number of rows in a leaf")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return 0: trees have no weights."""
@@ -83,17 +87,20 @@ class Boosting(Method):
         return refusal(self.name, problem, ("numbers", "two classes", "classes")) or super().supports(problem, shape)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
-        """Choose the number of rounds, then fit all rows."""
+        """Choose rounds and leaves, then fit all rows."""
         rows = Rows.of(problem)
-        errors = np.zeros(self.rounds)
+        errors = np.zeros((len(ROWS_OF_LEAF), self.rounds))
         for train, test in rows.folds():
-            errors += _errors(self._model(rows, self.rounds).fit(rows.x[train], rows.y[train]), rows, test)
-        best = int(errors.argmin()) + 1
-        trees = Trees(self._model(rows, best).fit(rows.x, rows.y), rows.columns, *affine(problem))
+            for i, least in enumerate(ROWS_OF_LEAF):
+                model = self._model(rows, self.rounds, least).fit(rows.x[train], rows.y[train])
+                errors[i] += _errors(model, rows, test)
+        chosen, last = (int(place) for place in np.unravel_index(errors.argmin(), errors.shape))
+        model = self._model(rows, last + 1, ROWS_OF_LEAF[chosen]).fit(rows.x, rows.y)
+        trees = Trees(model, rows.columns, *affine(problem))
         yield step_of(problem, trees)
-        yield Reached(trees, facts={"rounds": best}, iterations=best)
+        yield Reached(trees, facts={"rounds": last + 1, "rows_of_leaf": ROWS_OF_LEAF[chosen]}, iterations=last + 1)
 
-    def _model(self, rows: Rows, rounds: int) -> Any:
+    def _model(self, rows: Rows, rounds: int, least: int) -> Any:
         from sklearn import ensemble
 
         kinds = ensemble.HistGradientBoostingRegressor, ensemble.HistGradientBoostingClassifier
@@ -101,7 +108,7 @@ class Boosting(Method):
             max_iter=rounds,
             learning_rate=self.lr,
             max_leaf_nodes=self.leaves,
-            min_samples_leaf=self.rows_of_leaf,
+            min_samples_leaf=least,
             early_stopping=False,
             random_state=0,
         )

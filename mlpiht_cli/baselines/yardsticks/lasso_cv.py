@@ -20,7 +20,7 @@ class LassoCV(Method):
 
     Numbers are predicted by ``LassoCV``, which chooses by the squared error; classes by ``LogisticRegressionCV`` with
     an l1 penalty, which chooses by the log loss. It keeps no budget: the penalty decides how many weights are left.
-    Width and depth have no effect. The intercept is free; for two classes the solver shrinks it like a weight.
+    Width and depth have no effect. The intercept is free.
     """
 
     name: ClassVar[str] = "lasso_cv"
@@ -30,7 +30,8 @@ class LassoCV(Method):
 
     penalties: int = Field(100, ge=2, description="number of penalties tried for numbers")
     penalties_of_classes: int = Field(10, ge=2, description="number of penalties tried for classes")
-    steps: int = Field(10_000, ge=1, description="largest number of passes for one penalty")
+    steps: int = Field(1000, ge=1, description="largest number of passes for one penalty")
+    tolerance: float = Field(1e-3, gt=0, allow_inf_nan=False, description="largest change of a weight that ends a fit")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return one weight per input and output."""
@@ -49,18 +50,19 @@ class LassoCV(Method):
 
         if rows.kind == "numbers":
             # It draws a number even where it uses none: without a seed from the global state.
-            lasso = linear_model.LassoCV(alphas=self.penalties, cv=rows.folds(), max_iter=self.steps, random_state=0)
+            shared = {"max_iter": self.steps, "tol": self.tolerance, "random_state": 0, "cv": rows.folds()}
+            lasso = linear_model.LassoCV(alphas=self.penalties, **shared)
             lasso.fit(rows.x, rows.y)
             facts = {"penalty": float(lasso.alpha_)}
             return Linear(lasso.coef_[None], np.array([lasso.intercept_]), int(lasso.n_iter_), facts)
         logistic = linear_model.LogisticRegressionCV(
             Cs=self.penalties_of_classes,
             l1_ratios=(1,),
-            solver="liblinear" if rows.kind == "two classes" else "saga",
+            solver="saga",
             cv=rows.folds(),
             scoring="neg_log_loss",
             max_iter=self.steps,
-            tol=1e-3 if rows.kind == "classes" else 1e-4,
+            tol=self.tolerance,
             random_state=0,
             use_legacy_attributes=False,
         ).fit(rows.x, rows.y)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.core.fit import Diverged, Events, Fact, Reached, Step
+from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.predictor import Predictor
 from mlpiht_cli.core.problem import LOSSES, Problem
@@ -33,7 +34,7 @@ def kind_of(problem: Problem) -> Kind | None:
         return "classes"
     if problem.k > 1:
         return None
-    return "two classes" if problem.metric == "accuracy" else "numbers"
+    return "two classes" if METRICS[problem.metric].classes else "numbers"
 
 
 def refusal(name: str, problem: Problem, kinds: tuple[Kind, ...]) -> str | None:

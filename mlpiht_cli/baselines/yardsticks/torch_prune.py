@@ -28,7 +28,8 @@ class TorchPrune(Method):
     The network has one hidden layer of m neurons with biases, which are free; weights of both layers count. ``Adam``
     trains it on all samples at once. After ``epochs`` dense epochs come ``rounds`` prunes, each of a constant share of
     the weights that are left, down to exactly s, and each followed by ``epochs`` more: weights keep their values, and
-    nothing rewinds. Constant inputs are left out, since the neurons have biases.
+    nothing rewinds. The decay lets weights vanish that reach no output, so that prunes take them first. Constant inputs
+    are left out, since the neurons have biases.
     """
 
     name: ClassVar[str] = "torch_prune"
@@ -38,6 +39,7 @@ class TorchPrune(Method):
     epochs: int = Field(100, ge=1, description="epochs before each prune, and after the last one")
     rounds: int = Field(10, ge=1, description="number of prunes")
     lr: float = Field(0.01, gt=0, allow_inf_nan=False, description="Adam's step size")
+    decay: float = Field(0.01, ge=0, allow_inf_nan=False, description="Adam's weight decay")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return the number of weights of both layers, without the biases."""
@@ -68,10 +70,10 @@ class TorchPrune(Method):
 
     def _trained(self, network: _Network, x: Tensor, problem: Problem) -> Iterator[Step]:
         """Train with a fresh optimiser; yield each step with the loss before it."""
-        adam, loss_of = torch.optim.Adam(network.parameters(), lr=self.lr), LOSSES[problem.loss]
+        adam = torch.optim.Adam(network.parameters(), lr=self.lr, weight_decay=self.decay)
         for _ in range(self.epochs):
             adam.zero_grad()
-            loss = loss_of(network.forward(x), problem.y)
+            loss = LOSSES[problem.loss](network.forward(x), problem.y)
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()
             yield Step(float(loss.detach()))
