@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.core.fit import Fit, Status
@@ -17,6 +18,7 @@ from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.metric import METRICS, Scored
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.linalg.threads import threads_of, torch_threads
 from mlpiht_cli.rng import Streams
 
 STANDARD_ERRORS = 0.5
@@ -120,12 +122,14 @@ def cross_validate(
     errors = np.full((len(candidates), count), math.inf)
     scores = np.full((len(candidates), count), math.nan)
     done = 0
-    for i, part in enumerate(parts):
-        for where, fit in _fits(part, candidates, seed):
-            errors[where, i], scores[where, i] = _held_out(fit, part)
-            done += 1
-            if progress is not None:
-                progress(done, count * len(candidates))
+    widest = max(one.m for one in candidates)
+    with torch_threads(threads_of(problem.n * problem.d * widest, torch.get_num_threads())):
+        for i, part in enumerate(parts):
+            for where, fit in _fits(part, candidates, seed):
+                errors[where, i], scores[where, i] = _held_out(fit, part)
+                done += 1
+                if progress is not None:
+                    progress(done, count * len(candidates))
     return [Validated(one, errors[j], scores[j]) for j, one in enumerate(candidates)]
 
 

@@ -18,6 +18,7 @@ from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.engine.provenance import Meter, environment
 from mlpiht_cli.errors import CellSkipped, InputError
+from mlpiht_cli.linalg.threads import threads_of
 from mlpiht_cli.plan.cells import Cell, Job
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.rng import Streams
@@ -45,11 +46,6 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"--device {name}: {torch.cuda.device_count()} CUDA device(s) found; see `mlpiht doctor`")
     return device
-
-
-# Multiply-adds of one product of data and weights below which one thread is as fast as several, and far faster on a
-# busy machine, where threads wait for each other.
-SMALL_PRODUCT = 2**25
 
 
 class Runner:
@@ -101,8 +97,7 @@ class Runner:
     def _fits(self, job: Job, problem: Problem, callback: Callback) -> Iterator[tuple[Fit, dict[str, Any]]]:
         """Fits of a job with the cost of each: the trajectory up to it, or its own run if none is shared."""
         cell = job.first
-        small = problem.n * problem.d * cell.shape.m < SMALL_PRODUCT
-        torch.set_num_threads(1 if small else self._threads)
+        torch.set_num_threads(threads_of(problem.n * problem.d * cell.shape.m, self._threads))
         budgets = [one.point.s for one in job.cells]
         method = f"{cell.point.method} {cell.method.fingerprint}"
         if method != self._method:

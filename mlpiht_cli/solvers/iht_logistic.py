@@ -18,6 +18,7 @@ from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.refit import refit
 from mlpiht_cli.linalg.smooth import Array, Softmax
 from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.linalg.threads import one_blas_thread
 from mlpiht_cli.linalg.threshold import hard_threshold
 from mlpiht_cli.rng import Streams
 
@@ -133,6 +134,7 @@ class _Search:
 
     def _at(self, theta: Array, kept: NDArray[np.bool_]) -> _Point:
         """Return the minimum of the loss on a support."""
-        theta = refit(self._loss, theta, kept)
-        value, gradient = self._loss.value_and_gradient(theta)
-        return _Point(theta, kept, float(value), gradient, self._loss.diagonal(theta))
+        with one_blas_thread():
+            theta = refit(self._loss, theta, kept)
+            value, gradient = self._loss.value_and_gradient(theta)
+            return _Point(theta, kept, float(value), gradient, self._loss.diagonal(theta))
