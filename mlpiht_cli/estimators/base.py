@@ -90,8 +90,11 @@ class SparseReLU(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         name = method if self.method == "auto" else self.method
         return Search(name, m, s, starts, cv, seed_of(self.random_state))
 
-    def _learn(self, x: Floats, y: Floats, search: Search, kind: tuple[Any, str]) -> None:
-        """Fit inputs ``[n, n_features]`` and targets ``[n, k]``, and set the attributes; ``kind``: loss and metric."""
+    def _learn(self, x: Floats, y: Floats, search: Search, kind: tuple[Any, str]) -> Floats:
+        """Fit inputs ``[n, n_features]`` and targets ``[n, k]``, and set the attributes; ``kind``: loss and metric.
+
+        Returns the network's outputs ``[n, k]`` for the inputs.
+        """
         scaler = None
         if self.standardise or self.fit_intercept:
             scaler = StandardScaler(with_mean=self.fit_intercept, with_std=self.standardise).fit(x)
@@ -103,6 +106,7 @@ class SparseReLU(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         self.method_, self.m_, self.s_ = found.candidate.method.name, found.candidate.m, found.candidate.s
         self.n_iter_, self.loss_, self.cv_results_ = found.iterations, found.loss, found.table
         self.support_ = _used(found.model)[: x.shape[1]]
+        return np.asarray(found.model.forward(inputs).numpy())
 
     def _outputs(self, x: Any) -> Floats:
         """Outputs of the network for raw rows, ``[n, k]``."""

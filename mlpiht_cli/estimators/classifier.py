@@ -79,8 +79,8 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLU):  # type: ignore[misc]  
         if single and count > 2:
             raise ValueError(f"method={search.method!r} is for two classes, the target has {count}; use 'iht_vector'")
         targets = codes[:, None].astype(np.float64) if single else np.eye(count)[codes]
-        self._learn(x, targets, search, ("squared" if single else "cross_entropy", "accuracy"))
-        self.slope_ = _slope(self._outputs(x)[:, 0] - THRESHOLD, codes == 1) if single else np.nan
+        out = self._learn(x, targets, search, ("squared" if single else "cross_entropy", "accuracy"))
+        self.slope_ = _slope(out[:, 0] - THRESHOLD, codes == 1) if single else np.nan
         return self
 
     def decision_function(self, X: Any) -> Floats:
