@@ -95,7 +95,7 @@ def _executor(settings: WorkerSettings, jobs: int) -> Executor:
 def _frame(table: Path, cells: set[str]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([row.flat() for row in read_csv(table) if row.cell in cells])
+    return pd.DataFrame([row.model_dump(by_alias=True) for row in read_csv(table) if row.cell in cells])
 
 
 def _ignore(_: Row) -> None:
