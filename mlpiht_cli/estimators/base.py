@@ -1,4 +1,4 @@
-"""What both estimators share: parameters, inputs of the network, attributes, selection of features."""
+"""What both estimators share: parameters, inputs of the network, attributes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.feature_selection import SelectorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -27,7 +26,7 @@ Floats = NDArray[np.float64]
 LARGEST_SEED = 2**32 - 17
 
 
-class SparseReLU(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class SparseReLU(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Base class of the estimators.
 
     Parameters
@@ -39,7 +38,7 @@ class SparseReLU(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
     method
         Name of the method; "auto": one that suits the target.
     starts
-        Random starts of a method that has such, of which the least training loss is kept.
+        Random starts of a method that has such, of which the least training loss is kept; cross-validation has one.
     cv
         Folds of the cross-validation; as many as there are rows if these are fewer.
     fit_intercept
@@ -115,11 +114,6 @@ class SparseReLU(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         has_ones = self.model_.inputs > self.n_features_in_
         out = self.model_.forward(_inputs(checked, self.scaler_, has_ones))
         return np.asarray(out.numpy(), dtype=np.float64)
-
-    def _get_support_mask(self) -> NDArray[np.bool_]:
-        """Return the inputs that the network uses, for ``transform`` and ``get_support``."""
-        check_is_fitted(self)
-        return np.asarray(self.support_)
 
 
 def _inputs(x: Floats, scaler: Any, ones: bool) -> torch.Tensor:

@@ -19,7 +19,7 @@ ONE_OUTPUT = ("iht", "iht_realloc", "iht_linear")
 
 
 class SparseReLUClassifier(ClassifierMixin, SparseReLU):  # type: ignore[misc]  # scikit-learn has no types
-    """Classification by a ReLU network, or a line, with exactly limited weights; also selects features.
+    """Classification by a ReLU network, or a line, with exactly limited weights.
 
     Two classes are the targets 0 and 1 of one output with squared loss, and the output's threshold is 0.5. More classes
     have an output each and cross-entropy. With ``m`` or ``s`` on "auto", cross-validation on the rows given to ``fit``
@@ -47,7 +47,7 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLU):  # type: ignore[misc]  
     method_, m_, s_
         Method, width and budget that were given or chosen; the width of a line is 1.
     support_
-        Inputs that the network uses, bool ``[n_features]``; ``transform`` keeps these.
+        Inputs that the network uses, bool ``[n_features]``.
     cv_results_
         Arrays by name, one entry for each candidate; without entries if nothing was chosen. Scores are accuracies,
         errors the shares of wrong classes.

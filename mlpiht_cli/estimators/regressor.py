@@ -12,7 +12,7 @@ from mlpiht_cli.estimators.base import Floats, SparseReLU
 
 
 class SparseReLURegressor(RegressorMixin, SparseReLU):  # type: ignore[misc]  # scikit-learn has no types
-    """Regression by a ReLU network, or a line, with exactly limited weights; also selects features.
+    """Regression by a ReLU network, or a line, with exactly limited weights.
 
     With ``m`` or ``s`` on "auto", cross-validation on the rows given to ``fit`` chooses among a sparse line
     and networks of a few widths: the fewest weights that are about as good as the best.
@@ -31,7 +31,7 @@ class SparseReLURegressor(RegressorMixin, SparseReLU):  # type: ignore[misc]  # 
     method_, m_, s_
         Method, width and budget that were given or chosen; the width of a line is 1.
     support_
-        Inputs that the network uses, bool ``[n_features]``; ``transform`` keeps these.
+        Inputs that the network uses, bool ``[n_features]``.
     cv_results_
         Arrays by name, one entry for each candidate; without entries if nothing was chosen. Errors are mean squared
         errors of the standardised target, scores are R².

@@ -27,8 +27,6 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "iht_vector": {"selection": "magnitude", "step": "safeguarded", "steps": 100},
 }
 """Settings that suit tables, by method; the others keep their defaults."""
-STARTS_TO_CHOOSE = 2
-"""Most random starts of each fit in cross-validation, which makes hundreds of fits; the last fit has all starts."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,11 @@ class Search:
         return Found(model, best, fit.iterations, training_loss(model, problem), results)
 
     def _candidates(self, problem: Problem) -> list[Candidate]:
-        starts, line = min(self.starts, STARTS_TO_CHOOSE), LINES.get(self.method)
-        network = self._made(self.method, starts)
+        """Return what is compared, with one start each: there are hundreds of fits, and the last one has all starts."""
+        network, line = self._made(self.method, 1), LINES.get(self.method)
         if line is None:  # the method is a line, on which width has no effect
             return candidates(network, None, problem, 1, self.s)
-        return candidates(network, self._made(line, starts), problem, self.m, self.s)
+        return candidates(network, self._made(line, 1), problem, self.m, self.s)
 
     def _made(self, name: str, starts: int) -> Method:
         return METHODS[name].model_validate({**SETTINGS.get(name, {}), "starts": starts})
