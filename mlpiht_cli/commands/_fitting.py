@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from mlpiht_cli.commands._choosing import chosen
 from mlpiht_cli.commands._common import check_save
 from mlpiht_cli.commands._status_line import FitLine
-from mlpiht_cli.core.calibration import platt
+from mlpiht_cli.core.calibration import THRESHOLD, platt_slope
 from mlpiht_cli.core.comparisons import comparisons
 from mlpiht_cli.core.crossval import Validated
 from mlpiht_cli.core.fit import Fit
+from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.engine.runner import Runner, pick_device
@@ -88,7 +89,7 @@ class Fitting:
         facts = comparisons(fit.model, line, problem)
         least = facts.pop("baseline_train_score")
         if not facts["train_score"] > least:
-            what = "most frequent class" if problem.metric == "accuracy" else "mean of the target"
+            what = "most frequent class" if METRICS[problem.metric].classes else "mean of the target"
             log.warning(
                 "on the training rows the fit is no better than the %s (%.4g against %.4g); "
                 "try a larger --s, more --starts, or another method",
@@ -103,4 +104,5 @@ def _recipe(problem: Problem, model: SparseMLP) -> Mapping[str, object] | None:
     if recipe is None or recipe.get("kind") != "classes" or problem.k > 1:
         return recipe
     output = model.forward(problem.x.to(model.layers[0].values.dtype))[:, 0].double().cpu().numpy()
-    return {**recipe, "calibration": platt(output, problem.y[:, 0].cpu().numpy() > 0.5)}
+    slope = platt_slope(output - THRESHOLD, problem.y[:, 0].cpu().numpy() > THRESHOLD)
+    return {**recipe, "calibration": (slope, -slope * THRESHOLD)}

@@ -5,30 +5,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MIDDLE = 0.5
-"""Output between the classes: its probability is one half, so that labels and probabilities agree."""
-STRENGTH = 1e4
-"""Inverse of the penalty on the slope: it stays finite where the outputs separate the classes."""
+THRESHOLD = 0.5
+"""Output from which a row is of the second class: halfway between the targets 0 and 1."""
+LOG_SLOPES = (-7.0, 7.0)
+"""Range of the logarithm of a slope."""
 
 
-def platt(output: NDArray[np.float64], second: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and offset of ``P(second class) = 1 / (1 + exp(-(slope * output + offset)))``.
+def platt_slope(scores: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
+    """Return the slope ``a > 0`` of the probability ``1 / (1 + exp(-a score))`` that is most likely.
 
-    The slope maximises the likelihood of the labels; the offset puts one half at an output of one half.
+    There is no offset, so that a probability is above one half where the score is above 0. The targets are Platt's:
+    ``(n1 + 1) / (n1 + 2)`` for the ``n1`` rows of the second class and ``1 / (n0 + 2)`` for the ``n0`` others, so that
+    separable classes have a finite slope.
 
     Parameters
     ----------
-    output
-        Outputs on the training rows, ``[n]``.
+    scores
+        Outputs minus ``THRESHOLD``, ``[n]``.
     second
         Whether a row is of the second class, ``[n]``.
     """
-    from sklearn.linear_model import LogisticRegression
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_expit
 
-    centred = (output - MIDDLE)[:, None]
-    if second.all() or not second.any() or not np.any(centred):
-        return 1.0, -MIDDLE
-    scale = float(np.abs(centred).max())
-    found = LogisticRegression(C=STRENGTH, fit_intercept=False, max_iter=1000).fit(centred / scale, second)
-    slope = max(float(found.coef_[0, 0]) / scale, 0.0)
-    return slope, -slope * MIDDLE
+    ones = int(second.sum())
+    target = np.where(second, (ones + 1.0) / (ones + 2.0), 1.0 / (len(second) - ones + 2.0))
+
+    def loss(log_slope: float) -> float:
+        logits = np.exp(log_slope) * scores
+        return -float(np.mean(target * log_expit(logits) + (1.0 - target) * log_expit(-logits)))
+
+    return float(np.exp(minimize_scalar(loss, bounds=LOG_SLOPES, method="bounded").x))

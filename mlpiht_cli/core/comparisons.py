@@ -15,7 +15,7 @@ def constant(problem: Problem) -> SparseMLP:
     """Return the best model without inputs: the mean of the training targets, or their most frequent class."""
     y = problem.y
     offset = y.mean(0)
-    if problem.metric == "accuracy":
+    if METRICS[problem.metric].classes:
         offset = (offset > 0.5).to(y.dtype) if problem.k == 1 else (offset == offset.max()).to(y.dtype)
     return SparseMLP((SparseMatrix.zeros(problem.k, problem.d, problem.x),), bias=offset)
 

@@ -24,6 +24,9 @@ from mlpiht_cli.rng import Streams
 STANDARD_ERRORS = 0.5
 """Standard errors of the best candidate's error that a simpler candidate may be worse by."""
 
+STARTS = 3
+"""Largest number of random starts of a fit in cross-validation; the fit on all training rows has all of its own."""
+
 Progress = Callable[[int, int], None]
 """Receives how many fits are done, and how many there will be."""
 
@@ -105,7 +108,7 @@ def folds(problem: Problem, count: int, seed: int) -> list[Problem]:
 
 def _labels(problem: Problem) -> NDArray[np.int64] | None:
     """Classes of the training rows, ``[n]``; None for a regression."""
-    if problem.metric != "accuracy":
+    if not METRICS[problem.metric].classes:
         return None
     y = problem.y
     return np.asarray((y.argmax(1) if problem.k > 1 else y[:, 0] > 0.5).cpu().numpy())
@@ -140,7 +143,8 @@ def _fits(problem: Problem, candidates: Sequence[Candidate], seed: int) -> Itera
         groups.setdefault((id(one.method), one.shape), {})[one.s] = i
     for places in groups.values():
         first = candidates[next(iter(places.values()))]
-        for fit in first.method.fit_path(problem, first.shape, list(places), Streams(seed)):
+        method = first.method.model_copy(update={"starts": min(first.method.starts, STARTS)})
+        for fit in method.fit_path(problem, first.shape, list(places), Streams(seed)):
             yield places[fit.budget], fit
 
 
@@ -155,7 +159,7 @@ def _held_out(fit: Fit, part: Problem) -> tuple[float, float]:
     metric = METRICS[part.metric]
     assert metric.score is not None
     score = metric.score(Scored(fit.model, typed, prediction))
-    if metric.bounded:
+    if metric.classes:
         return 1.0 - (score or 0.0), math.nan if score is None else score
     error = float(LOSSES[part.loss](prediction.double(), typed.y_test.double()))
     return error, math.nan if score is None else score

@@ -19,6 +19,8 @@ from mlpiht_cli.specs.point import Point
 if TYPE_CHECKING:
     from mlpiht_cli.plan.experiment import Experiment
 
+__all__ = ["METHODS", "TASKS", "load", "make_task", "single_cell"]
+
 
 def load(path: Path, overrides: Settings | None = None) -> Experiment:
     """Read a spec and check everything that can be checked without running it, for all its profiles.

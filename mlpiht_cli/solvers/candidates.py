@@ -10,8 +10,8 @@ from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 
-WIDEST, NARROWEST = 10, 2
-"""Hidden widths that are tried: room for two weights a neuron, between these."""
+NARROWEST, WIDEST = 4, 10
+"""Hidden widths that are tried: room for two weights a neuron, between these. Four neurons have two of each sign."""
 BUDGETS = (1, 2, 4, 6, 8, 10, 15, 20, 30, 40)
 """Budgets that are tried."""
 ROWS_PER_WEIGHT = 5
@@ -57,8 +57,8 @@ def candidates(
     """
     found = list(_all(network, line if shape.m is None else None, problem, shape, budgets))
     if not found:
-        tried = ", ".join(map(str, budgets or BUDGETS))
-        raise InputError(f"no network of the widths tried has a budget of {tried}; lower s, or give a larger m")
+        least = min(budgets or BUDGETS)
+        raise InputError(f"s={least} is above the number of weights of the networks tried; lower s, or give a larger m")
     return found
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
 
 from mlpiht_cli.core.crossval import choose, cross_validate
-from mlpiht_cli.core.fit import Diverged, Events, Reached, Status
-from mlpiht_cli.core.method import Method, Shape
+from mlpiht_cli.core.fit import Diverged, Events, Reached, Status, Step
+from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.table_settings import STARTS, TABLE_SETTINGS
 from mlpiht_cli.rng import Streams
@@ -30,8 +31,9 @@ class IHTCrossValidated(Method):
 
     name: ClassVar[str] = "iht_cv"
     version: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs(depth=1)
 
-    starts: int = Field(STARTS, ge=1, description="random starts of each network, in cross-validation too")
+    starts: int = Field(STARTS, ge=1, description="random starts of the network; at most three in cross-validation")
     folds: int = Field(5, ge=2, description="folds of the training data")
     later: ClassVar[frozenset[str]] = frozenset()
 
@@ -44,16 +46,30 @@ class IHTCrossValidated(Method):
         """Return the number of weights of the largest network: the largest budget that makes sense."""
         return BUDGETS[-1]
 
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Require what its networks require: one output for the squared loss; and one hidden layer."""
+        network, _ = self._methods(problem)
+        return super().supports(problem, shape) or network.supports(problem, shape)
+
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
-        """Choose and fit for one bound."""
-        line_kind, kind = (IHTLinear, IHT) if problem.loss == "squared" else (IHTLogistic, IHTVector)
-        settings = {**TABLE_SETTINGS[kind.name], "starts": self.starts}
-        network, line = kind.model_validate(settings), line_kind()
+        """Choose and fit for one bound; the steps are those of the fit on all training data."""
+        network, line = self._methods(problem)
         allowed = [s for s in BUDGETS if s <= budgets[0]]
         tried = candidates(network, line, problem, OpenShape(), allowed)
-        one = choose(cross_validate(problem, tried, self.folds, streams.seed)).candidate
+        results = cross_validate(problem, tried, self.folds, streams.seed)
+        if not any(math.isfinite(one.error) for one in results):
+            raise Diverged("no fit of the cross-validation has finite predictions")
+        one = choose(results).candidate
         fit = one.method.fit(problem, one.shape, one.s, streams)
+        for loss in fit.history:
+            yield Step(loss)
         if fit.status is not Status.OK:
             raise Diverged(fit.reason)
         facts = {**fit.facts, "chosen": one.method.name, "chosen_m": one.m, "chosen_s": one.s}
-        yield Reached(fit.model, facts=facts, iterations=fit.iterations, history=fit.history, followed=False)
+        yield Reached(fit.model, facts=facts)
+
+    def _methods(self, problem: Problem) -> tuple[Method, Method]:
+        """Return the methods of networks and of lines."""
+        line, kind = (IHTLinear, IHT) if problem.loss == "squared" else (IHTLogistic, IHTVector)
+        settings = {**TABLE_SETTINGS[kind.name], "starts": self.starts, "dtype": self.dtype}
+        return kind.model_validate(settings), line(dtype=self.dtype)

@@ -144,7 +144,7 @@ BAD = {
     ("fit", "--data", "train.csv", "--m", 2, "--s", 4000): "s=4000 is above",
     ("fit", "--data", "train.csv", "--method", "iht_logistic"): "iht_logistic needs the cross_entropy loss",
     ("path", "--data", "train.csv", "--s", "1,x"): "give budgets separated by commas",
-    ("path", "--data", "train.csv", "--s", "4000"): "has a budget of 4000",
+    ("path", "--data", "train.csv", "--s", "4000"): "s=4000 is above the number of weights",
 }
 
 

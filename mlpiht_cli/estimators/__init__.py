@@ -1,0 +1,1 @@
+"""scikit-learn estimators of sparse ReLU networks; `from mlpiht_cli import SparseReLURegressor` loads them."""
