@@ -21,8 +21,9 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.threads import threads_of, torch_threads
 from mlpiht_cli.rng import Streams
 
-STANDARD_ERRORS = 0.5
-"""Standard errors of the best candidate's error that a simpler candidate may be worse by."""
+STANDARD_ERRORS = 1.0
+"""Standard errors of the best candidate's error that a simpler candidate may be worse by: the one-standard-error rule
+(Breiman et al. 1984, "Classification and Regression Trees")."""
 
 STARTS = 3
 """Largest number of random starts of a fit in cross-validation; the fit on all training rows has all of its own."""
