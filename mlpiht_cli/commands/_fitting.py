@@ -72,7 +72,7 @@ class Fitting:
         if is_table and opened is not None:
             facts |= self._held_against(opened, fit, problem)
         row = row.model_copy(update={"measures": {**row.measures, **facts}})
-        return row, Saved(fit.model, _recipe(problem, fit.model))
+        return row, Saved(fit.model, _recipe(problem, fit.model)) if cell.method.is_network else None
 
     def _cell(self, opened: OpenFit | None, point: OpenPoint, found: Validated | None) -> Cell:
         if opened is not None and found is not None:
@@ -86,7 +86,7 @@ class Fitting:
         """Scores that belong next to the test score of a table; a warning if the fit has learned nothing."""
         cell = opened.line_cell(fit.budget)
         line = None if cell is None else cell.method.fit(problem, cell.shape, cell.point.s, cell.streams).model
-        facts = comparisons(fit.model, line, problem)
+        facts = comparisons(fit.predictor, line, problem)
         least = facts.pop("baseline_train_score")
         if not facts["train_score"] > least:
             what = "most frequent class" if METRICS[problem.metric].classes else "mean of the target"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mlpiht_cli.core.metric import METRICS, Scored
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.predictor import Predictor
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
@@ -20,9 +21,10 @@ def constant(problem: Problem) -> SparseMLP:
     return SparseMLP((SparseMatrix.zeros(problem.k, problem.d, problem.x),), bias=offset)
 
 
-def score(model: SparseMLP, problem: Problem) -> float:
+def score(model: Predictor, problem: Problem) -> float:
     """Return the problem's metric on its test data; nan where it is undefined."""
-    typed = problem.to(problem.x.device, model.layers[0].values.dtype)
+    dtype = model.layers[0].values.dtype if isinstance(model, SparseMLP) else problem.x.dtype
+    typed = problem.to(problem.x.device, dtype)
     metric = METRICS[problem.metric]
     if metric.score is None:
         raise ValueError(f"{problem.metric} has no function that computes it")
@@ -30,7 +32,7 @@ def score(model: SparseMLP, problem: Problem) -> float:
     return math.nan if value is None else value
 
 
-def comparisons(model: SparseMLP, line: SparseMLP | None, problem: Problem) -> dict[str, float]:
+def comparisons(model: Predictor, line: Predictor | None, problem: Problem) -> dict[str, float]:
     """Return scores that belong next to a fit's test score, by name.
 
     ``train_score`` is the fit's score on the training data. ``baseline_score`` is the test score of :func:`constant`,

@@ -167,10 +167,10 @@ def _held_out(fit: Fit, part: Problem) -> tuple[float, float]:
 
 
 def choose(results: Sequence[Validated]) -> Validated:
-    """Return the simplest candidate that is about as good as the best one.
+    """Return the candidate with the smallest budget that is about as good as the best one.
 
-    About as good: its mean error is above the least one by at most ``STANDARD_ERRORS`` standard errors of that. The
-    simplest one has the smallest budget, and of equal budgets comes first in the sequence.
+    About as good: its mean error is above the least one by at most ``STANDARD_ERRORS`` standard errors of that. Of
+    equal budgets the smaller error counts, and then the first in the sequence.
 
     Raises
     ------
@@ -182,4 +182,4 @@ def choose(results: Sequence[Validated]) -> Validated:
         raise InputError("no fit has finite predictions in cross-validation; give m and s, or standardise the inputs")
     slack = standard_error(best.errors)
     limit = best.error + STANDARD_ERRORS * (slack if math.isfinite(slack) else 0.0)
-    return min((one for one in results if one.error <= limit), key=lambda one: one.candidate.s)
+    return min((one for one in results if one.error <= limit), key=lambda one: (one.candidate.s, one.error))

@@ -56,7 +56,7 @@ def candidates(
         Nothing is left to try.
     """
     found = list(_all(network, line if shape.m is None else None, problem, shape, budgets))
-    if not found:
+    if not any(one.method is network for one in found):
         least = min(budgets or BUDGETS)
         raise InputError(f"s={least} is above the number of weights of the networks tried; lower s, or give a larger m")
     return found
@@ -67,10 +67,20 @@ def _all(
 ) -> Iterator[Candidate]:
     most = max(BUDGETS[0], problem.n // ROWS_PER_WEIGHT)
     for budget in budgets or [one for one in BUDGETS if one <= most]:
-        kinds = [(line, Shape(1))] if line is not None else []
-        for method, tried in [*kinds, (network, Shape(shape.m or width(budget), shape.depth))]:
-            reason = method.supports(problem, tried)
-            if reason is not None:
-                raise InputError(reason)
-            if shape.depth <= budget <= method.weights(problem.d, problem.k, tried):
-                yield Candidate(method, tried, budget)
+        if line is not None:
+            _check(line, problem, Shape(1))
+            weights = line.weights(problem.d, problem.k, Shape(1))
+            if budget <= weights or budget == min(budgets or [0]):  # a budget that is given keeps all weights of a line
+                yield Candidate(line, Shape(1), min(budget, weights))
+        tried = Shape(shape.m or width(budget), shape.depth)
+        _check(network, problem, tried)
+        fits = not network.keeps_budget or budget <= network.weights(problem.d, problem.k, tried)
+        if fits and budget >= shape.depth:
+            yield Candidate(network, tried, budget)
+
+
+def _check(method: Method, problem: Problem, shape: Shape) -> None:
+    """Refuse a problem that the method cannot treat."""
+    reason = method.supports(problem, shape)
+    if reason is not None:
+        raise InputError(reason)

@@ -14,7 +14,8 @@ Run = Callable[..., Any]
 EXAMPLES = {
     "fit": [
         "mlpiht fit --method iht --task planted --m 10 --s 20 --set task.n=5000",
-        "mlpiht fit --method iht --data my.csv --target y --m 50 --s 100 --save model.npz",
+        "mlpiht fit --data my.csv --target y --save model.npz",
+        "mlpiht fit --data my.csv --target y --m 8 --s 12 --starts 20",
     ],
     "show": ["mlpiht show model.npz --data my.csv", "mlpiht show model.npz --out model.png"],
     "export": ["mlpiht export model.npz --to onnx", "mlpiht export model.npz --to torch --out net.pt"],

@@ -89,6 +89,9 @@ def test_the_simplest_candidate_within_a_standard_error_is_chosen() -> None:
     assert choose([made(2, 0.26, 0.26, 0.26), made(4, 0.25, 0.25, 0.25), best]).candidate.s == 4
     assert choose([made(2, 0.257, 0.257, 0.257), best]).candidate.s == 2
     assert choose([best, made(9, 0.1, 0.2, 0.3)]).candidate.s == 8
+    other = made(8, 0.1, 0.2, 0.2)
+    assert choose([best, other]) is other, "of equal budgets the smaller error"
+    assert choose([best, made(8, 0.1, 0.2, 0.3)]) is best, "of equal candidates the first"
     with pytest.raises(InputError, match="no fit has finite predictions"):
         choose([made(2, float("inf"), 0.1)])
 
@@ -110,6 +113,8 @@ def test_candidates_respect_what_is_given_and_the_number_of_rows() -> None:
     assert {one.s for one in free if one.method is line} <= {1, 2, 4, 6}, "a line has six weights"
     assert {(one.method, one.m) for one in candidates(network, line, problem, OpenShape(7), None)} == {(network, 7)}
     assert {one.s for one in candidates(network, line, problem, OpenShape(), [5])} == {5}
+    both = candidates(network, line, problem, OpenShape(), [9])
+    assert [(one.method, one.s) for one in both] == [(line, 6), (network, 9)], "a line keeps all its weights then"
     with pytest.raises(InputError, match="s=100 is above"):
         candidates(network, line, problem, OpenShape(2), [100])
 
