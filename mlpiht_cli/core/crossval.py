@@ -25,8 +25,9 @@ STANDARD_ERRORS = 1.0
 """Standard errors of the best candidate's error that a simpler candidate may be worse by: the one-standard-error rule
 (Breiman et al. 1984, "Classification and Regression Trees")."""
 
-STARTS = 3
-"""Largest number of random starts of a fit in cross-validation; the fit on all training rows has all of its own."""
+STARTS, FEW = 3, 4
+"""Largest number of random starts of a fit where more than a few candidates are compared, and what few are; the fit on
+all training rows has all of its own."""
 
 Progress = Callable[[int, int], None]
 """Receives how many fits are done, and how many there will be."""
@@ -144,7 +145,8 @@ def _fits(problem: Problem, candidates: Sequence[Candidate], seed: int) -> Itera
         groups.setdefault((id(one.method), one.shape), {})[one.s] = i
     for places in groups.values():
         first = candidates[next(iter(places.values()))]
-        method = first.method.model_copy(update={"starts": min(first.method.starts, STARTS)})
+        method, most = first.method, STARTS if len(candidates) > FEW else first.method.starts
+        method = method.model_copy(update={"starts": min(method.starts, most)})
         for fit in method.fit_path(problem, first.shape, list(places), Streams(seed)):
             yield places[fit.budget], fit
 

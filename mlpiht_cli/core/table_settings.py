@@ -9,6 +9,7 @@ STARTS = 10
 
 TABLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     # A sum of ReLUs with positive signs is convex and nonnegative; a table's target need not be.
+    "iht_linear": {"offset": True},
     "iht": {"signs": "both", "steps": 30, "starts": STARTS},
     "iht_realloc": {"signs": "both", "steps": 30, "starts": STARTS},
     # The paper's fixed step and its sketch are for image data of one scale.

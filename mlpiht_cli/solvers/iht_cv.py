@@ -72,4 +72,6 @@ class IHTCrossValidated(Method):
         """Return the methods of networks and of lines."""
         line, kind = (IHTLinear, IHT) if problem.loss == "squared" else (IHTLogistic, IHTVector)
         settings = {**TABLE_SETTINGS[kind.name], "starts": self.starts, "dtype": self.dtype}
-        return kind.model_validate(settings), line(dtype=self.dtype)
+        return kind.model_validate(settings), line.model_validate(
+            {**TABLE_SETTINGS.get(line.name, {}), "dtype": self.dtype}
+        )

@@ -35,17 +35,22 @@ class IHTLinear(Method):
     version: ClassVar[int] = 2
     is_random: ClassVar[bool] = False
     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared")
+    later: ClassVar[frozenset[str]] = Method.later | {"offset"}
 
     steps: int = Field(100, ge=1, description="largest number of full-batch steps")
     inner_steps: int = Field(3, ge=0, description="refinement steps on the kept support")
+    offset: bool = Field(False, description="add an offset that does not count as a weight, as in other linear models")
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return one weight per input."""
         return d
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
-        """Run IHT for one budget."""
-        operator, refine, y = DenseOperator(problem.x), Refinement(self.inner_steps), problem.y[:, 0]
+        """Run IHT for one budget; with an offset, on inputs and targets minus their means."""
+        x, y = problem.x, problem.y[:, 0]
+        if self.offset:
+            x, y = x - x.mean(0), y - y.mean()
+        operator, refine = DenseOperator(x), Refinement(self.inner_steps)
         weights = SparseMatrix.zeros(1, problem.d, problem.x)
         rounding, last = _rounding(y, budgets[0]), math.inf
         for _ in range(self.steps):
@@ -57,7 +62,13 @@ class IHTLinear(Method):
             if weights.equals(before) or last / 2.0 < loss <= rounding:
                 break
             last = loss
-        yield Reached(SparseMLP((weights,)))
+        yield Reached(SparseMLP((weights,), bias=self._bias(problem, weights)))
+
+    def _bias(self, problem: Problem, weights: SparseMatrix) -> Tensor | None:
+        """Return the best offset of a line, ``mean(y) - w . mean(x)``; None without an offset."""
+        if not self.offset:
+            return None
+        return problem.y.mean(0) - problem.x.mean(0)[weights.col] @ weights.values
 
 
 def _rounding(y: Tensor, s: int) -> float:

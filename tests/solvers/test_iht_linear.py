@@ -142,3 +142,20 @@ def test_targets_of_zero_end_at_once() -> None:
     none = Problem(problem.x, 0.0 * problem.y, problem.x, 0.0 * problem.y, "r2")
     fit = run(none, 3)
     assert (fit.iterations, fit.model.nnz) == (1, 0)
+
+
+def test_an_offset_is_free_and_the_best_one() -> None:
+    """With an offset, all weights are those of least squares with an intercept; a column of ones gets none."""
+    rng = np.random.RandomState(0)
+    x = np.column_stack([rng.normal(2.0, 1.0, (60, 3)), np.ones(60)])
+    y = x[:, :3] @ [1.0, -2.0, 0.5] + 7.0 + 0.1 * rng.normal(size=60)
+    data = [torch.from_numpy(part) for part in (x, y[:, None])]
+    found = IHTLinear(offset=True, dtype="float64", steps=500).fit(Problem(*data, *data, "r2"), Shape(1), 4, Streams(0))
+    best = np.linalg.lstsq(x, y, rcond=None)[0]
+    assert found.model.nnz == 3
+    assert found.model.bias is not None
+    np.testing.assert_allclose(
+        [*found.model.layers[0].dense()[0, :3].tolist(), *found.model.bias.tolist()], best, atol=1e-6
+    )
+    plain = IHTLinear(dtype="float64").fit(Problem(*data, *data, "r2"), Shape(1), 4, Streams(0))
+    assert plain.model.bias is None
