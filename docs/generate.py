@@ -50,8 +50,8 @@ def _of_command(command: click.Command, name: str) -> Iterator[str]:
 
 def _of_option(option: click.Option, context: click.Context) -> tuple[str, str, str]:
     metavar = "" if option.is_flag else f" {option.make_metavar(context)}"
-    names = ", ".join(f"`{flag}`" for flag in option.opts[:-1])
-    shown = f"{names + ', ' if names else ''}`{option.opts[-1]}{metavar}`"
+    names = ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts][:-1])
+    shown = f"{names + ', ' if names else ''}`{[*option.opts, *option.secondary_opts][-1]}{metavar}`"
     default = "required" if option.required else ""
     plain = isinstance(option.default, str | int | float | Path) and not option.is_flag
     if plain and not option.multiple:

@@ -99,9 +99,16 @@ def group(ctx: click.Context, quiet: bool, verbose: bool, debug: bool, color: st
 
 
 class _Stderr(logging.Handler):
-    """Log lines on stderr, in the style of the other messages."""
+    """Log lines on stderr, in the style of the other messages; a line that was said is not said again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() in self._said:
+            return
+        self._said.add(record.getMessage())
         word = record.levelname.lower()
         colour = {"warning": "yellow", "error": "red"}.get(word)
         click.echo(f"{click.style(word, fg=colour)}: {record.getMessage()}", err=True)

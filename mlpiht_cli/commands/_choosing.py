@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,11 @@ import click
 
 from mlpiht_cli.analysis.paths import PathRow
 from mlpiht_cli.commands._status_line import CountLine
-from mlpiht_cli.core.crossval import Validated, choose
+from mlpiht_cli.core.crossval import Validated, choose, constant_error
+from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.plan.choice import OpenFit, OpenPoint, open_fit
+
+log = logging.getLogger("mlpiht")
 
 
 def validated(opened: OpenFit, cv: int, quiet: bool, budgets: Sequence[int] | None = None) -> list[Validated]:
@@ -22,6 +26,9 @@ def validated(opened: OpenFit, cv: int, quiet: bool, budgets: Sequence[int] | No
 def chosen(opened: OpenFit, cv: int, quiet: bool) -> Validated:
     """Choose method, width and budget by cross-validation, and say on stderr what was chosen."""
     found = choose(validated(opened, cv, quiet))
+    if not found.error < constant_error(opened.problem, cv, opened.point.seed):
+        what = "most frequent class" if METRICS[opened.problem.metric].classes else "mean of the target"
+        log.warning("cross-validation finds nothing better than the %s: the inputs may say nothing of it", what)
     one = found.candidate
     width = "" if one.method is opened.line else f", m = {one.m}"
     if not quiet:

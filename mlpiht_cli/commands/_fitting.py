@@ -91,8 +91,7 @@ class Fitting:
         if not facts["train_score"] > least:
             what = "most frequent class" if METRICS[problem.metric].classes else "mean of the target"
             log.warning(
-                "on the training rows the fit is no better than the %s (%.4g against %.4g); "
-                "try a larger --s, more --starts, or another method",
+                "on the training rows the fit is no better than the %s (%.4g against %.4g)",
                 *(what, facts["train_score"], least),
             )
         return {name: value for name, value in facts.items() if not math.isnan(value)}

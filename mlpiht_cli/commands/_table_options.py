@@ -73,6 +73,8 @@ def task_of(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         raise InputError("give either --task NAME or --data FILE")
     if given["starts"] is not None:
         _add(sets, "method.starts", given["starts"], "--starts")
+    if "test" in own and "split_seed" in own:
+        raise InputError("--split-seed has no effect with --test, whose rows are the test rows; give one of them")
     if given["task"] is not None:
         if own:
             raise InputError(f"--{next(iter(own)).replace('_', '-')} needs --data")

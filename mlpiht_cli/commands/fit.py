@@ -41,6 +41,9 @@ def command(settings: dict[str, Any], /, device: str, as_json: bool, **options: 
     from mlpiht_cli.commands._fitting import Fitting
 
     task, sets = task_of(options)
+    for name in ("n", "d", "k"):
+        if task == "tabular" and options[name] is not None:
+            raise InputError(f"--{name} needs --task: a table has its own size")
     sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])
     if task != "tabular" and options["method"] is None:
         raise InputError("--method: name one, e.g. --method iht")

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.comparisons import constant
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.metric import METRICS, Scored
+from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.threads import threads_of, torch_threads
@@ -28,6 +30,9 @@ STANDARD_ERRORS = 1.0
 STARTS, FEW = 3, 4
 """Largest number of random starts of a fit where more than a few candidates are compared, and what few are; the fit on
 all training rows has all of its own."""
+
+REPEATS, ROWS = 3, 1000
+"""Largest number of times that the rows are split anew, and rows that come together at least: few rows are noisy."""
 
 Progress = Callable[[int, int], None]
 """Receives how many fits are done, and how many there will be."""
@@ -49,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Validated:
-    """A candidate and its results on the rows held out of each fold, arrays ``[folds]``.
+    """A candidate and its results on the rows held out of each fold, arrays ``[repeats * folds]``.
 
     Attributes
     ----------
@@ -57,11 +62,14 @@ class Validated:
         What the choice compares: the share of wrong classes, or the mean squared error; infinite if the fit diverged.
     scores
         The problem's metric; nan where it is undefined.
+    folds
+        Folds of one split of the rows; standard errors are those of the mean over so many.
     """
 
     candidate: Candidate
     errors: NDArray[np.float64]
     scores: NDArray[np.float64]
+    folds: int
 
     @property
     def error(self) -> float:
@@ -77,16 +85,21 @@ class Validated:
     @property
     def score_error(self) -> float:
         """Standard error of the mean score."""
-        return standard_error(self.scores[~np.isnan(self.scores)])
+        return standard_error(self.scores[~np.isnan(self.scores)], self.folds)
 
 
-def standard_error(values: NDArray[np.float64]) -> float:
-    """Return the standard error of the mean; nan for fewer than two values."""
-    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+def standard_error(values: NDArray[np.float64], count: int) -> float:
+    """Return the standard error of a mean over ``count`` values of this spread; nan for fewer than two values."""
+    return float(np.std(values, ddof=1)) / math.sqrt(count) if len(values) > 1 else math.nan
 
 
-def folds(problem: Problem, count: int, seed: int) -> list[Problem]:
-    """Split the training rows ``count`` times into rows to train on and rows held out, each row held out once.
+def repeats_of(n: int) -> int:
+    """Return how often ``n`` rows are split."""
+    return max(1, min(REPEATS, ROWS // n))
+
+
+def folds(problem: Problem, count: int, seed: int, repeats: int = 1) -> list[Problem]:
+    """Split the training rows into rows to train on and rows held out: each row is held out once a repeat.
 
     Classes have equal shares in all folds if each has as many rows as there are folds.
 
@@ -95,13 +108,14 @@ def folds(problem: Problem, count: int, seed: int) -> list[Problem]:
     InputError
         There are fewer rows than folds.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
+    from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
     if not 2 <= count <= problem.n:
-        raise InputError(f"{count} folds need 2 or more folds and as many training rows, there are {problem.n} rows")
+        raise InputError(f"{problem.n} training rows cannot be split into {count} folds; add rows, or ask for fewer")
     labels = _labels(problem)
     stratified = labels is not None and int(np.unique(labels, return_counts=True)[1].min()) >= count
-    splitter = (StratifiedKFold if stratified else KFold)(count, shuffle=True, random_state=seed)
+    kind = RepeatedStratifiedKFold if stratified else RepeatedKFold
+    splitter = kind(n_splits=count, n_repeats=repeats, random_state=seed)
     return [
         replace(problem, x=problem.x[a], y=problem.y[a], x_test=problem.x[b], y_test=problem.y[b])
         for a, b in splitter.split(np.zeros(problem.n), labels)
@@ -121,21 +135,21 @@ def cross_validate(
 ) -> list[Validated]:
     """Fit every candidate on every fold, and return its results; budgets of one method and width run together.
 
-    The folds and the random starts depend on the seed alone.
+    Fewer than ``ROWS`` rows are split up to ``REPEATS`` times. Folds and random starts depend on the seed alone.
     """
-    parts = folds(problem, count, seed)
-    errors = np.full((len(candidates), count), math.inf)
-    scores = np.full((len(candidates), count), math.nan)
+    parts = folds(problem, count, seed, repeats_of(problem.n))
+    errors = np.full((len(candidates), len(parts)), math.inf)
+    scores = np.full((len(candidates), len(parts)), math.nan)
     done = 0
     widest = max(one.m for one in candidates)
     with torch_threads(threads_of(problem.n * problem.d * widest, torch.get_num_threads())):
         for i, part in enumerate(parts):
             for where, fit in _fits(part, candidates, seed):
-                errors[where, i], scores[where, i] = _held_out(fit, part)
+                errors[where, i], scores[where, i] = _held_out(fit.model if fit.status is Status.OK else None, part)
                 done += 1
                 if progress is not None:
-                    progress(done, count * len(candidates))
-    return [Validated(one, errors[j], scores[j]) for j, one in enumerate(candidates)]
+                    progress(done, len(parts) * len(candidates))
+    return [Validated(one, errors[j], scores[j], count) for j, one in enumerate(candidates)]
 
 
 def _fits(problem: Problem, candidates: Sequence[Candidate], seed: int) -> Iterator[tuple[int, Fit]]:
@@ -151,17 +165,23 @@ def _fits(problem: Problem, candidates: Sequence[Candidate], seed: int) -> Itera
             yield places[fit.budget], fit
 
 
-def _held_out(fit: Fit, part: Problem) -> tuple[float, float]:
-    """Return error and score of a fit on the rows held out; infinite and nan if it diverged."""
-    if fit.status is not Status.OK:
+def constant_error(problem: Problem, count: int, seed: int) -> float:
+    """Return the mean error of the model without inputs on the folds that :func:`cross_validate` makes."""
+    parts = folds(problem, count, seed, repeats_of(problem.n))
+    return float(np.mean([_held_out(constant(part), part)[0] for part in parts]))
+
+
+def _held_out(model: SparseMLP | None, part: Problem) -> tuple[float, float]:
+    """Return error and score on the rows held out; infinite and nan without a network, which diverged."""
+    if model is None:
         return math.inf, math.nan
-    typed = part.to(part.x.device, fit.model.layers[0].values.dtype)
-    prediction = fit.model.forward(typed.x_test)
+    typed = part.to(part.x.device, model.layers[0].values.dtype)
+    prediction = model.forward(typed.x_test)
     if not bool(prediction.isfinite().all()):
         return math.inf, math.nan
     metric = METRICS[part.metric]
     assert metric.score is not None
-    score = metric.score(Scored(fit.model, typed, prediction))
+    score = metric.score(Scored(model, typed, prediction))
     if metric.classes:
         return 1.0 - (score or 0.0), math.nan if score is None else score
     error = float(LOSSES[part.loss](prediction.double(), typed.y_test.double()))
@@ -182,6 +202,6 @@ def choose(results: Sequence[Validated]) -> Validated:
     best = min(results, key=lambda one: one.error)
     if not math.isfinite(best.error):
         raise InputError("no fit has finite predictions in cross-validation; give m and s, or standardise the inputs")
-    slack = standard_error(best.errors)
+    slack = standard_error(best.errors, best.folds)
     limit = best.error + STANDARD_ERRORS * (slack if math.isfinite(slack) else 0.0)
     return min((one for one in results if one.error <= limit), key=lambda one: (one.candidate.s, one.error))

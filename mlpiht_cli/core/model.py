@@ -198,9 +198,9 @@ class SparseMLP:
             None if self.bias is None else self.bias.to(device, dtype),
         )
 
-    def save(self, path: Path | str, meta: Mapping[str, object]) -> None:
+    def save(self, path: Path | str, meta: Mapping[str, object] | None = None) -> None:
         """Write the model and ``meta`` (JSON values) to an npz file without pickled objects."""
-        arrays: Arrays = {"format": np.array(FORMAT), "meta": np.array(json.dumps(meta))}
+        arrays: Arrays = {"format": np.array(FORMAT), "meta": np.array(json.dumps(meta or {}))}
         matrices = {f"layer{i}": layer for i, layer in enumerate(self.layers)}
         if self.gates is not None:
             matrices["gates"] = self.gates

@@ -43,7 +43,7 @@ class Found:
             "m": [one.candidate.m for one in self.results],
             "s": [one.candidate.s for one in self.results],
             "mean_error": [one.error for one in self.results],
-            "se_error": [standard_error(one.errors) for one in self.results],
+            "se_error": [standard_error(one.errors, one.folds) for one in self.results],
             "mean_score": [one.score for one in self.results],
             "se_score": [one.score_error for one in self.results],
         }

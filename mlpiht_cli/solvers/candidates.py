@@ -66,13 +66,15 @@ def _all(
     network: Method, line: Method | None, problem: Problem, shape: OpenShape, budgets: Sequence[int] | None
 ) -> Iterator[Candidate]:
     most = max(BUDGETS[0], problem.n // ROWS_PER_WEIGHT)
-    for budget in budgets or [one for one in BUDGETS if one <= most]:
+    tried_budgets = budgets or [one for one in BUDGETS if one <= most]
+    for budget in tried_budgets if network.keeps_budget else tried_budgets[-1:]:
         if line is not None:
             _check(line, problem, Shape(1))
             weights = line.weights(problem.d, problem.k, Shape(1))
             if budget <= weights or budget == min(budgets or [0]):  # a budget that is given keeps all weights of a line
                 yield Candidate(line, Shape(1), min(budget, weights))
-        tried = Shape(shape.m or width(budget), shape.depth)
+        own = 1 if network.name in LINES.values() else width(budget)  # width has no effect on a line
+        tried = Shape(shape.m or own, shape.depth)
         _check(network, problem, tried)
         fits = not network.keeps_budget or budget <= network.weights(problem.d, problem.k, tried)
         if fits and budget >= shape.depth:

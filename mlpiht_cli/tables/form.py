@@ -178,7 +178,7 @@ def decimal_of(frame: pd.DataFrame, source: str, reading: Reading) -> str:
         return ","
     raise InputError(
         f"{source}: column '{doubtful[0]}': '{doubtful[1]}' may have a decimal comma or a comma between thousands; for "
-        "the first use the setting decimal (comma), for the second save the numbers without it"
+        "the first give --set task.decimal=comma, for the second save the numbers without it"
     )
 
 

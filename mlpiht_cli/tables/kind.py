@@ -45,7 +45,7 @@ def target_kind(target: pd.Series[Any], asked: Asked, source: str) -> Kind:
     if numeric:
         distinct, counts = np.unique(numbers(target, source), return_counts=True)
         kind = _kind_of_numbers(distinct, counts) if asked == "auto" else asked
-        if len(distinct) > 2 and asked == "auto":
+        if asked == "auto" and (len(distinct) > 2 or set(distinct) != {0.0, 1.0}):
             _say(target.name, distinct, kind, source)
     else:
         distinct = np.unique(words(target, source).astype(str))
@@ -79,12 +79,12 @@ def _kind_of_numbers(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -
 
 
 def _say(name: object, distinct: NDArray[np.float64], kind: str, source: str) -> None:
-    """Tell how few whole numbers are taken, since either way may be wrong."""
-    if len(distinct) > MOST_CODES or not np.array_equal(distinct, np.round(distinct)):
+    """Tell how two numbers, or few whole ones, are taken, since either way may be wrong."""
+    if len(distinct) > MOST_CODES or (len(distinct) > 2 and not np.array_equal(distinct, np.round(distinct))):
         return
     taken, other = ("classes", "numbers") if kind == "classes" else ("numbers", "classes")
     log.warning(
-        "%s: target '%s' has %d whole values from %g to %g, which are taken as %s; --kind %s takes them as %s",
+        "%s: target '%s' has %d values from %g to %g, which are taken as %s; --kind %s takes them as %s",
         *(source, name, len(distinct), distinct[0], distinct[-1], taken),
         *("regression" if kind == "classes" else "classes", other),
     )

@@ -92,6 +92,14 @@ def test_a_fit_that_learned_nothing_is_said_to_be_one(mlpiht: Run, table: tuple[
     assert "no better" not in mlpiht(*given, "--method", "iht").err
 
 
+def test_noise_is_said_to_be_noise(mlpiht: Run) -> None:
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 6)), columns=list("abcdef")).assign(y=rng.normal(size=80))
+    frame.to_csv("noise.csv", index=False)
+    found = mlpiht("fit", "--data", "noise.csv", *QUICK)
+    assert found.err.count("cross-validation finds nothing better than the mean of the target") == 1
+
+
 def classes(n: int, seed: int, labels: list[str]) -> pd.DataFrame:
     rng = np.random.RandomState(seed)
     code = rng.randint(len(labels), size=n)
@@ -139,7 +147,9 @@ BAD = {
     ("fit", "--data", "train.csv", "--m", "some"): "'some' is neither a whole number from 1 nor auto",
     ("fit", "--data", "train.csv", "--starts", 2, "--set", "method.starts=3"): "give --starts instead",
     ("fit", "--data", "train.csv", "--set", "task.path=a.csv"): "give --data instead",
-    ("fit", "--data", "train.csv", "--cv", 500): "500 folds need",
+    ("fit", "--data", "train.csv", "--cv", 500): "cannot be split into 500 folds",
+    ("fit", "--data", "train.csv", "--n", 5): "--n needs --task",
+    ("fit", "--data", "train.csv", "--test", "test.csv", "--split-seed", 3): "--split-seed has no effect with --test",
     ("fit", "--task", "planted", "--method", "iht", "--m", 3, "--s", 4, "--drop", "a"): "--drop needs --data",
     ("fit", "--data", "train.csv", "--m", 2, "--s", 4000): "s=4000 is above",
     ("fit", "--data", "train.csv", "--method", "iht_logistic"): "iht_logistic needs the cross_entropy loss",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mlpiht_cli.core import crossval
-from mlpiht_cli.core.crossval import Candidate, Validated, choose, cross_validate, folds
+from mlpiht_cli.core.crossval import Candidate, Validated, choose, constant_error, cross_validate, folds
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
@@ -57,7 +57,7 @@ def test_classes_have_equal_shares_in_all_folds() -> None:
 
 
 def test_more_folds_than_rows_are_refused() -> None:
-    with pytest.raises(InputError, match=r"5 folds .* there are 4 rows"):
+    with pytest.raises(InputError, match="4 training rows cannot be split into 5 folds"):
         folds(regression(n=4), 5, 0)
 
 
@@ -65,11 +65,12 @@ def test_errors_are_those_of_the_rows_held_out() -> None:
     problem = regression()
     (found,) = cross_validate(problem, lines(2), 4, seed=7)
     errors = []
-    for part in folds(problem, 4, 7):
+    for part in folds(problem, 4, 7, repeats=3):
         w = METHODS["iht_linear"]().fit(part, Shape(1), 2, Streams(7)).model.layers[0].dense()[0]
         errors.append(float(((part.x_test @ w - part.y_test[:, 0]) ** 2).mean()))
     np.testing.assert_allclose(found.errors, errors, rtol=1e-5)
     assert found.error == pytest.approx(np.mean(errors))
+    assert found.score_error == pytest.approx(np.std(found.scores, ddof=1) / 2.0), "four folds, split three times"
 
 
 def test_budgets_that_run_together_have_the_results_of_single_runs() -> None:
@@ -80,8 +81,14 @@ def test_budgets_that_run_together_have_the_results_of_single_runs() -> None:
         np.testing.assert_array_equal(alone.errors, one.errors)
 
 
+def test_the_error_of_a_constant_is_the_variance_around_the_mean_of_the_other_rows() -> None:
+    problem = regression(n=1000)
+    errors = [float(((part.y_test - part.y.mean()) ** 2).mean()) for part in folds(problem, 5, 3)]
+    assert constant_error(problem, 5, 3) == pytest.approx(np.mean(errors), rel=1e-5)
+
+
 def made(s: int, *errors: float) -> Validated:
-    return Validated(Candidate(METHODS["zero"](), Shape(1), s), np.array(errors), 1 - np.array(errors))
+    return Validated(Candidate(METHODS["zero"](), Shape(1), s), np.array(errors), 1 - np.array(errors), len(errors))
 
 
 def test_the_simplest_candidate_within_a_standard_error_is_chosen() -> None:
@@ -139,10 +146,10 @@ def sees_test_rows(chooser: Chooser) -> bool:
 def test_the_choice_never_sees_the_test_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not sees_test_rows(chosen)
 
-    def leaking(problem: Problem, count: int, seed: int) -> list[Problem]:
+    def leaking(problem: Problem, count: int, seed: int, repeats: int) -> list[Problem]:
         """The leak: folds of all rows, test rows too."""
         x, y = torch.cat([problem.x, problem.x_test]), torch.cat([problem.y, problem.y_test])
-        return folds(replace(problem, x=x, y=y), count, seed)
+        return folds(replace(problem, x=x, y=y), count, seed, repeats)
 
     monkeypatch.setattr(crossval, "folds", leaking)
     assert sees_test_rows(chosen), "the check sees a leak"
