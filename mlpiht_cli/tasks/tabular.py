@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
@@ -24,7 +25,11 @@ from mlpiht_cli.tables.recipe import Kind, Recipe
 from mlpiht_cli.tables.rows import read_rows
 from mlpiht_cli.tasks.datasets import sha256
 
+log = logging.getLogger("mlpiht")
+
 MAX_SPLIT_SEED = 2**32 - 1
+MANY_EQUAL = 0.1
+"""Share of rows equal to another one above which a warning says what they do to the score."""
 
 
 class Tabular(Task):
@@ -74,7 +79,15 @@ class Tabular(Task):
 
     @cached_property
     def _table(self) -> Table:
-        return read_table(self.path, Reading(self._form, self.target, self.drop))
+        table = read_table(self.path, Reading(self._form, self.target, self.drop))
+        equal = int(table.frame.duplicated().sum())
+        if equal > MANY_EQUAL * len(table.frame):
+            log.warning(
+                "%s: %d of %d rows are equal to another one; a row may be in the training and the test rows at once, "
+                "and the score too good",
+                *(table.source, equal, len(table.frame)),
+            )
+        return table
 
     @cached_property
     def _kind(self) -> Kind:

@@ -237,3 +237,10 @@ def test_values_that_overflow_are_refused(tmp_path: Path) -> None:
 def test_devices_are_refused(path: str) -> None:
     with pytest.raises(InputError, match="not a regular file"):
         file_bytes(Path(path))
+
+
+def test_many_equal_rows_are_told_of(frame: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made(frame, tmp_path / "t.csv")
+    assert "equal to another one" not in caplog.text
+    made(pd.concat([frame, frame.head(10)]), tmp_path / "t.csv")
+    assert "10 of 60 rows are equal to another one" in caplog.text
