@@ -29,7 +29,7 @@ class RowKey(NamedTuple):
     d: int | None = None
 
 
-LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0, "starts": 1, "offset": False}
+LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0, "starts": 1, "offset": False, "exact": False}
 """Settings added after rows were published, and the values that older rows were made with."""
 
 

@@ -35,7 +35,8 @@ class IHTCrossValidated(Method):
 
     starts: int = Field(STARTS, ge=1, description="random starts of the network; at most three in cross-validation")
     folds: int = Field(5, ge=2, description="folds of the training data")
-    later: ClassVar[frozenset[str]] = frozenset()
+    exact: bool = Field(False, description="try the bound alone, as `mlpiht fit --s` does, and no smaller budget")
+    later: ClassVar[frozenset[str]] = frozenset({"exact"})
 
     @property
     def runs(self) -> int:
@@ -54,7 +55,7 @@ class IHTCrossValidated(Method):
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Choose and fit for one bound; the steps are those of the fit on all training data."""
         network, line = self._methods(problem)
-        allowed = [s for s in BUDGETS if s <= budgets[0]]
+        allowed = [budgets[0]] if self.exact else [s for s in BUDGETS if s <= budgets[0]]
         tried = candidates(network, line, problem, OpenShape(), allowed)
         results = cross_validate(problem, tried, self.folds, streams.seed)
         if not any(math.isfinite(one.error) for one in results):
