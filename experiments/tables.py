@@ -10,10 +10,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 
-import pandas as pd
-
+from mlpiht_cli.analysis.tables import placed
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.table import read_csv
+from mlpiht_cli.specs.expand import expand
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.system.files import write_atomic
@@ -35,26 +38,28 @@ def export(names: Sequence[str]) -> None:
 
 def results() -> str:
     """Return Markdown tables, one for each budget: mean score and mean number of weights of each method and table."""
-    rows, spec = pd.read_csv(RESULTS), load_spec(find_spec("tables"))
-    titles = {panel.name: panel.title or panel.name for panel in spec.panels}
+    spec = load_spec(find_spec("tables"))
+    found = placed(expand(spec, "paper"), read_csv(RESULTS))
     lines = []
-    for s in sorted(rows["s"].unique()):
-        own = rows[rows["s"] == s]
-        methods = [one.shown for one in spec.methods if one.shown in set(own["method"])]
+    for s in sorted({key.s for key in found}):
+        methods = [one.shown for one in spec.methods]
         lines += [f"**Budget s = {s}**", "", f"| table | {' | '.join(methods)} |", f"| --- |{' --- |' * len(methods)}"]
-        for name, title in titles.items():
-            cells = [_cell(own[(own["panel"] == name) & (own["method"] == method)]) for method in methods]
-            lines.append(f"| {title} | {' | '.join(cells)} |")
+        for panel in spec.panels:
+            cells = [
+                _cell([row for key, row in found.items() if (key.panel, key.label, key.s) == (panel.name, method, s)])
+                for method in methods
+            ]
+            lines.append(f"| {panel.title or panel.name} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def _cell(rows: pd.DataFrame) -> str:
-    done = rows[rows["status"] == "ok"]
-    if done.empty:
+def _cell(rows: Sequence[Row]) -> str:
+    values = [row.value for row in rows if row.value is not None]
+    counts = [row.nnz for row in rows if row.nnz is not None]
+    if not values:
         return "-"
-    weights = "" if done["nnz"].isna().any() else f" ({done['nnz'].mean():.3g})"
-    return f"{done['value'].mean():.3f}{weights}"
+    return f"{mean(values):.3f}{f' ({mean(counts):.3g})' if counts else ''}"
 
 
 def page() -> str:
