@@ -14,7 +14,7 @@ from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.table_settings import STARTS, TABLE_SETTINGS
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.solvers.candidates import BUDGETS, OpenShape, candidates
+from mlpiht_cli.solvers.candidates import BUDGETS, WIDEST, OpenShape, candidates
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_linear import IHTLinear
 from mlpiht_cli.solvers.iht_logistic import IHTLogistic
@@ -55,7 +55,9 @@ class IHTCrossValidated(Method):
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Choose and fit for one bound; the steps are those of the fit on all training data."""
         network, line = self._methods(problem)
-        allowed = [budgets[0]] if self.exact else [s for s in BUDGETS if s <= budgets[0]]
+        allowed = [s for s in BUDGETS if s <= budgets[0]]
+        if self.exact:  # all weights of the widest network, where the bound is above them
+            allowed = [min(budgets[0], network.weights(problem.d, problem.k, Shape(WIDEST)))]
         tried = candidates(network, line, problem, OpenShape(), allowed)
         results = cross_validate(problem, tried, self.folds, streams.seed)
         if not any(math.isfinite(one.error) for one in results):
