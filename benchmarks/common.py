@@ -93,7 +93,7 @@ def fit(method: Method, problem: Problem, shape: tuple[int, int], seed: int = 0,
 
 def psnr(model: SparseMLP, problem: Problem) -> float:
     """Return the PSNR in dB in the precision of the model, scored as in mlpiht; nan for non-finite predictions."""
-    scores = evaluate(model, problem.to(CPU, model.layers[0].values.dtype))
+    scores = evaluate(model, problem.to(CPU, model.dtype))
     return math.nan if scores is None or scores.psnr is None else scores.psnr
 
 

@@ -153,8 +153,7 @@ def evaluate(
         given = problem(x, y, metric=metric)
     if given.d != network.inputs:
         raise InputError(f"the data have {given.d} columns, the network takes {network.inputs}")
-    values = network.layers[0].values
-    return scores_of(network, given.to(values.device, values.dtype))
+    return scores_of(network, given.to(network.layers[0].values.device, network.dtype))
 
 
 def load_model(path: str | Path) -> tuple[SparseMLP, dict[str, object]]:

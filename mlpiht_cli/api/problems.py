@@ -15,9 +15,9 @@ from mlpiht_cli.core.problem import LOSSES, Loss, Problem
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import CellSkipped, InputError, did_you_mean
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.specs.point import MAX_SEED
 
 Data = ArrayLike | torch.Tensor
-MAX_SEED = 2**32 - 17
 DTYPES = (torch.float32, torch.float64)
 
 

@@ -10,24 +10,27 @@ import click
 
 from mlpiht_cli.analysis.paths import PathRow
 from mlpiht_cli.commands._status_line import CountLine
+from mlpiht_cli.core.comparisons import constant_name
 from mlpiht_cli.core.crossval import Validated, choose, constant_error
-from mlpiht_cli.core.metric import METRICS
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.plan.choice import OpenFit, OpenPoint, open_fit
 
 log = logging.getLogger("mlpiht")
 
 
-def validated(opened: OpenFit, cv: int, quiet: bool, budgets: Sequence[int] | None = None) -> list[Validated]:
+def validated(
+    opened: OpenFit, problem: Problem, cv: int, quiet: bool, budgets: Sequence[int] | None = None
+) -> list[Validated]:
     """Cross-validate the candidates of a fit; on a terminal, a line counts the fits."""
     with CountLine(quiet, "cross-validation: fit") as line:
-        return opened.validate(cv, budgets, line)
+        return opened.validate(problem, cv, budgets, line)
 
 
-def chosen(opened: OpenFit, cv: int, quiet: bool) -> Validated:
+def chosen(opened: OpenFit, problem: Problem, cv: int, quiet: bool) -> Validated:
     """Choose method, width and budget by cross-validation, and say on stderr what was chosen."""
-    found = choose(validated(opened, cv, quiet))
-    if not found.error < constant_error(opened.problem, cv, opened.point.seed):
-        what = "most frequent class" if METRICS[opened.problem.metric].classes else "mean of the target"
+    found = choose(validated(opened, problem, cv, quiet))
+    if not found.error < constant_error(problem, cv, opened.point.seed):
+        what = constant_name(problem)
         log.warning("cross-validation finds nothing better than the %s: the inputs may say nothing of it", what)
     one = found.candidate
     width = "" if one.method is opened.line else f", m = {one.m}"
@@ -39,10 +42,11 @@ def chosen(opened: OpenFit, cv: int, quiet: bool) -> Validated:
 
 def path_rows(
     task: str, sets: Mapping[str, Any], given: Mapping[str, Any], quiet: bool
-) -> tuple[OpenFit, list[PathRow]]:
-    """Return the fit that the options of ``mlpiht path`` leave open, and a row for each method and budget."""
+) -> tuple[Problem, list[PathRow]]:
+    """Return the problem of the options of ``mlpiht path``, and a row for each method and budget."""
     opened = open_fit(OpenPoint(task, given["method"], 1, given["m"], None, given["seed"]), sets)
-    results = validated(opened, given["cv"], quiet, given["s"])
+    problem = opened.task.build(opened.start.axes, opened.start.streams)
+    results = validated(opened, problem, given["cv"], quiet, given["s"])
     best = choose(results)
     rows = [
         PathRow(
@@ -51,4 +55,4 @@ def path_rows(
         )
         for one in results
     ]
-    return opened, rows
+    return problem, rows

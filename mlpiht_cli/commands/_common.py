@@ -13,13 +13,12 @@ import click
 
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.load import parse_scalar
+from mlpiht_cli.specs.point import MAX_SEED
 
 if TYPE_CHECKING:
     from mlpiht_cli.core.method import Method
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-MAX_SEED = 2**32 - 17
 
 
 def options(*decorators: Callable[[F], F]) -> Callable[[F], F]:

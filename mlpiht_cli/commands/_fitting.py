@@ -12,19 +12,15 @@ from mlpiht_cli.commands._choosing import chosen
 from mlpiht_cli.commands._common import check_save
 from mlpiht_cli.commands._status_line import FitLine
 from mlpiht_cli.core.calibration import THRESHOLD, platt_slope
-from mlpiht_cli.core.comparisons import comparisons
-from mlpiht_cli.core.crossval import Validated
+from mlpiht_cli.core.comparisons import comparisons, constant_name
 from mlpiht_cli.core.fit import Fit
-from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.engine.runner import Runner, pick_device
 from mlpiht_cli.errors import CellSkipped, InputError
-from mlpiht_cli.plan import single_cell
-from mlpiht_cli.plan.cells import Cell, Job
+from mlpiht_cli.plan.cells import Job
 from mlpiht_cli.plan.choice import OpenFit, OpenPoint, open_fit
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.specs.point import Point
 
 log = logging.getLogger("mlpiht")
 
@@ -52,11 +48,10 @@ class Fitting:
             The fit cannot be made: wrong names or values, bad data, or a method that does not fit the problem.
         """
         point = OpenPoint(self._task, *(given[name] for name in ("method", "depth", "m", "s", "seed")))
-        is_table, found = self._task == "tabular", None
-        opened = open_fit(point, self._sets) if is_table or None in (point.m, point.s) else None
-        if opened is not None and None in (point.m, point.s):
-            found = chosen(opened, given["cv"], self._quiet)
-        cell = self._cell(opened, point, found)
+        opened, found = open_fit(point, self._sets), None
+        if None in (point.m, point.s):
+            found = chosen(opened, self._runner.problem(opened.start), given["cv"], self._quiet)
+        cell = opened.cell(found)
         with contextlib.suppress(CellSkipped):  # the run below puts it in its row
             reason = cell.method.supports(self._runner.problem(cell), cell.shape)
             if reason is not None:
@@ -69,30 +64,21 @@ class Fitting:
             return row, None
         problem = self._runner.problem(cell)
         facts = {} if found is None else {"cv_score": found.score, "cv_standard_error": found.score_error}
-        if is_table and opened is not None:
+        if self._task == "tabular":
             facts |= self._held_against(opened, fit, problem)
         row = row.model_copy(update={"measures": {**row.measures, **facts}})
         return row, Saved(fit.model, _recipe(problem, fit.model)) if cell.method.is_network else None
 
-    def _cell(self, opened: OpenFit | None, point: OpenPoint, found: Validated | None) -> Cell:
-        if opened is not None and found is not None:
-            return opened.cell(found)
-        method = opened.network.name if opened is not None else str(point.method)
-        assert point.m is not None
-        assert point.s is not None
-        return single_cell(Point("", point.task, method, point.depth, point.m, point.s, point.seed), self._sets)
-
     def _held_against(self, opened: OpenFit, fit: Fit, problem: Problem) -> dict[str, float]:
         """Scores that belong next to the test score of a table; a warning if the fit has learned nothing."""
-        cell = opened.line_cell(fit.budget)
+        cell = opened.line_cell(problem, fit.budget)
         line = None if cell is None else cell.method.fit(problem, cell.shape, cell.point.s, cell.streams).model
         facts = comparisons(fit.predictor, line, problem)
         least = facts.pop("baseline_train_score")
         if not facts["train_score"] > least:
-            what = "most frequent class" if METRICS[problem.metric].classes else "mean of the target"
             log.warning(
                 "on the training rows the fit is no better than the %s (%.4g against %.4g)",
-                *(what, facts["train_score"], least),
+                *(constant_name(problem), facts["train_score"], least),
             )
         return {name: value for name, value in facts.items() if not math.isnan(value)}
 
@@ -102,6 +88,6 @@ def _recipe(problem: Problem, model: SparseMLP) -> Mapping[str, object] | None:
     recipe = problem.recipe
     if recipe is None or recipe.get("kind") != "classes" or problem.k > 1:
         return recipe
-    output = model.forward(problem.x.to(model.layers[0].values.dtype))[:, 0].double().cpu().numpy()
+    output = model.forward(problem.x.to(model.dtype))[:, 0].double().cpu().numpy()
     slope = platt_slope(output - THRESHOLD, problem.y[:, 0].cpu().numpy() > THRESHOLD)
     return {**recipe, "calibration": (slope, -slope * THRESHOLD)}

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from mlpiht_cli.commands._common import MAX_SEED, options
+from mlpiht_cli.commands._common import options
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.point import MAX_SEED
 
-TABLE_SETTINGS = {
-    "data": "path",
-    "target": "target",
-    "test": "test",
-    "drop": "drop",
-    "kind": "kind",
-    "split_seed": "split_seed",
+OPTIONS = {
+    "path": "--data",
+    "target": "--target",
+    "test": "--test",
+    "drop": "--drop",
+    "kind": "--kind",
+    "header": "--no-header",
+    "split_seed": "--split-seed",
 }
-"""Settings of the task ``tabular`` by the options that give them."""
+"""Options by the setting of the task ``tabular`` that they give."""
 
 
 class NumberOrAuto(click.ParamType[int | None]):
@@ -40,13 +41,19 @@ def _names(_: click.Context, __: click.Parameter, text: str | None) -> list[str]
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _header(_: click.Context, __: click.Parameter, is_without: bool) -> bool | None:
+    return False if is_without else None
+
+
 table_options = options(
-    click.option("--data", help="Your own table, instead of --task: CSV, TSV, Parquet or NPZ; - is stdin."),
+    click.option("--data", "path", help="Your own table, instead of --task: CSV, TSV, Parquet or NPZ; - is stdin."),
     click.option("--target", help="Target column of --data (default y)."),
     click.option("--test", help="File with the test rows; all rows of --data are then for training."),
     click.option("--drop", metavar="COLUMNS", callback=_names, help="Columns to leave out, separated by commas."),
     click.option("--kind", type=click.Choice(["auto", "regression", "classes"]), help="What the target is."),
-    click.option("--no-header", is_flag=True, help="The first line is data; columns are called x0, x1, ..."),
+    click.option(
+        "--no-header", "header", is_flag=True, callback=_header, help="The columns have no names: x0, x1, ..."
+    ),
     click.option("--split-seed", type=click.IntRange(0, MAX_SEED), help="Seed of the test rows (default: --seed)."),
 )
 open_options = options(
@@ -66,28 +73,18 @@ def task_of(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     InputError
         Neither or both of --task and --data are given, or an option that the other one needs.
     """
-    sets, own = dict(given["sets"]), {name: given[name] for name in TABLE_SETTINGS if given[name] is not None}
-    if given["no_header"]:
-        own["no_header"] = True
-    if (given["task"] is None) == ("data" not in own):
+    sets, own = dict(given["sets"]), {name: given[name] for name in OPTIONS if given[name] is not None}
+    if (given["task"] is None) == ("path" not in own):
         raise InputError("give either --task NAME or --data FILE")
-    if given["starts"] is not None:
-        _add(sets, "method.starts", given["starts"], "--starts")
-    if "test" in own and "split_seed" in own:
+    if given["task"] is not None and own:
+        raise InputError(f"{OPTIONS[next(iter(own))]} needs --data")
+    if {"test", "split_seed"} <= own.keys():
         raise InputError("--split-seed has no effect with --test, whose rows are the test rows; give one of them")
-    if given["task"] is not None:
-        if own:
-            raise InputError(f"--{next(iter(own)).replace('_', '-')} needs --data")
-        return given["task"], sets
-    for name, value in own.items():
-        if name == "no_header":
-            _add(sets, "task.header", False, "--no-header")
-        else:
-            _add(sets, f"task.{TABLE_SETTINGS[name]}", value, f"--{name.replace('_', '-')}")
-    return "tabular", sets
-
-
-def _add(sets: dict[str, Any], name: str, value: Any, option: str) -> None:
-    if name in sets:
-        raise InputError(f"--set {name}: give {option} instead")
-    sets[name] = value if not isinstance(value, Path) else str(value)
+    more = {f"task.{name}": (value, OPTIONS[name]) for name, value in own.items()}
+    if given["starts"] is not None:
+        more["method.starts"] = given["starts"], "--starts"
+    for name, (value, option) in more.items():
+        if name in sets:
+            raise InputError(f"--set {name}: give {option} instead")
+        sets[name] = value
+    return given["task"] or "tabular", sets

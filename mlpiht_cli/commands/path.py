@@ -52,9 +52,9 @@ def command(settings: dict[str, Any], /, formats: str, out: Path, as_json: bool,
     task, sets = task_of(options)
     for folder in ("figures", "tables"):
         check_writable(out / folder)
-    opened, rows = path_rows(task, sets, options, settings["quiet"])
-    facts, name = METRICS[opened.problem.metric], Path(options["data"] or task).name.partition(".")[0]
-    title = f"{name}: {options['cv']}-fold cross-validation, {opened.problem.n} rows"
+    problem, rows = path_rows(task, sets, options, settings["quiet"])
+    facts, name = METRICS[problem.metric], Path(options["path"] or task).name.partition(".")[0]
+    title = f"{name}: {options['cv']}-fold cross-validation, {problem.n} rows"
     files = [*save(path_figure(rows, facts.label, title), out / "figures" / f"{name}-path", kinds)]
     files.append(out / "tables" / f"{name}-path.csv")
     write_atomic(files[-1], path_csv(rows).encode())

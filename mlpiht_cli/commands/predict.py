@@ -32,7 +32,7 @@ def command(model: Path, data: str, out: Path | None, as_json: bool) -> None:
     saved = read_model(model)
     recipe, table = saved.table(data)
     inputs = torch.from_numpy(recipe.inputs(table.frame, table.source))
-    output = saved.model.forward(inputs.to(saved.model.layers[0].values.dtype))
+    output = saved.model.forward(inputs.to(saved.model.dtype))
     if not bool(output.isfinite().all()):
         raise InputError(f"{table.source}: values so large that the predictions overflow")
     columns = recipe.predictions(output.double().numpy())

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from mlpiht_cli.core.metric import METRICS, Scored
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.predictor import Predictor
-from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.linalg.sparse import SparseMatrix
+
+
+class Tested(NamedTuple):
+    """A model on test data: the problem's metric, nan where it is undefined, and its loss."""
+
+    score: float
+    loss: float
+
+
+def tested(model: Predictor, problem: Problem) -> Tested:
+    """Return metric and loss on a problem's test data; nan and infinity if the predictions are not finite."""
+    typed = problem.to(problem.x.device, model.dtype if isinstance(model, SparseMLP) else problem.x.dtype)
+    prediction, metric = model.forward(typed.x_test), METRICS[problem.metric]
+    if not bool(prediction.isfinite().all()):
+        return Tested(math.nan, math.inf)
+    assert metric.score is not None, f"{problem.metric} is no metric of a problem"
+    score = metric.score(Scored(model, typed, prediction))
+    loss = float(LOSSES[problem.loss](prediction.double(), typed.y_test.double()))
+    return Tested(math.nan if score is None else score, loss)
 
 
 def constant(problem: Problem) -> SparseMLP:
@@ -21,15 +41,9 @@ def constant(problem: Problem) -> SparseMLP:
     return SparseMLP((SparseMatrix.zeros(problem.k, problem.d, problem.x),), bias=offset)
 
 
-def score(model: Predictor, problem: Problem) -> float:
-    """Return the problem's metric on its test data; nan where it is undefined."""
-    dtype = model.layers[0].values.dtype if isinstance(model, SparseMLP) else problem.x.dtype
-    typed = problem.to(problem.x.device, dtype)
-    metric = METRICS[problem.metric]
-    if metric.score is None:
-        raise ValueError(f"{problem.metric} has no function that computes it")
-    value = metric.score(Scored(model, typed, model.forward(typed.x_test)))
-    return math.nan if value is None else value
+def constant_name(problem: Problem) -> str:
+    """Return what :func:`constant` predicts, in words."""
+    return "most frequent class" if METRICS[problem.metric].classes else "mean of the target"
 
 
 def comparisons(model: Predictor, line: Predictor | None, problem: Problem) -> dict[str, float]:
@@ -40,8 +54,8 @@ def comparisons(model: Predictor, line: Predictor | None, problem: Problem) -> d
     """
     training, without = replace(problem, x_test=problem.x, y_test=problem.y), constant(problem)
     found = {
-        "train_score": score(model, training),
-        "baseline_score": score(without, problem),
-        "baseline_train_score": score(without, training),
+        "train_score": tested(model, training).score,
+        "baseline_score": tested(without, problem).score,
+        "baseline_train_score": tested(without, training).score,
     }
-    return found if line is None else {**found, "line_score": score(line, problem)}
+    return found if line is None else {**found, "line_score": tested(line, problem).score}

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlpiht_cli.core.comparisons import constant
+from mlpiht_cli.core.comparisons import constant, tested
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Method, Shape
-from mlpiht_cli.core.metric import METRICS, Scored
+from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.model import SparseMLP
-from mlpiht_cli.core.problem import LOSSES, Problem
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.threads import threads_of, torch_threads
 from mlpiht_cli.rng import Streams
@@ -145,7 +145,8 @@ def cross_validate(
     with torch_threads(threads_of(problem.n * problem.d * widest, torch.get_num_threads())):
         for i, part in enumerate(parts):
             for where, fit in _fits(part, candidates, seed):
-                errors[where, i], scores[where, i] = _held_out(fit.model if fit.status is Status.OK else None, part)
+                if fit.status is Status.OK:
+                    errors[where, i], scores[where, i] = _held_out(fit.model, part)
                 done += 1
                 if progress is not None:
                     progress(done, len(parts) * len(candidates))
@@ -171,21 +172,11 @@ def constant_error(problem: Problem, count: int, seed: int) -> float:
     return float(np.mean([_held_out(constant(part), part)[0] for part in parts]))
 
 
-def _held_out(model: SparseMLP | None, part: Problem) -> tuple[float, float]:
-    """Return error and score on the rows held out; infinite and nan without a network, which diverged."""
-    if model is None:
-        return math.inf, math.nan
-    typed = part.to(part.x.device, model.layers[0].values.dtype)
-    prediction = model.forward(typed.x_test)
-    if not bool(prediction.isfinite().all()):
-        return math.inf, math.nan
-    metric = METRICS[part.metric]
-    assert metric.score is not None
-    score = metric.score(Scored(model, typed, prediction))
-    if metric.classes:
-        return 1.0 - (score or 0.0), math.nan if score is None else score
-    error = float(LOSSES[part.loss](prediction.double(), typed.y_test.double()))
-    return error, math.nan if score is None else score
+def _held_out(model: SparseMLP, part: Problem) -> tuple[float, float]:
+    """Return error and score on the rows held out."""
+    found = tested(model, part)
+    is_share = METRICS[part.metric].classes and not math.isnan(found.score)
+    return 1.0 - found.score if is_share else found.loss, found.score
 
 
 def choose(results: Sequence[Validated]) -> Validated:

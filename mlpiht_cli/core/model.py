@@ -83,6 +83,11 @@ class SparseMLP:
         return self.layers[0].cols
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, and of the inputs that it takes."""
+        return self.layers[0].values.dtype
+
+    @property
     def outputs(self) -> int:
         """Number of outputs k."""
         return 1 if self.readout is not None else self.layers[-1].rows

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from mlpiht_cli.core.method import Method
+
+Made = TypeVar("Made", bound=Method)
 STARTS = 10
 
 TABLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -22,6 +25,12 @@ TABLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mlp": {"starts": STARTS},
 }
 """Settings by method; each replaces the method's default."""
+
+
+def suited(kind: type[Made], **settings: Any) -> Made:
+    """Make a method with the settings that suit tables, replaced by others."""
+    return kind.model_validate({**TABLE_SETTINGS.get(kind.name, {}), **settings})
+
 
 TABLE_HINTS: Mapping[str, Any] = {
     f"{method}.{name}": value for method, settings in TABLE_SETTINGS.items() for name, value in settings.items()

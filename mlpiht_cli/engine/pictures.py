@@ -111,7 +111,7 @@ def _shot(problem: Problem, run: _Run) -> Shot:
         return Shot(f"{head}: {run.absence}", np.zeros_like(target))
     unit = metric(row.metric).unit or f" {row.metric}"
     if problem.image:
-        values = model.forward(problem.x.to(model.layers[0].values.dtype)).double().cpu().numpy().reshape(target.shape)
+        values = model.forward(problem.x.to(model.dtype)).double().cpu().numpy().reshape(target.shape)
     else:
         values = np.zeros_like(target)
         found = _fused(model)

@@ -18,12 +18,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.estimators.search import Search
+from mlpiht_cli.specs.point import MAX_SEED
 
 if TYPE_CHECKING:
     from mlpiht_cli.core.model import SparseMLP
 
 Floats = NDArray[np.float64]
-LARGEST_SEED = 2**32 - 17
 
 
 class SparseReLU(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -151,8 +151,8 @@ def seed_of(random_state: object) -> int:
     """Return the seed that a ``random_state`` stands for: a number itself, otherwise a number drawn from it."""
     if isinstance(random_state, Integral):
         seed = whole(random_state, "random_state", 0)
-        if seed > LARGEST_SEED:
-            raise ValueError(f"random_state={seed}: the largest seed is {LARGEST_SEED}")
+        if seed > MAX_SEED:
+            raise ValueError(f"random_state={seed}: the largest seed is {MAX_SEED}")
         return seed
     return int(check_random_state(random_state).randint(2**31 - 1))
 

@@ -15,7 +15,7 @@ from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.starts import training_loss
-from mlpiht_cli.core.table_settings import TABLE_SETTINGS
+from mlpiht_cli.core.table_settings import suited
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan import METHODS
 from mlpiht_cli.rng import Streams
@@ -86,4 +86,4 @@ class Search:
         return candidates(network, self._made(line), problem, OpenShape(self.m), budgets)
 
     def _made(self, name: str) -> Method:
-        return METHODS[name].model_validate({**TABLE_SETTINGS.get(name, {}), "starts": self.starts})
+        return suited(METHODS[name], starts=self.starts)

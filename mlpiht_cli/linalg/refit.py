@@ -1,4 +1,8 @@
-"""Minimum of a smooth loss on a support."""
+"""Minimum of a smooth loss on one support, from a start and without a Hessian.
+
+:func:`~mlpiht_cli.linalg.newton.newton` does it on many supports at once, from zero, with the Hessian of all N weights;
+that is for a dozen weights, and takes N^2 numbers.
+"""
 
 from __future__ import annotations
 

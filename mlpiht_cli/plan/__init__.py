@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlpiht_cli.core.task import Task
-from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.plan.budgets import budget_fault, share_fault
+from mlpiht_cli.plan.budgets import checked
 from mlpiht_cli.plan.cells import Cell
-from mlpiht_cli.plan.objects import Settings, check_names, from_sets, settings_for, with_hints
+from mlpiht_cli.plan.objects import Settings, check_names, method_for, task_for
 from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.specs.point import Point
 
@@ -58,20 +57,9 @@ def single_cell(point: Point, sets: Settings) -> Cell:
     InputError
         Unknown names or fields, or values out of range.
     """
-    if point.method not in METHODS:
-        raise InputError(f"unknown method '{point.method}'{did_you_mean(point.method, METHODS)}")
-    if point.task not in TASKS:
-        raise InputError(f"unknown task '{point.task}'{did_you_mean(point.task, TASKS)}")
     check_names(sets, {"task": {point.task}, "method": {point.method}})
-    task = from_sets(TASKS[point.task], settings_for(sets, "task", point.task), "task")
-    kind = METHODS[point.method]
-    merged = kind.merge(with_hints(kind, {}, task), settings_for(sets, "method", point.method))
-    cell = Cell(point, task, from_sets(kind, merged, "method"))
-    fault = share_fault(point.s, point.depth)
-    fault = fault or budget_fault(cell.task, cell.method, cell.shape, point.s, point.method)
-    if fault:
-        raise InputError(fault)
-    return cell
+    task = task_for(point.task, sets)
+    return checked(Cell(point, task, method_for(point.method, task, sets)))
 
 
 def make_task(name: str, sets: Settings) -> Task:
@@ -82,7 +70,5 @@ def make_task(name: str, sets: Settings) -> Task:
     InputError
         Unknown name or field, or a value out of range.
     """
-    if name not in TASKS:
-        raise InputError(f"unknown task '{name}'{did_you_mean(name, TASKS)}")
     check_names(sets, {"task": {name}})
-    return from_sets(TASKS[name], settings_for(sets, "task", name), "task")
+    return task_for(name, sets)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.task import Axes, Task
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.plan.cells import Cell
 
 
 def budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) -> str | None:
@@ -24,3 +26,18 @@ def budget_fault(task: Task, method: Method, shape: Shape, s: int, name: str) ->
 def share_fault(s: int, depth: int) -> str | None:
     """The budget is shared by the hidden layers, so each needs one weight of it."""
     return f"s={s} is below the depth {depth}: each hidden layer needs a weight; raise s" if s < depth else None
+
+
+def checked(cell: Cell) -> Cell:
+    """Return a cell whose budget its method and its data can have.
+
+    Raises
+    ------
+    InputError
+        The budget is too large or too small.
+    """
+    p = cell.point
+    fault = share_fault(p.s, p.depth) or budget_fault(cell.task, cell.method, cell.shape, p.s, p.method)
+    if fault:
+        raise InputError(fault)
+    return cell

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from mlpiht_cli.core.crossval import Progress, Validated, cross_validate
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.core.task import Axes, Task
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.core.task import Task
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.plan.budgets import checked
 from mlpiht_cli.plan.cells import Cell
-from mlpiht_cli.plan.objects import Settings, check_names, from_sets, settings_for, with_hints
-from mlpiht_cli.plan.registry import METHODS, TASKS
-from mlpiht_cli.rng import Streams
+from mlpiht_cli.plan.objects import Settings, check_names, method_for, task_for
+from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.solvers.candidates import LINES, OpenShape, candidates
 from mlpiht_cli.specs.point import Point
 
@@ -32,16 +32,20 @@ class OpenPoint:
 
 @dataclass(frozen=True)
 class OpenFit:
-    """A fit with open places: task and problem, the method, and the method of a sparse line where one is tried."""
+    """A fit with open places: the task, the method, and the method of a sparse line where one is tried."""
 
     point: OpenPoint
     task: Task
-    problem: Problem
     network: Method
     line: Method | None
 
+    @property
+    def start(self) -> Cell:
+        """A cell with 1 in the open places; it has the problem of every choice."""
+        return self._cell(self.network, self.point.m or 1, self.point.s or 1)
+
     def validate(
-        self, cv: int, budgets: Sequence[int] | None = None, progress: Progress | None = None
+        self, problem: Problem, cv: int, budgets: Sequence[int] | None = None, progress: Progress | None = None
     ) -> list[Validated]:
         """Cross-validate the candidates on the training rows, in ``cv`` folds; without budgets, those that suit.
 
@@ -53,54 +57,52 @@ class OpenFit:
         point = self.point
         if budgets is None and point.s is not None:
             budgets = [point.s]
-        tried = candidates(self.network, self.line, self.problem, OpenShape(point.m, point.depth), budgets)
-        return cross_validate(self.problem, tried, cv, point.seed, progress)
+        tried = candidates(self.network, self.line, problem, OpenShape(point.m, point.depth), budgets)
+        return cross_validate(problem, tried, cv, point.seed, progress)
 
-    def cell(self, chosen: Validated) -> Cell:
-        """Return the cell of the candidate that was chosen."""
-        one, p = chosen.candidate, self.point
-        return Cell(Point("", p.task, one.method.name, p.depth, one.m, one.s, p.seed), self.task, one.method)
+    def cell(self, chosen: Validated | None) -> Cell:
+        """Return the cell of the candidate that was chosen; without one, nothing is open.
 
-    def line_cell(self, s: int) -> Cell | None:
+        Raises
+        ------
+        InputError
+            The budget that was given is too large or too small.
+        """
+        if chosen is None:
+            return checked(self.start)
+        return self._cell(chosen.candidate.method, chosen.candidate.m, chosen.candidate.s)
+
+    def line_cell(self, problem: Problem, s: int) -> Cell | None:
         """Return the cell of a sparse line with a budget of at most ``s``; None without such a method."""
         if self.line is None:
             return None
-        p, weights = self.point, self.line.weights(self.problem.d, self.problem.k, Shape(1))
-        place = Point("", p.task, self.line.name, 1, 1, min(s, weights), p.seed)
-        return Cell(place, self.task, self.line)
+        return self._cell(self.line, 1, min(s, self.line.weights(problem.d, problem.k, Shape(1))))
+
+    def _cell(self, method: Method, m: int, s: int) -> Cell:
+        depth = 1 if method is self.line else self.point.depth
+        return Cell(Point("", self.point.task, method.name, depth, m, s, self.point.seed), self.task, method)
 
 
 def open_fit(point: OpenPoint, sets: Settings) -> OpenFit:
-    """Make the task, its problem and the methods of a fit with open places.
+    """Make the task and the methods of a fit with open places.
 
     Without a method, it is ``iht`` for one output and ``iht_vector`` for several.
 
     Raises
     ------
     InputError
-        Unknown names or fields, values out of range, data that are missing, or data that depend on an open place.
+        Unknown names or fields, values out of range, or data that depend on an open place.
     """
-    if point.task not in TASKS:
-        raise InputError(f"unknown task '{point.task}'{did_you_mean(point.task, TASKS)}")
-    if point.method is not None and point.method not in METHODS:
-        raise InputError(f"unknown method '{point.method}'{did_you_mean(point.method, METHODS)}")
-    task = from_sets(TASKS[point.task], settings_for(sets, "task", point.task), "task")
+    check_names({}, {"task": {point.task}, "method": {point.method} if point.method else set()})
+    task = task_for(point.task, sets)
     for axis in ("m", "s"):
         if axis in task.depends_on and getattr(point, axis) is None:
             raise InputError(f"the data of {point.task} depend on {axis}: give --{axis}")
-    problem = task.build(Axes(point.m or 1, point.s or 1, point.depth), Streams(point.seed))
-    name = point.method or ("iht" if problem.k == 1 else "iht_vector")
+    name = point.method or ("iht" if task.dims().k == 1 else "iht_vector")
     check_names(sets, {"task": {point.task}, "method": {name}})
     line = LINES.get(name)
-    made = _made(name, task, sets)
-    return OpenFit(point, task, problem, made, None if line is None else _made(line, task, _known(sets, line)))
-
-
-def _made(name: str, task: Task, sets: Settings) -> Method:
-    """Make a method with its own defaults, those that suit the task, and settings of the command line."""
-    kind = METHODS[name]
-    merged = kind.merge(with_hints(kind, {}, task), settings_for(sets, "method", name))
-    return from_sets(kind, merged, "method")
+    made = None if line is None else method_for(line, task, _known(sets, line))
+    return OpenFit(point, task, method_for(name, task, sets), made)
 
 
 def _known(sets: Settings, name: str) -> Settings:

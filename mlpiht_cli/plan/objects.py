@@ -48,6 +48,29 @@ def from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
         ) from error
 
 
+def task_for(name: str, sets: Settings) -> Task:
+    """Make a task, whose name is known, of the command line's settings.
+
+    Raises
+    ------
+    InputError
+        Unknown fields, or values out of range.
+    """
+    return from_sets(TASKS[name], settings_for(sets, "task", name), "task")
+
+
+def method_for(name: str, task: Task, sets: Settings) -> Method:
+    """Make a method, whose name is known, of the command line's settings and the defaults that suit the task.
+
+    Raises
+    ------
+    InputError
+        Unknown fields, or values out of range.
+    """
+    kind = METHODS[name]
+    return from_sets(kind, kind.merge(with_hints(kind, {}, task), settings_for(sets, "method", name)), "method")
+
+
 def settings_for(sets: Settings, head: str, owner: str) -> dict[str, Any]:
     """Settings of one task or method: ``head.field`` for any, ``head.owner.field`` for it alone, which wins."""
     found: dict[str, Any] = {}
@@ -103,16 +126,25 @@ def _made(kind: type[_Kind], settings: Settings, location: Location) -> _Kind:
 
 
 def check_names(overrides: Settings, used: Mapping[str, set[str]]) -> None:
-    """Overrides must name a field of some task or method that is used, so that none is lost silently."""
+    """Check the tasks and methods that are used, and that each override names a field of one: none is lost silently.
+
+    Raises
+    ------
+    InputError
+        A task, method or field is unknown.
+    """
+    registries: Mapping[str, Mapping[str, type[BaseModel]]] = {"task": TASKS, "method": METHODS}
+    for head, names in used.items():
+        for name in names - registries[head].keys():
+            raise InputError(f"unknown {head} '{name}'{did_you_mean(name, registries[head])}")
     for name in overrides:
         head, _, rest = name.partition(".")
         if head not in used or not rest:
             starts = " or ".join(f"{one}." for one in used)
             raise InputError(f"--set {name}: names start with {starts}, as in task.n=1000")
-        registry: Mapping[str, type[BaseModel]] = TASKS if head == "task" else METHODS
         owner, _, field = rest.rpartition(".")
         if owner and owner not in used[head]:
             raise InputError(f"--set {name}: no {head} '{owner}' here{did_you_mean(owner, used[head])}")
-        fields = {f for one in ([owner] if owner else used[head]) for f in registry[one].model_fields}
+        fields = {f for one in ([owner] if owner else used[head]) for f in registries[head][one].model_fields}
         if field not in fields:
             raise InputError(f"--set {name}: unknown field{did_you_mean(field, fields)}")

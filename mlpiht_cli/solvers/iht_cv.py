@@ -12,7 +12,7 @@ from mlpiht_cli.core.crossval import choose, cross_validate
 from mlpiht_cli.core.fit import Diverged, Events, Reached, Status, Step
 from mlpiht_cli.core.method import Method, Needs, Shape
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.core.table_settings import STARTS, TABLE_SETTINGS
+from mlpiht_cli.core.table_settings import STARTS, suited
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.candidates import BUDGETS, WIDEST, OpenShape, candidates
 from mlpiht_cli.solvers.iht import IHT
@@ -74,7 +74,4 @@ class IHTCrossValidated(Method):
     def _methods(self, problem: Problem) -> tuple[Method, Method]:
         """Return the methods of networks and of lines."""
         line, kind = (IHTLinear, IHT) if problem.loss == "squared" else (IHTLogistic, IHTVector)
-        settings = {**TABLE_SETTINGS[kind.name], "starts": self.starts, "dtype": self.dtype}
-        return kind.model_validate(settings), line.model_validate(
-            {**TABLE_SETTINGS.get(line.name, {}), "dtype": self.dtype}
-        )
+        return suited(kind, starts=self.starts, dtype=self.dtype), suited(line, dtype=self.dtype)

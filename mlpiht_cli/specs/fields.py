@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from mlpiht_cli.specs.point import MAX_SEED
+
 Width = Annotated[int, Field(ge=1, strict=True)]
 Budget = Annotated[int, Field(ge=1, strict=True)]
 Samples = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
 Features = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
-# NumPy's legacy generator takes 32 bits, and the planted streams add small offsets to the seed.
-Seed = Annotated[int, Field(ge=0, lt=2**32 - 16, strict=True)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
 
 

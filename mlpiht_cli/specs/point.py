@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_SEED = 2**32 - 17
+"""Largest seed: NumPy's legacy generator takes 32 bits, and the planted streams add small offsets to the seed."""
+
 
 @dataclass(frozen=True)
 class Point:

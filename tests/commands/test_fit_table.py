@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlpiht_cli.tasks import tabular
+
 Run = Callable[..., Any]
 QUICK = ("--starts", 2, "--set", "method.iht.steps=5", "--cv", 3)
 
@@ -165,3 +167,15 @@ def test_bad_requests_get_one_message(mlpiht: Run, table: tuple[str, str], words
     assert BAD[words] in found.err
     assert found.err.startswith("error: ")
     assert found.out == ""
+
+
+@pytest.mark.parametrize("given", [(), ("--m", 3, "--s", 6)], ids=["chosen", "given"])
+def test_a_table_is_read_and_split_once(
+    mlpiht: Run, table: tuple[str, str], given: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    read, build = tabular.read_table, tabular.Tabular.build
+    monkeypatch.setattr(tabular, "read_table", lambda *args: seen.append("read") or read(*args))
+    monkeypatch.setattr(tabular.Tabular, "build", lambda *args: seen.append("built") or build(*args))
+    assert mlpiht("fit", "--data", "train.csv", *QUICK, *given).code == 0
+    assert sorted(seen) == ["built", "read"]
