@@ -139,10 +139,11 @@ def _rows(sample: str, mark: str, whole: bool) -> list[list[str]]:
 def _all_numbers(lines: list[list[str]], mark: str) -> bool:
     """Whether all fields after the first line are numbers or empty."""
     fields = (field for line in lines[1:] or lines for field in line if field.strip())
-    return all(_is_number(field if mark == "," else field.replace(",", ".")) for field in fields)
+    return all(is_number(field if mark == "," else field.replace(",", ".")) for field in fields)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a field of a file is a number, written with a decimal point."""
     try:
         float(text)
     except ValueError:

@@ -17,7 +17,7 @@ from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.system.npz import NotAnArchive, unpack
 from mlpiht_cli.system.stdin import STANDARD_INPUT
-from mlpiht_cli.tables.form import Form, Reading, check_drop
+from mlpiht_cli.tables.form import Form, Reading, check_drop, is_number
 from mlpiht_cli.tables.parquet import read_parquet
 from mlpiht_cli.tables.text import COPIES, MAX_COLUMNS, read_text
 
@@ -119,7 +119,7 @@ def _chosen(table: Table, reading: Reading) -> Table:
         raise InputError(f"{table.source}: column '{target}' is the target and cannot be dropped")
     if target is not None and target not in names:
         hint = did_you_mean(target, names)
-        if table.form.header and names.size and all(_is_number(name) for name in names):
+        if table.form.header and names.size and all(is_number(name) for name in names):
             hint = (
                 ": its first line is numbers; for a table without a header use the setting header=false (--no-header)"
             )
@@ -128,14 +128,6 @@ def _chosen(table: Table, reading: Reading) -> Table:
     if not len(table.frame) or kept == [target] or not kept:
         raise InputError(f"{table.source}: holds no {'feature columns' if len(table.frame) else 'data rows'}")
     return Table(table.frame[kept], table.source, target, table.form, table.width)
-
-
-def _is_number(name: str) -> bool:
-    try:
-        float(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _unzipped(data: bytes, source: str) -> bytes:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from mlpiht_cli.baselines.yardsticks.abess import Abess
 from mlpiht_cli.baselines.yardsticks.boosting import Boosting
 from mlpiht_cli.baselines.yardsticks.lasso_cv import LassoCV
-from mlpiht_cli.baselines.yardsticks.rows import kind_of, midpoint
+from mlpiht_cli.baselines.yardsticks.rows import kind_of
 from mlpiht_cli.baselines.yardsticks.skglm import Skglm
 from mlpiht_cli.baselines.yardsticks.torch_prune import TorchPrune
+from mlpiht_cli.core.calibration import THRESHOLD
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
@@ -38,8 +39,7 @@ def made(kind: str) -> Problem:
     if kind == "classes":
         y = np.eye(3)[np.digitize(score, [-0.5, 1.0])]
     else:
-        y = (score if kind == "numbers" else (score > 0.6).astype(float))[:, None]
-        y = y - y[:ROWS].mean()
+        y = (score - score[:ROWS].mean() if kind == "numbers" else (score > 0.6).astype(float))[:, None]
     tensors = (torch.from_numpy(part) for part in (x[:ROWS], y[:ROWS], x[ROWS:], y[ROWS:]))
     metric = "r2" if kind == "numbers" else "accuracy"
     return Problem(*tensors, metric, "cross_entropy" if kind == "classes" else "squared")
@@ -93,7 +93,7 @@ def test_the_lasso_of_classes_is_the_logistic_one_of_scikit_learn(kind: str) -> 
         l1_ratios=[1], scoring="neg_log_loss", cv=folds(x, y), use_legacy_attributes=False, **options
     ).fit(x, y)
     logits = theirs.decision_function(x_test).reshape(len(x_test), -1)
-    scale, shift = (0.25, midpoint(problem.y)) if kind == "two" else (1.0, 0.0)
+    scale, shift = (0.25, THRESHOLD) if kind == "two" else (1.0, 0.0)
     np.testing.assert_allclose(output(fit, problem), scale * logits + shift, rtol=1e-10)
     strength = 1 / (float(fit.facts["penalty"]) * len(y))
     again = LogisticRegression(C=strength, l1_ratio=1, **options).fit(x, y)
@@ -101,13 +101,10 @@ def test_the_lasso_of_classes_is_the_logistic_one_of_scikit_learn(kind: str) -> 
 
 
 @pytest.mark.parametrize("name", ["lasso_cv", "skglm", "abess", "boosting"])
-def test_two_classes_are_told_apart_at_the_midpoint_of_the_targets(name: str) -> None:
-    for low, high in ((0.0, 1.0), (-0.7, 0.3), (2.0, 6.0)):
-        problem = made("two")
-        moved = [torch.where(y > 0, high, low).double() for y in (problem.y, problem.y_test)]
-        problem = Problem(problem.x, moved[0], problem.x_test, moved[1], "accuracy")
-        found = output(fitted(METHODS[name](dtype="float64"), problem), problem)[:, 0] > (low + high) / 2
-        assert (found == (problem.y_test[:, 0].numpy() > (low + high) / 2)).mean() > 0.75
+def test_two_classes_are_told_apart_at_the_threshold(name: str) -> None:
+    problem = made("two")
+    found = output(fitted(METHODS[name](dtype="float64"), problem), problem)[:, 0] > THRESHOLD
+    assert (found == (problem.y_test[:, 0].numpy() > 0)).mean() > 0.75
 
 
 def test_skglm_takes_the_penalty_of_least_error_on_held_out_rows() -> None:
@@ -132,7 +129,7 @@ def test_the_concave_logistic_model_is_stationary() -> None:
     fit = fitted(Skglm(dtype="float64", penalties=8), problem)
     penalty, found = float(fit.facts["penalty"]), 4 * fit.model.layers[0].dense()[0, :P].numpy()
     assert fit.model.bias is not None
-    chance = 1 / (1 + np.exp(-(x @ found + 4 * (float(fit.model.bias[0]) - midpoint(problem.y)))))
+    chance = 1 / (1 + np.exp(-(x @ found + 4 * (float(fit.model.bias[0]) - THRESHOLD))))
     slope = x.T @ (chance - y) / len(y)
     kept = found != 0
     pull = np.maximum(penalty - np.abs(found[kept]) / 12, 0) * np.sign(found[kept])
@@ -166,7 +163,7 @@ def test_abess_of_classes_keeps_the_budget_and_predicts_as_the_package(kind: str
         theirs = (abess.LogisticRegression if kind == "two" else abess.MultinomialRegression)(support_size=count)
         known = theirs.fit(x, y).predict(x_test)
         found = output(fit, problem)
-        labels = (found[:, 0] > midpoint(problem.y)).astype(int) if kind == "two" else found.argmax(1)
+        labels = (found[:, 0] > THRESHOLD).astype(int) if kind == "two" else found.argmax(1)
         wanted = np.asarray(known) if np.ndim(known) == 1 else np.asarray(known).argmax(1)
         np.testing.assert_array_equal(labels, wanted)
         assert fit.model.nnz == (count if kind == "two" else 2 * count)
@@ -217,7 +214,7 @@ def test_boosting_is_that_of_scikit_learn_at_the_best_rounds_and_leaves(kind: st
         np.testing.assert_allclose(output(fit, problem)[:, 0], theirs.predict(x_test))
     else:
         found = output(fit, problem)
-        labels = found.argmax(1) if kind == "classes" else found[:, 0] > midpoint(problem.y)
+        labels = found.argmax(1) if kind == "classes" else found[:, 0] > THRESHOLD
         np.testing.assert_array_equal(labels, theirs.predict(x_test))
 
 

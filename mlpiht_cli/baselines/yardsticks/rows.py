@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.calibration import THRESHOLD
 from mlpiht_cli.core.fit import Diverged, Events, Fact, Reached, Step
 from mlpiht_cli.core.metric import METRICS
 from mlpiht_cli.core.model import SparseMLP
@@ -59,19 +60,12 @@ def package(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def midpoint(y: Tensor) -> float:
-    """Return the middle of the two values of a target ``[n, 1]`` of two classes, which separates them."""
-    return float((y.min() + y.max()) / 2)
-
-
 def affine(problem: Problem) -> tuple[float, float]:
     """Return the scale and the shift that turn a model's answers into outputs: 1 and 0 but for two classes.
 
-    Log-odds of 0 become the midpoint of the targets, where the slope is that of the probability between the targets.
+    Log-odds of 0 become the threshold between the targets 0 and 1, where the slope is that of the probability.
     """
-    if kind_of(problem) != "two classes":
-        return 1.0, 0.0
-    return float(problem.y.max() - problem.y.min()) / 4, midpoint(problem.y)
+    return (0.25, THRESHOLD) if kind_of(problem) == "two classes" else (1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ class Rows:
         columns = np.flatnonzero(np.ptp(x, axis=0))
         y: Tensor = problem.y.argmax(1) if kind == "classes" else problem.y[:, 0].double()
         if kind == "two classes":
-            y = (problem.y[:, 0] > midpoint(problem.y)).long()
+            y = (problem.y[:, 0] > THRESHOLD).long()
         if not len(columns):
             raise Diverged("all inputs are constant on the training rows")
         if kind != "numbers" and len(torch.unique(y)) < max(2, problem.k):
