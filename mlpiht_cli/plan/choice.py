@@ -13,7 +13,6 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.plan.budgets import checked
 from mlpiht_cli.plan.cells import Cell
 from mlpiht_cli.plan.objects import Settings, check_names, method_for, task_for
-from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.solvers.candidates import LINES, OpenShape, candidates
 from mlpiht_cli.specs.point import Point
 
@@ -99,13 +98,12 @@ def open_fit(point: OpenPoint, sets: Settings) -> OpenFit:
         if axis in task.depends_on and getattr(point, axis) is None:
             raise InputError(f"the data of {point.task} depend on {axis}: give --{axis}")
     name = point.method or ("iht" if task.dims().k == 1 else "iht_vector")
-    check_names(sets, {"task": {point.task}, "method": {name}})
     line = LINES.get(name)
-    made = None if line is None else method_for(line, task, _known(sets, line))
-    return OpenFit(point, task, method_for(name, task, sets), made)
+    check_names(sets, {"task": {point.task}, "method": {name} if line is None else {name, line}})
+    return OpenFit(point, task, method_for(name, task, sets), None if line is None else _line(line, task, sets))
 
 
-def _known(sets: Settings, name: str) -> Settings:
-    """Return the settings of the command line that a second method has, too."""
-    fields = METHODS[name].model_fields
-    return {key: value for key, value in sets.items() if key.rpartition(".")[2] in fields}
+def _line(name: str, task: Task, sets: Settings) -> Method:
+    """Return the method of a line; settings without its name are for the network."""
+    own = {key: value for key, value in sets.items() if key.startswith(f"method.{name}.")}
+    return method_for(name, task, own)

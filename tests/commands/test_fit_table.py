@@ -179,3 +179,12 @@ def test_a_table_is_read_and_split_once(
     monkeypatch.setattr(tabular.Tabular, "build", lambda *args: seen.append("built") or build(*args))
     assert mlpiht("fit", "--data", "train.csv", *QUICK, *given).code == 0
     assert sorted(seen) == ["built", "read"]
+
+
+def test_settings_without_a_name_are_the_networks(mlpiht: Run, table: tuple[str, str]) -> None:
+    given = ("fit", "--data", "train.csv", "--method", "iht", "--m", 3, "--s", 3, "--starts", 1, "--json")
+    plain, short, line = (
+        mlpiht(*given, *more).json for more in ((), ("--set", "method.steps=1"), ("--set", "method.iht_linear.steps=1"))
+    )
+    assert short["value"] != plain["value"] == line["value"]
+    assert short["measures"]["line_score"] == plain["measures"]["line_score"] != line["measures"]["line_score"]
