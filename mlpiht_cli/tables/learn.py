@@ -141,8 +141,11 @@ def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64
     """
     from sklearn.preprocessing import StandardScaler
 
+    # The squares of small values are 0. Powers of two change no digit; below 1, only a constant column has the scale 1.
+    power = np.minimum(np.frexp(np.abs(values).max(axis=0))[1], 0)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaler = StandardScaler().fit(values)
+        scaler = StandardScaler().fit(np.ldexp(values, -power))
     if not (np.isfinite(scaler.mean_).all() and np.isfinite(scaler.var_).all()):
         raise InputError(f"{what} has values too large to standardise")
-    return np.asarray(scaler.mean_), np.asarray(scaler.scale_)
+    power_of_scale = np.where(scaler.scale_ == 1.0, 0, power)
+    return np.ldexp(scaler.mean_, power), np.ldexp(scaler.scale_, power_of_scale)

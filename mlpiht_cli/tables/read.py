@@ -152,6 +152,8 @@ def _npz(path: Path, target: str | None) -> pd.DataFrame:
     except NotAnArchive as error:
         raise InputError(f"{path}: not an NPZ file of plain arrays ({error})") from error
     key = next((name for name in ("x", "X") if name in data), None)
+    if key == "x" and "X" in data:
+        raise InputError(f"{path}: has both `x` and `X`; keep the one array that holds the features")
     if key is None:
         raise InputError(f"{path}: no matrix `x` among its arrays ({_listed(data)})")
     x = data[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,15 @@ MAX_COLUMNS = 100_000
 COPIES = 5
 """Number of copies in double precision that exist while a table is read, split and standardised."""
 
+_FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+_QUOTE = re.compile(r"EOF inside string starting at row (\d+)")
+_OTHER_FORMATS = {
+    "an ARFF file": re.compile(rb"(?i)(?:%[^\r\n]*[\r\n]|\s)*@relation\b"),
+    "an SVMlight file": re.compile(
+        rb"(?:#[^\r\n]*[\r\n]+)*[-+.\deE]+(?: +qid:\d+)?(?: +\d+:[-+.\deE]+)+ *(?:#[^\r\n]*)?[\r\n]"
+    ),
+}
+
 
 def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame, Form]:
     """Read a text table, and say in which form it is written. Unnamed counters are left out.
@@ -33,6 +43,7 @@ def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame,
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{source}: is UTF-16 text; save it as UTF-8")
+    check_format(data, source)
     mark = separator_of(data, source, reading)
     _check_size(data, source, mark)
     header = reading.form.header
@@ -83,7 +94,7 @@ def _parsed(data: bytes, source: str, marks: tuple[str, str], header: bool, as_t
             **alone,
         )
     except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{source}: {_no_table(header)} ({error})") from error
+        raise _fault(error, source, header) from error
 
 
 def _names(data: bytes, source: str, mark: str, header: bool) -> list[str]:
@@ -105,21 +116,51 @@ def _names(data: bytes, source: str, mark: str, header: bool) -> list[str]:
             skipinitialspace=mark != "\t",
         )
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{source}: {_no_table(header)} ({error})") from error
+        raise _fault(error, source, header) from error
     return [str(name) for name in first.iloc[0]] if header else [f"x{i}" for i in range(first.shape[1])]
 
 
-def _no_table(header: bool) -> str:
-    return "not a CSV table with a header" if header else "not a CSV table"
+def _fault(error: Exception, source: str, header: bool) -> InputError:
+    """Return what is wrong with a table that the parser refuses, in our words."""
+    said = str(error)
+    if fields := _FIELDS.search(said):
+        known, line, count = fields.groups()
+        return InputError(
+            f"{source}: line {line} has {count} values where the lines before have {known}; quote a value that holds a "
+            "separator, or say which mark separates values with the setting separator"
+        )
+    if quote := _QUOTE.search(said):
+        return InputError(
+            f"{source}: a quotation mark in line {int(quote[1]) + 1} is never closed; close it, or delete it"
+        )
+    if isinstance(error, UnicodeDecodeError):
+        byte = error.object[error.start]
+        return InputError(f"{source}: is not UTF-8 text (byte {byte:#04x}); save it as UTF-8")
+    what = "a CSV table with a header" if header else "a CSV table"
+    return InputError(f"{source}: not {what}; each line needs as many values as the first, with one mark between them")
+
+
+def check_format(data: bytes, source: str) -> None:
+    """Refuse text that is a known format of data, but no table.
+
+    Raises
+    ------
+    InputError
+        The text is ARFF or SVMlight.
+    """
+    for name, start in _OTHER_FORMATS.items():
+        if start.match(data):
+            raise InputError(f"{source}: is {name}, which is not read; save the table as CSV")
 
 
 def _check_size(data: bytes, source: str, mark: str) -> None:
     """Refuse a table that is too wide, or too large for the memory once its text is numbers."""
     byte = mark.encode()
-    columns = 1 + data[: data.find(b"\n") % (len(data) + 1)].count(byte)
+    end = re.search(rb"[\r\n]", data)
+    columns = 1 + data.count(byte, 0, len(data) if end is None else end.start())
     if columns > MAX_COLUMNS:
         raise InputError(f"{source}: its header names {columns} columns; at most {MAX_COLUMNS} are allowed")
-    values = data.count(byte) + data.count(b"\n") + 1
+    values = data.count(byte) + max(data.count(b"\n"), data.count(b"\r")) + 1
     check_room(values * 8 * COPIES, f"{source}: a table of {values} values")
 
 

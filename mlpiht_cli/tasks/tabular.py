@@ -30,6 +30,8 @@ log = logging.getLogger("mlpiht")
 MAX_SPLIT_SEED = 2**32 - 1
 MANY_EQUAL = 0.1
 """Share of rows equal to another one above which a warning says what they do to the score."""
+SEEDS_TRIED = 10
+"""Seeds among which one must split a table so that the training rows can be fitted."""
 
 
 class Tabular(Task):
@@ -95,8 +97,14 @@ class Tabular(Task):
 
     @cached_property
     def _first(self) -> Recipe:
-        """The recipe of seed 0, for sizes."""
-        return self._recipe(self._split(0)[0])
+        """The recipe of the first seed whose training rows give one, for sizes; each run learns its own."""
+        faults = []
+        for seed in range(SEEDS_TRIED):
+            try:
+                return self._recipe(self._split(seed)[0])
+            except InputError as error:
+                faults.append(error)
+        raise faults[0]
 
     def check_data(self) -> None:
         """Read the tables, and check that the target can be fitted."""

@@ -130,9 +130,13 @@ def test_labels_of_truth_stay_as_they_are_written(tmp_path: Path) -> None:
 
 BAD = {
     "a,y,y\n1,2,3\n2,3,4\n": "two columns are called 'y'",
-    "a,y\n1,2,3\n2,3,4\n": "Expected 2 fields in line 2, saw 3",
-    "a,y\n1,2\n2,3,4,5\n": "not a CSV table",
+    "a,y\n1,2,3\n2,3,4\n": "line 2 has 3 values where the lines before have 2",
+    "a,y\n1,2\n2,3,4,5\n": "line 3 has 4 values where the lines before have 2",
+    'a,y\n1,2\n"2,3\n4,5\n': "a quotation mark in line 3 is never closed",
+    "a,y\n1,2\n\xff,3\n": r"is not UTF-8 text \(byte 0xff\)",
     "": "not a CSV table",
+    "% iris\n@RELATION iris\n@attribute a real\n@data\n1,2\n": "is an ARFF file",
+    "+1 1:0.5 3:2\n-1 2:1e-3\n": "is an SVMlight file",
     "a,z\n1,2\n2,3\n": "no column 'y' for the target.*known: a, z",
     "a,y\n": "holds no data rows",
     "y\n1\n2\n": "holds no feature columns",
@@ -159,7 +163,7 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="UTF-16"):
         read(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes("straße,y\n1,2\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"not a CSV table with a header .*utf-8"):
+    with pytest.raises(InputError, match=r"is not UTF-8 text \(byte 0xdf\); save it as UTF-8"):
         read(tmp_path / "t.csv")
 
 
@@ -245,6 +249,7 @@ def test_objects_in_an_npz_are_not_loaded(tmp_path: Path) -> None:
     ("arrays", "message"),
     [
         ({"z": np.ones(3)}, "no matrix `x` among its arrays"),
+        ({"x": np.ones((3, 2)), "X": np.ones((3, 2)), "y": np.ones(3)}, "has both `x` and `X`"),
         ({"x": np.ones(3)}, "is not a matrix of numbers"),
         ({"x": np.ones((3, 2))}, "no array 'y' for the target"),
         ({"x": np.ones((3, 2)), "y": np.ones(4)}, "it needs 3 numbers or words"),
@@ -263,3 +268,20 @@ def test_reading_a_table_says_nothing_where_nothing_is_odd(
     with caplog.at_level(logging.INFO):
         read(tmp_path / "t.csv")
     assert caplog.text == ""
+
+
+def test_a_long_table_with_other_line_ends_is_no_wide_one(tmp_path: Path) -> None:
+    frames = []
+    for name, end in (("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r")):
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(("a,b,y" + end + end.join(f"{i},{i % 7},{i * i}" for i in range(60_000))).encode())
+        frames.append(read_table(str(path), Reading()).frame)
+    assert len(frames[0]) == 60_000
+    assert frames[0].equals(frames[1])
+    assert frames[0].equals(frames[2])
+
+
+def test_a_header_of_too_many_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_bytes(b"a," * 100_001 + b"y\r1")
+    with pytest.raises(InputError, match="names 100002 columns"):
+        read_table(str(tmp_path / "wide.csv"), Reading())

@@ -260,3 +260,16 @@ def test_a_column_that_is_constant_but_for_rounding_is_left_unscaled() -> None:
     recipe = learn(frame, pd.Series(np.arange(50.0), name="y"), Plan("regression"))
     assert abs(recipe.inputs(frame)[:, 0]).max() < 1e-6
     assert recipe.scale[0] == 1.0
+
+
+@pytest.mark.parametrize("power", [-700, -1040])
+def test_tiny_values_are_scaled_like_others(power: int) -> None:
+    values = np.arange(12.0)
+    frame = pd.DataFrame({"a": np.ldexp(values, power), "b": np.full(12, 1e-200)})
+    recipe = learn(frame, pd.Series(np.ldexp(values, power), name="y"), Plan("regression"))
+    expected = (values - values.mean()) / values.std()
+    assert recipe.inputs(frame)[:, 0] == pytest.approx(expected, rel=1e-6)
+    assert not recipe.inputs(frame)[:, 1].any(), "a constant column stays constant"
+    assert recipe.targets(frame["a"])[:, 0] == pytest.approx(expected, rel=1e-6)
+    ordinary = learn(pd.DataFrame({"a": values}), pd.Series(values, name="y"), Plan("regression"))
+    assert (ordinary.mean, ordinary.scale) == ([values.mean()], [values.std()])

@@ -244,3 +244,22 @@ def test_many_equal_rows_are_told_of(frame: pd.DataFrame, tmp_path: Path, caplog
     assert "equal to another one" not in caplog.text
     made(pd.concat([frame, frame.head(10)]), tmp_path / "t.csv")
     assert "10 of 60 rows are equal to another one" in caplog.text
+
+
+def test_each_seed_is_judged_by_its_own_split(tmp_path: Path) -> None:
+    rows = np.arange(20)
+    path = write(pd.DataFrame({"row": rows, "y": rows * 0.5}), tmp_path / "t.csv")
+    held_out = rows_of(first := Tabular(path=str(path)).build(Axes(1, 1), Streams(0)), first.x_test)
+    write(pd.DataFrame({"row": rows, "y": np.where(rows == held_out[0], 2.5, 1.0)}), path)
+    task = Tabular(path=str(path), kind="regression")
+    task.check_data()
+    assert task.dims().n == 16
+    with pytest.raises(InputError, match="constant on the training rows"):
+        task.build(Axes(1, 1), Streams(0))
+    assert task.build(Axes(1, 1), Streams(1)).n == 16
+
+
+def test_labels_that_read_as_missing_are_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{i},{'NA' if i % 2 else 'EU'}\n" for i in range(20)))
+    with pytest.raises(InputError, match=r"data row 2: is missing \(nothing, or a word .*NA.*another name"):
+        Tabular(path=str(tmp_path / "t.csv")).check_data()
