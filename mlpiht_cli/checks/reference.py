@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -32,12 +33,13 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Expected:
-    """One row of a reference."""
+    """One value of a reference, in its line ``row``."""
 
     key: Key
     metric: str
     outcome: Outcome
     params: dict[str, Any] | None = None
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,17 @@ def compare_rows(made: Sequence[Row], rows: Sequence[Row], mode: Mode) -> Compar
 
 
 def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[list[Expected]]:
-    """Groups of one row each, or ``together`` of the rows that differ only in their seeds."""
-    groups: dict[Key, list[Expected]] = {}
-    for i, one in enumerate(expected):
-        key = (one.key[:length], _settings(one.params or {})) if together else (i,)
-        groups.setdefault(key, []).append(one)
-    return list(groups.values())
+    """Groups of one row each, or ``together`` of the rows of one metric that differ only in their seeds."""
+    if not together:
+        return [[one] for one in expected]
+    places: dict[Key, list[Expected]] = {}
+    for one in expected:
+        places.setdefault((one.key[:length], _settings(one.params or {})), []).append(one)
+    groups = []
+    for place in places.values():  # a row without a metric diverged; it counts for every metric of its place
+        names = dict.fromkeys(one.metric for one in place if one.metric) or {"": None}
+        groups += [[one for one in place if one.metric in (name, "")] for name in names]
+    return groups
 
 
 class _Ours:
@@ -234,7 +241,7 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
             if not {"method", "m", "s"} <= set(keys):
                 raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
             parse = _parser(reader.fieldnames or (), keys, path)
-            expected = [parse(line, number) for number, line in enumerate(reader, start=2)]
+            expected = [one for number, line in enumerate(reader, start=2) for one in parse(line, number)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     if not expected:
@@ -245,35 +252,44 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
 def _check_unique(expected: Sequence[Expected], path: Path) -> None:
     """Refuse two rows of one place and one metric with the same settings or none."""
     seen: dict[Key, int] = {}
-    for number, one in enumerate(expected, start=2):
+    for one in expected:
         key = (one.key, one.metric, None if one.params is None else _settings(one.params))
-        first = seen.setdefault(key, number)
-        if first != number:
-            raise InputError(f"{path}: row {number}: the same place as row {first}; leave one of them out")
+        first = seen.setdefault(key, one.row)
+        if first != one.row:
+            raise InputError(f"{path}: row {one.row}: the same place as row {first}; leave one of them out")
 
 
-def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> Callable[[dict[str, str], int], Expected]:
-    """A reader of lines: with columns ``metric`` and ``value``, or with one column that has the name of its metric."""
+def _parser(
+    columns: Sequence[str], keys: tuple[str, ...], path: Path
+) -> Callable[[dict[str, str], int], list[Expected]]:
+    """A reader of lines: with columns ``metric`` and ``value``, or with columns that are called like their metrics."""
     plain = {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
-    column = "value" if "value" in columns else next((name for name in plain if name in columns), None)
-    if column is None or (column == "value" and "metric" not in columns):
+    named = ["value"] if "value" in columns else [name for name in columns if name in plain]
+    if not named or (named == ["value"] and "metric" not in columns):
         raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
+    for first, second in itertools.combinations(named, 2):
+        if plain[first] == plain[second]:
+            raise InputError(f"{path}: columns '{first}' and '{second}' are one metric; leave one of them out")
 
-    def parse(line: dict[str, str], number: int) -> Expected:
-        try:
-            key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
-            name = line["metric"] if column == "value" else plain[column]
-            status = line.get("status") or "ok"
-            undefined = "status" in columns and line[column] == ""  # in a results table; elsewhere a mistake
-            value = math.nan if status != "ok" or undefined else float(line[column])
-            params = json.loads(line["params"]) if line.get("params") else None
-            if not isinstance(params, dict | None):
-                raise ValueError("params is no JSON object")
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{path}: row {number}: {error}") from error
+    def value_in(line: dict[str, str], column: str, number: int) -> Expected:
+        key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
+        name = line["metric"] if column == "value" else plain[column]
+        status = line.get("status") or "ok"
+        undefined = "status" in columns and line[column] == ""  # in a results table; elsewhere a mistake
+        value = math.nan if status != "ok" or undefined else float(line[column])
+        params = json.loads(line["params"]) if line.get("params") else None
+        if not isinstance(params, dict | None):
+            raise ValueError("params is no JSON object")
         if status == "ok" and math.isnan(value):
             status = f"no {name}" if undefined else "diverged"
-        outcome = value if status == "ok" else status
-        return Expected(key, name, outcome, params)
+        return Expected(key, name, value if status == "ok" else status, params, number)
+
+    def parse(line: dict[str, str], number: int) -> list[Expected]:
+        """Values of a line; one of several metrics may be empty, as not every row has every metric."""
+        given = [column for column in named if line[column] != ""] or named
+        try:
+            return [value_in(line, column, number) for column in given]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"{path}: row {number}: {error}") from error
 
     return parse

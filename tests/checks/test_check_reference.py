@@ -149,3 +149,21 @@ def test_variants_of_a_method_are_told_apart_by_their_settings() -> None:
     ]
     assert against(variants, to_csv(variants), "exact") == (2, 0, 0)
     assert against(variants, to_csv(variants), "stat") == (2, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["close", "stat"])
+def test_every_metric_of_a_reference_is_compared(mode: Mode) -> None:
+    rows = [
+        row("iht", 2, 10, seed, 0.9, metric="accuracy", accuracy=0.9, psnr=None, measures={"r2": 0.5})
+        for seed in (0, 1)
+    ]
+    head = "method,m,s,seed,accuracy,r2\n"
+    count = 1 if mode == "stat" else 2
+    assert against(rows, head + "iht,2,10,0,.9,.5\niht,2,10,1,.9,.5\n", mode) == (2 * count, 0, 0)
+    assert against(rows, head + "iht,2,10,0,.9,.1\niht,2,10,1,.9,.1\n", mode) == (count, count, 0)
+    assert against(rows, head + "iht,2,10,0,.9,\niht,2,10,1,.9,\n", mode) == (count, 0, 0)
+    long = "method,m,s,seed,metric,value\n"
+    lines = "".join(f"iht,2,10,{seed},accuracy,.9\niht,2,10,{seed},r2,.1\n" for seed in (0, 1))
+    assert against(rows, long + lines, mode) == (count, count, 0)
+    with pytest.raises(InputError, match="columns 'psnr_db' and 'psnr' are one metric"):
+        against(rows, "method,m,s,psnr_db,psnr\niht,2,10,1,1\n", mode)
