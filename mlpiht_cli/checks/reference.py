@@ -38,8 +38,8 @@ class Expected:
     key: Key
     metric: str
     outcome: Outcome
-    params: dict[str, Any] | None = None
-    row: int = 0
+    params: dict[str, Any] | None
+    row: int
 
 
 @dataclass(frozen=True)
@@ -264,32 +264,33 @@ def _parser(
 ) -> Callable[[dict[str, str], int], list[Expected]]:
     """A reader of lines: with columns ``metric`` and ``value``, or with columns that are called like their metrics."""
     plain = {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
-    named = ["value"] if "value" in columns else [name for name in columns if name in plain]
-    if not named or (named == ["value"] and "metric" not in columns):
+    named = {"value": ""} if "value" in columns else {name: plain[name] for name in columns if name in plain}
+    if not named or ("value" in named and "metric" not in columns):
         raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
-    for first, second in itertools.combinations(named, 2):
-        if plain[first] == plain[second]:
+    for (first, one), (second, other) in itertools.combinations(named.items(), 2):
+        if one == other:
             raise InputError(f"{path}: columns '{first}' and '{second}' are one metric; leave one of them out")
 
-    def value_in(line: dict[str, str], column: str, number: int) -> Expected:
-        key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
-        name = line["metric"] if column == "value" else plain[column]
-        status = line.get("status") or "ok"
-        undefined = "status" in columns and line[column] == ""  # in a results table; elsewhere a mistake
-        value = math.nan if status != "ok" or undefined else float(line[column])
-        params = json.loads(line["params"]) if line.get("params") else None
-        if not isinstance(params, dict | None):
-            raise ValueError("params is no JSON object")
-        if status == "ok" and math.isnan(value):
-            status = f"no {name}" if undefined else "diverged"
-        return Expected(key, name, value if status == "ok" else status, params, number)
+    def outcome(text: str, status: str, name: str) -> Outcome:
+        undefined = "status" in columns and text == ""  # in a results table; elsewhere a mistake
+        value = math.nan if status != "ok" or undefined else float(text)
+        if status != "ok" or not math.isnan(value):
+            return value if status == "ok" else status
+        return f"no {name}" if undefined else "diverged"
 
     def parse(line: dict[str, str], number: int) -> list[Expected]:
         """Values of a line; one of several metrics may be empty, as not every row has every metric."""
-        given = [column for column in named if line[column] != ""] or named
         try:
-            return [value_in(line, column, number) for column in given]
+            key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
+            params = json.loads(line["params"]) if line.get("params") else None
+            if not isinstance(params, dict | None):
+                raise ValueError("params is no JSON object")
+            status, found = line.get("status") or "ok", []
+            for column in [column for column in named if line[column] != ""] or named:
+                name = named[column] or line["metric"]
+                found.append(Expected(key, name, outcome(line[column], status, name), params, number))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path}: row {number}: {error}") from error
+        return found
 
     return parse

@@ -21,7 +21,6 @@ Asked = Literal["auto", "regression", "classes"]
 
 MOST_CODES = 20
 """Most whole numbers that count as codes of classes unless the user says so."""
-MISSING_WORDS = "nothing, or a word that stands for nothing: NA, N/A, nan, null, None"
 ROWS_OF_A_CODE = 10
 SHARE_OF_A_CODE = 0.01
 
@@ -42,8 +41,8 @@ def target_kind(target: pd.Series[Any], asked: Asked, source: str) -> Kind:
     absent = np.flatnonzero(target.isna().to_numpy())
     if len(absent):
         raise InputError(
-            f"{source}: target '{target.name}', data row {absent[0] + 1}: is missing ({MISSING_WORDS}); "
-            "drop the row, or give the label another name"
+            f"{source}: target '{target.name}', data row {absent[0] + 1}: is missing (nothing, or a word that "
+            "stands for it: NA, N/A, nan, null, None); drop the row, or give the label another name"
         )
     numeric = _is_numeric(target, asked)
     if numeric:

@@ -43,7 +43,7 @@ def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame,
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{source}: is UTF-16 text; save it as UTF-8")
-    check_format(data, source)
+    _check_format(data, source)
     mark = separator_of(data, source, reading)
     _check_size(data, source, mark)
     header = reading.form.header
@@ -140,14 +140,10 @@ def _fault(error: Exception, source: str, header: bool) -> InputError:
     return InputError(f"{source}: not {what}; each line needs as many values as the first, with one mark between them")
 
 
-def check_format(data: bytes, source: str) -> None:
-    """Refuse text that is a known format of data, but no table.
-
-    Raises
-    ------
-    InputError
-        The text is ARFF or SVMlight.
-    """
+def _check_format(data: bytes, source: str) -> None:
+    """Refuse text that is empty, or a known format of data but no table."""
+    if not data.strip():
+        raise InputError(f"{source}: is empty; name a file with a table")
     for name, start in _OTHER_FORMATS.items():
         if start.match(data):
             raise InputError(f"{source}: is {name}, which is not read; save the table as CSV")

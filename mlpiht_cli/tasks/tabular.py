@@ -30,8 +30,6 @@ log = logging.getLogger("mlpiht")
 MAX_SPLIT_SEED = 2**32 - 1
 MANY_EQUAL = 0.1
 """Share of rows equal to another one above which a warning says what they do to the score."""
-SEEDS_TRIED = 10
-"""Seeds among which one must split a table so that the training rows can be fitted."""
 
 
 class Tabular(Task):
@@ -96,27 +94,21 @@ class Tabular(Task):
         return target_kind(self._table.labels, self.kind, self._table.source)
 
     @cached_property
-    def _first(self) -> Recipe:
-        """The recipe of the first seed whose training rows give one, for sizes; each run learns its own."""
-        faults = []
-        for seed in range(SEEDS_TRIED):
-            try:
-                return self._recipe(self._split(seed)[0])
-            except InputError as error:
-                faults.append(error)
-        raise faults[0]
+    def _whole(self) -> Recipe:
+        """The recipe of all rows, for sizes alone: a run learns its own on its training rows."""
+        return self._recipe(np.arange(len(self._table.frame)))
 
     def check_data(self) -> None:
         """Read the tables, and check that the target can be fitted."""
-        recipe = self._first
+        recipe, _ = self._whole, self._split(0)
         if self.test is not None:
             if source_bytes(self.test) == source_bytes(self.path):
                 raise InputError(f"{self.test}: the test rows are the training rows; name another file of test rows")
             read_rows(self.test, recipe, with_target=True)
 
     def dims(self) -> Dims:
-        """Size of the training data; words that few rows have may give another seed's split fewer inputs."""
-        return Dims(len(self._split(0)[0]), self._first.inputs_count, self._first.outputs)
+        """Size of the training data; words that few rows have may give a seed's split fewer inputs."""
+        return Dims(len(self._split(0)[0]), self._whole.inputs_count, self._whole.outputs)
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Read the files, split the rows by the seed, and learn the recipe on the training rows."""
