@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from mlpiht_cli.analysis.places import Places, RowKey
+from mlpiht_cli.analysis.variants import LATER
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import PROFILES, read_csv, table_name
@@ -15,22 +17,6 @@ from mlpiht_cli.specs.expand import Expansion
 from mlpiht_cli.specs.schema import Spec
 
 log = logging.getLogger("mlpiht")
-
-
-class RowKey(NamedTuple):
-    """Key of a row in a spec: panel, label and grid point; n and d are None unless the panel varies them."""
-
-    panel: str
-    label: str
-    m: int
-    s: int
-    seed: int
-    n: int | None = None
-    d: int | None = None
-
-
-LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0, "starts": 1, "offset": False, "exact": False}
-"""Settings added after rows were published, and the values that older rows were made with."""
 
 
 @dataclass(frozen=True)
@@ -100,26 +86,30 @@ def read_results(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Ro
     return path, read_csv(path)
 
 
-def placed(expansion: Expansion, rows: Iterable[Row]) -> dict[RowKey, Row]:
-    """Rows by their keys: each under the labels with its settings; other rows are left out, with a warning."""
+def placed(expansion: Expansion, rows: Iterable[Row], table: str = "the table") -> dict[RowKey, Row]:
+    """Rows by their places: each under the labels with its settings; other rows are left out, with a warning.
+
+    Raises
+    ------
+    InputError
+        Rows under one label differ in a setting that the spec does not give, or two cells have one place.
+    """
     given = given_settings(expansion)
     varies = {grid.name: (grid.panel.n is not None, grid.panel.d is not None) for grid in expansion.grids}
-    table: dict[RowKey, Row] = {}
-    stray = twice = 0
-    for row in rows:
+    places, stray = Places(table), 0
+    for number, row in enumerate(rows, start=2):
         labels = [label for (panel, label), one in given.items() if panel == row.panel and one.fit(row)]
         n, d = varies.get(row.panel, (False, False))
         size = row.n if n else None, row.d if d else None
-        keys = [RowKey(row.panel, label, row.m, row.s, row.seed, *size) for label in labels]
-        stray += not keys
-        twice += any(key in table for key in keys)
-        table |= dict.fromkeys(keys, row)
+        for label in labels:
+            places.put(RowKey(row.panel, label, row.m, row.s, row.seed, *size), row, number)
+        stray += not labels
+    places.check_alike()
+    places.warn()
     if stray:
         log.warning(
             "%d row(s) were made with other settings than the spec's and are left out; "
             "`mlpiht plot` of the CSV draws every row",
             stray,
         )
-    if twice:
-        log.warning("%d row(s) have the place of an earlier row; the last one counts", twice)
-    return table
+    return places

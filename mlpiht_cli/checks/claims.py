@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from mlpiht_cli.analysis import tables
+from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.analysis.scores import intact, number
+from mlpiht_cli.analysis.tables import placed
 from mlpiht_cli.checks import thresholds
 from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
 from mlpiht_cli.core.metric import metric
@@ -66,7 +67,7 @@ class Judged:
 
 def check_claims(expansion: Expansion, rows: Iterable[Row]) -> list[Judged]:
     """Judge the claims of a spec in a profile; they must be without faults (see :mod:`mlpiht_cli.checks.rules`)."""
-    table = tables.placed(expansion, rows)
+    table = placed(expansion, rows)
     return [_judge(claim, expansion, table) for claim in expansion.spec.claims]
 
 
@@ -82,7 +83,7 @@ class _Gathered:
     doctored: Counter[str]
 
 
-def _gather(label: str, claim: Claim, expansion: Expansion, table: Mapping[tables.RowKey, Row]) -> _Gathered:
+def _gather(label: str, claim: Claim, expansion: Expansion, table: Mapping[RowKey, Row]) -> _Gathered:
     """Scores of a method at the places of the claim; a place counts with all its rows or not at all."""
     wanted: dict[Place, list[int]] = {}
     for part in parse_only(claim.where, option="where").parts(expansion):
@@ -91,7 +92,7 @@ def _gather(label: str, claim: Claim, expansion: Expansion, table: Mapping[table
                 wanted.setdefault(Place(point.panel, point.m, point.s, point.n, point.d), []).append(point.seed)
     out = _Gathered({}, set(wanted), set(), set(), 0, Counter())
     for place, seeds in wanted.items():
-        at = tables.RowKey(place.panel, label, place.m, place.s, 0, place.n, place.d)
+        at = RowKey(place.panel, label, place.m, place.s, 0, place.n, place.d)
         rows = {seed: table.get(at._replace(seed=seed)) for seed in seeds}
         there = {seed: row for seed, row in rows.items() if row is not None}
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
@@ -108,7 +109,7 @@ def _gather(label: str, claim: Claim, expansion: Expansion, table: Mapping[table
     return out
 
 
-def _judge(claim: Claim, expansion: Expansion, table: Mapping[tables.RowKey, Row]) -> Judged:
+def _judge(claim: Claim, expansion: Expansion, table: Mapping[RowKey, Row]) -> Judged:
     sides = [_gather(claim.method, claim, expansion, table)]
     if claim.measure in COMPARISONS:
         sides.append(_gather(claim.against or "", claim, expansion, table))
@@ -156,7 +157,7 @@ class _Measured:
     notes: tuple[str, ...] = ()
 
 
-def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
+def _measured(sample: Sample, table: Mapping[RowKey, Row]) -> _Measured:
     name = sample.claim.measure
     if name in MEASURES:
         return _Measured(MEASURES[name](sample), standard_error(MEASURES[name], sample))
@@ -169,7 +170,7 @@ def _measured(sample: Sample, table: Mapping[tables.RowKey, Row]) -> _Measured:
     )
 
 
-def _falling(claim: Claim, cells: Collection[Place], table: Mapping[tables.RowKey, Row]) -> bool:
+def _falling(claim: Claim, cells: Collection[Place], table: Mapping[RowKey, Row]) -> bool:
     """Whether less is better: the claim says so, or its metric, or the metric of the rows of its panels."""
     if claim.falling is not None:
         return claim.falling

@@ -16,7 +16,7 @@ class Settings(BaseModel):
     """Settings that were added after rows were published.
 
     Such a setting at its default is part of neither key nor row, so both stay the same as for the published rows; see
-    :data:`mlpiht_cli.analysis.tables.LATER`.
+    :data:`mlpiht_cli.analysis.variants.LATER`.
     """
 
     def recorded(self) -> dict[str, Any]:

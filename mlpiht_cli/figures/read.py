@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from mlpiht_cli.analysis.places import Places, RowKey
 from mlpiht_cli.analysis.scores import finite_number
-from mlpiht_cli.analysis.tables import RowKey, placed, read_results
+from mlpiht_cli.analysis.tables import placed, read_results
+from mlpiht_cli.analysis.variants import labels
 from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.table import FigureTable, PanelTable
@@ -41,7 +42,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
     spec = load_spec(find_spec(source))
     expansion = expand(spec, profile)
     path, every = read_results(spec, profile, results)
-    rows = placed(expansion, every)
+    rows = placed(expansion, every, str(path))
     stem = Path(table_name(spec.name, profile)).stem
     views = {view.name: view for view in spec.figure.views}
     tables = []
@@ -74,37 +75,42 @@ def _from_csv(path: Path) -> FigureTable:
     table = read_csv(path)
     if not table:
         raise InputError(f"{path}: holds no rows")
-    labels = _labels(table)
-    rows: dict[RowKey, Row] = {}
+    names = labels(table)
+    rows = Places(str(path))
     figure = FigureSpec.model_validate({"label": table[0].figure})
     panels = []
     for name in dict.fromkeys(row.panel for row in table):
         own = [row for row in table if row.panel == name]
-        grids = _grids(own)
+        variants = dict.fromkeys(names[name, row.cell] for row in own)
+        grids = _grids(own, [[row for row in own if names[name, row.cell] == label] for label in variants])
         spans = [len(values) for values in grids if len(values) > 1]
-        if math.prod(spans) * len({labels[row.cell] for row in own}) > MAX_CELLS:
+        if math.prod(spans) * len(variants) > MAX_CELLS:
             raise InputError(f"{path}: panel '{name}' has {' x '.join(map(str, spans))} places for {len(own)} rows")
         here = [
             Point(name, own[0].task, "", own[0].depth, m, s, seed, label, n, d)
-            for label in dict.fromkeys(labels[row.cell] for row in own)
+            for label in variants
             for m, s, seed, n, d in product(*grids)
         ]
-        for row in own:
-            size = (row.n if len(grids[3]) > 1 else None, row.d if len(grids[4]) > 1 else None)
-            rows[RowKey(name, labels[row.cell], row.m, row.s, row.seed, *size)] = row
+        for number, row in enumerate(table, start=2):
+            if row.panel == name:
+                size = (row.n if len(grids[3]) > 1 else None, row.d if len(grids[4]) > 1 else None)
+                rows.put(RowKey(name, names[name, row.cell], row.m, row.s, row.seed, *size), row, number)
         shown = _metric(own, figure, path)
         panels.append(_panel((name, name), here, (shown, metric(shown).limits), rows))
         _check_metric(panels[-1], path)
+    rows.warn()
     profiles = {row.profile for row in table}
     note = _note(f"{profiles.pop() if len(profiles) == 1 else 'mixed profiles'} profile", panels)
     return FigureTable(path.stem, table[0].figure or path.stem, figure, note, panels)
 
 
-def _grids(rows: list[Row]) -> tuple[list[Any], ...]:
-    """Values of m, s, seed, n and d; only None for an n or d that does not vary, as rows without data have neither."""
+def _grids(rows: list[Row], variants: list[list[Row]]) -> tuple[list[Any], ...]:
+    """Values of m, s, seed, n and d; only None for an n or d that varies in no variant: rows without data have none."""
     grids = [sorted({getattr(row, axis) for row in rows}) for axis in ("m", "s", "seed")]
-    sizes = [sorted({value for row in rows if (value := getattr(row, axis)) is not None}) for axis in ("n", "d")]
-    return *grids, *(values if len(values) > 1 else [None] for values in sizes)
+    for axis in ("n", "d"):
+        varies = any(len({getattr(row, axis) for row in own} - {None}) > 1 for own in variants)
+        grids.append(sorted({value for row in rows if (value := getattr(row, axis)) is not None}) if varies else [None])
+    return tuple(grids)
 
 
 def _metric(rows: list[Row], figure: FigureSpec, path: Path) -> str:
@@ -114,20 +120,6 @@ def _metric(rows: list[Row], figure: FigureSpec, path: Path) -> str:
     if unknown is not None:
         raise InputError(f"{path}: unknown metric '{unknown}'; known are {', '.join(known)}")
     return names[0]
-
-
-def _labels(table: list[Row]) -> dict[str, str]:
-    """Label of each cell: its method and the settings in which the variants of that method in a panel differ."""
-    labels = {}
-    for panel, method in dict.fromkeys((row.panel, row.method) for row in table):
-        own = [row for row in table if (row.panel, row.method) == (panel, method)]
-        given = {row.cell: row.params.get("method") for row in own}
-        made = {cell: settings if isinstance(settings, dict) else {} for cell, settings in given.items()}
-        names = dict.fromkeys(name for settings in made.values() for name in settings)
-        varied = [n for n in names if len({json.dumps(settings.get(n)) for settings in made.values()}) > 1]
-        for cell, settings in made.items():
-            labels[cell] = " ".join([method, *(f"{name}={settings.get(name)}" for name in varied)])
-    return labels
 
 
 def _check_metric(panel: PanelTable, path: Path) -> None:

@@ -11,8 +11,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.analysis.scores import finite_number, finite_numbers
-from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.core.metric import Metric, metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row

@@ -101,7 +101,11 @@ class Row(BaseModel):
         """Checksums of the unofficial data files that the row was made with, by name."""
         used = self.params.get("data")
         named = used if isinstance(used, dict) else {}
-        return {str(name).removeprefix("unofficial_"): str(checksum) for name, checksum in named.items()}
+        return {
+            str(name).removeprefix("unofficial_"): str(checksum)
+            for name, checksum in named.items()
+            if str(name).startswith("unofficial_")
+        }
 
 
 class Brief(BaseModel):

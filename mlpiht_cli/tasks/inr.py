@@ -60,7 +60,8 @@ class _INR(Task):
         if self.image is None:
             return self._published()
         rows, columns, *colour = self.shape
-        return read_image(Path(self.image), (rows, columns), colour[0] if colour else 1), {}
+        pixels = read_image(Path(self.image), (rows, columns), colour[0] if colour else 1)
+        return pixels, {"sha256": self.content()["sha256"]}
 
     def dims(self) -> Dims:
         """Size of the data."""

@@ -73,7 +73,7 @@ class Table(Task):
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Split the rows by the seed, and standardise them with the training rows."""
         problem = self._rows.build(axes, streams)
-        return replace(problem, notes={**problem.notes, **self._unofficial(Path(self._rows.path))})
+        return replace(problem, notes=self._unofficial(Path(self._rows.path)))
 
     def _unofficial(self, path: Path) -> dict[str, object]:
         digest = sha256(file_bytes(path))

@@ -127,6 +127,7 @@ class Tabular(Task):
             y_test,
             "accuracy" if recipe.kind == "classes" else "r2",
             "cross_entropy" if recipe.outputs > 1 else "squared",
+            notes={name: value for name, value in self.content().items() if value is not None},
             recipe=recipe.model_dump(mode="json"),
         )
 

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from mlpiht_cli.analysis.tables import RowKey
+from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save
 from mlpiht_cli.figures.table import PanelTable

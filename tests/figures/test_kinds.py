@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import Normalize
 
-from mlpiht_cli.analysis.tables import RowKey
+from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look, save_kind
 from mlpiht_cli.figures.pictures import Shot, images, weights

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from mlpiht_cli.analysis.tables import RowKey
+from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.pictures import Shot, layers
 from mlpiht_cli.figures.table import PanelTable

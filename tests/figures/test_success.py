@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
+from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.analysis.scaling import wilson
-from mlpiht_cli.analysis.tables import RowKey
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.table import PanelTable

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import LATER, GivenSettings
+from mlpiht_cli.analysis.tables import GivenSettings
+from mlpiht_cli.analysis.variants import LATER
 from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.records.table import read_csv
 from mlpiht_cli.specs.find import find_spec

@@ -10,7 +10,8 @@ import pytest
 from pydantic import Field
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import RowKey, placed
+from mlpiht_cli.analysis.places import RowKey
+from mlpiht_cli.analysis.tables import placed
 from mlpiht_cli.checks.claims import check_claims
 from mlpiht_cli.plan.registry import TASKS
 from mlpiht_cli.records.store import Store

@@ -1,0 +1,73 @@
+"""What tells rows of one panel and method apart, apart from their grid points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mlpiht_cli.records.rows import Row
+
+LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0, "starts": 1, "offset": False, "exact": False}
+"""Settings added after rows were published, and the values that older rows were made with."""
+_AXES = frozenset({"task.n", "task.d", "task.clip_budget"})
+"""Settings of tasks that a panel may vary as axes, or that change no cell."""
+_CHECKSUM = 8
+"""Digits of a checksum that are shown."""
+
+
+def made_with(row: Row) -> dict[str, str]:
+    """What a row was made with, by name, as it is shown: task, depth, checksums of files, settings of both.
+
+    Settings of the task and checksums have names with a dot, such as ``task.noise``; sizes that a panel may vary are
+    left out.
+    """
+    parts = {name: part if isinstance(part, dict) else {} for name, part in row.params.items()}
+    task = {f"task.{name}": value for name, value in parts.get("task", {}).items()}
+    data = {f"data.{name}": str(value)[:_CHECKSUM] for name, value in parts.get("data", {}).items()}
+    found = {"task": row.task, "depth": row.depth, **task, **data, **parts.get("method", {})}
+    return {name: _shown(value) for name, value in found.items() if name not in _AXES}
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def value_of(made: Mapping[str, str], name: str) -> str:
+    """What a row says of a setting; older rows lack the later ones."""
+    return made.get(name, _shown(LATER.get(name.removeprefix("task."))))
+
+
+def differing(made: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Names in which rows differ, with their values, in order."""
+    names = dict.fromkeys(name for one in made for name in one)
+    values = {name: list(dict.fromkeys(value_of(one, name) for one in made)) for name in names}
+    return {name: found for name, found in values.items() if len(found) > 1}
+
+
+def in_words(varied: Mapping[str, Sequence[str]]) -> str:
+    """Names and values in which rows differ, for a message."""
+    return ", ".join(f"{name} ({' and '.join(values)})" for name, values in varied.items())
+
+
+def distinct(rows: Iterable[Row]) -> list[Row]:
+    """Rows with different tasks, depths or settings: the first row of each."""
+    found: list[Row] = []
+    for row in rows:
+        if not any((row.task, row.depth, row.params) == (one.task, one.depth, one.params) for one in found):
+            found.append(row)
+    return found
+
+
+def labels(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
+    """Label of each row by panel and cell: its method, and what the variants of that method in the panel differ in."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.panel, row.method), []).append(row)
+    found = {}
+    for (panel, method), own in groups.items():
+        varied = differing([made_with(row) for row in distinct(own)])
+        for row in own:
+            made = made_with(row) if varied else {}
+            found[panel, row.cell] = " ".join([method, *(f"{name}={value_of(made, name)}" for name in varied)])
+    return found
