@@ -106,6 +106,8 @@ class Metric:
         Column that bounds it: a value that is not below the bound means that the run ended first.
     undefined
         Why ``score`` returns None.
+    trivial
+        Says of a problem why a model that ignores the inputs has a perfect score; None where it has not.
     aliases
         Further names of its column in references.
     """
@@ -126,6 +128,7 @@ class Metric:
     tolerance: Tolerance = Tolerance()
     within: str | None = None
     undefined: str = ""
+    trivial: Callable[[Problem], str | None] = lambda _: None
     aliases: tuple[str, ...] = ()
 
     def is_exact(self, value: float | None) -> bool | None:
@@ -200,6 +203,15 @@ def relative_error(model: Predictor, truth: SparseMatrix | None) -> float | None
     return float((found - true).norm() / true.norm())
 
 
+def _one_class(problem: Problem) -> str | None:
+    """Why an accuracy says nothing: all held-out rows are of one class."""
+    target = problem.y_test
+    true = target > 0.5 if target.shape[1] == 1 else target.argmax(1)
+    if not len(true) or bool((true != true[0]).any()):
+        return None
+    return "the held-out rows are of one class, and the model that always says it is right in all of them"
+
+
 METRICS: dict[str, Metric] = {
     "psnr": Metric(
         "PSNR (dB)",
@@ -223,6 +235,7 @@ METRICS: dict[str, Metric] = {
         bounded=True,
         limits=(0.5, 1.0),
         tolerance=Tolerance(absolute=0.005),
+        trivial=_one_class,
     ),
     "r2": Metric(
         "R² on held-out rows",

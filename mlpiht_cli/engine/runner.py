@@ -157,12 +157,11 @@ class Runner:
         more = columns.pop("more")
         if both := more.keys() & fit.facts.keys():
             raise RuntimeError(f"the method tells of {', '.join(sorted(both))}, which are scores")
-        undefined = (
-            f"{problem.metric} is undefined: {METRICS[problem.metric].undefined}" if scores.value is None else ""
-        )
+        facts = METRICS[problem.metric]
+        undefined = f"{problem.metric} is undefined: {facts.undefined}" if scores.value is None else ""
         return {
             "status": "ok",
-            "reason": undefined,
+            "reason": undefined or facts.trivial(problem) or "",
             "nnz": fit.predictor.nnz,
             "nnz_by_layer": fit.predictor.nnz_by_layer,
             "measures": {**more, **fit.facts},

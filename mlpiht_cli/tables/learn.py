@@ -112,6 +112,9 @@ def _column_of_words(column: pd.Series[Any], source: str) -> Column:
     return Column(name=str(column.name), categories=categories, fill=str(imputer.statistics_[0]), missing=missing)
 
 
+MORE_ROWS = "add rows, hold out fewer of them (task.test_share), or choose another split seed"
+
+
 def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, object]:
     """Classes, or mean and scale of numbers."""
     if kind == "classes":
@@ -119,7 +122,7 @@ def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, obj
     mean, scale = _moments(numbers(target, source)[:, None], f"{source}: target '{target.name}'")
     values = numbers(target, source)
     if not np.ptp(values) > 1e-12 * np.abs(mean[0]):
-        raise InputError(f"{source}: target '{target.name}' is constant on the training rows")
+        raise InputError(f"{source}: target '{target.name}' is constant on the training rows; {MORE_ROWS}")
     return {"y_mean": float(mean[0]), "y_scale": float(scale[0])}
 
 
@@ -127,7 +130,7 @@ def _sorted_labels(target: pd.Series[Any], source: str) -> list[str]:
     """Labels in ascending order: of numbers if all are numbers, else of the alphabet."""
     labels = sorted({str(label) for label in words(target, source)})
     if len(labels) < 2:
-        raise InputError(f"{source}: target '{target.name}' is constant on the training rows")
+        raise InputError(f"{source}: target '{target.name}' is constant on the training rows; {MORE_ROWS}")
     return sorted(labels, key=float) if all(as_number(label) is not None for label in labels) else labels
 
 

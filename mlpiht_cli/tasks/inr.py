@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.task import Axes, Axis, Dims, Task
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.tasks import datasets
@@ -61,6 +62,8 @@ class _INR(Task):
             return self._published()
         rows, columns, *colour = self.shape
         pixels = read_image(Path(self.image), (rows, columns), colour[0] if colour else 1)
+        if pixels.min() == pixels.max():
+            raise InputError(f"{self.image}: all pixels have the value {pixels.flat[0]}, so there is nothing to learn")
         return pixels, {"sha256": self.content()["sha256"]}
 
     def dims(self) -> Dims:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
@@ -19,17 +18,14 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tables.form import Decimal, Form, Reading, Separator
 from mlpiht_cli.tables.kind import Asked, split_rows, target_kind
+from mlpiht_cli.tables.leaks import warn_of_leaks
 from mlpiht_cli.tables.learn import Plan, learn
 from mlpiht_cli.tables.read import Table, read_table, source_bytes
 from mlpiht_cli.tables.recipe import Kind, Recipe
 from mlpiht_cli.tables.rows import read_rows
 from mlpiht_cli.tasks.datasets import sha256
 
-log = logging.getLogger("mlpiht")
-
 MAX_SPLIT_SEED = 2**32 - 1
-MANY_EQUAL = 0.1
-"""Share of rows equal to another one above which a warning says what they do to the score."""
 
 
 class Tabular(Task):
@@ -80,13 +76,7 @@ class Tabular(Task):
     @cached_property
     def _table(self) -> Table:
         table = read_table(self.path, Reading(self._form, self.target, self.drop))
-        equal = int(table.frame.duplicated().sum())
-        if equal > MANY_EQUAL * len(table.frame):
-            log.warning(
-                "%s: %d of %d rows are equal to another one; a row may be in the training and the test rows at once, "
-                "and the score too good",
-                *(table.source, equal, len(table.frame)),
-            )
+        warn_of_leaks(table)
         return table
 
     @cached_property
