@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 import struct
-import warnings
-import zlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.system.files import file_bytes
 
 CIFAR_SHAPE = (32, 32, 3)  # row, column, channel
-MODES = {1: "L", 3: "RGB"}  # Pillow's names for 8-bit pictures, by number of channels
 
 
 def read_idx(data: bytes, name: str, dims: int) -> NDArray[np.uint8]:
@@ -88,49 +82,3 @@ def read_cifar10(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.
             "delete the file, then `mlpiht data fetch cifar10`"
         )
     return records[:, 1:].reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1), labels
-
-
-def read_image(path: Path, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """Read a PNG or JPEG picture of a given size; it is neither scaled nor converted.
-
-    Parameters
-    ----------
-    path
-        The file.
-    size
-        Rows and columns.
-    channels
-        1 for greyscale, 3 for RGB, 8 bits each.
-
-    Returns
-    -------
-    numpy.ndarray
-        Pixels 0..255, ``[rows, columns]`` or ``[rows, columns, 3]``.
-
-    Raises
-    ------
-    InputError
-        The file is missing, no such picture, or of another size or kind; the message says how to convert it.
-    """
-    from PIL import Image
-
-    content = file_bytes(path)
-    try:
-        with warnings.catch_warnings():
-            # Opening reads only the header; a large picture is refused below, before its pixels are unpacked.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-            if (picture.height, picture.width) == size and picture.mode == MODES[channels]:
-                picture.load()
-                return np.asarray(picture)
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
-        raise InputError(f"{path}: not a whole PNG or JPEG picture; check the file") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: its header announces more pixels than a picture can have; check the file") from error
-    wanted, kind = (size[1], size[0]), MODES[channels]
-    raise InputError(
-        f"{path}: the picture is {picture.width} x {picture.height} in mode {picture.mode}, "
-        f"but the task needs {wanted[0]} x {wanted[1]} pixels in mode {kind}; convert it with\n"
-        f'  python -c "from PIL import Image; '
-        f"Image.open({str(path)!r}).convert('{kind}').resize({wanted}).save('converted.png')\""
-    )
