@@ -35,13 +35,13 @@ def read_idx(data: bytes, name: str, dims: int) -> NDArray[np.uint8]:
         magic = data[:4].hex(" ") or "nothing"
         raise InputError(
             f"{name}: not an IDX file of bytes in {dims} dimension(s): it starts with {magic}, "
-            f"not 00 00 08 {dims:02x}; delete the file, then `mlpiht data fetch mnist`"
+            f"not 00 00 08 {dims:02x}; move the file away, then `mlpiht data fetch mnist`"
         )
     shape = struct.unpack(f">{dims}I", data[4:header])
     if len(data) - header != math.prod(shape):
         raise InputError(
             f"{name}: the header announces {' x '.join(map(str, shape))} bytes, the file holds {len(data) - header}; "
-            "delete the file, then `mlpiht data fetch mnist`"
+            "move the file away, then `mlpiht data fetch mnist`"
         )
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
 
@@ -71,7 +71,7 @@ def read_cifar10(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.
     if not data or len(data) % record:
         raise InputError(
             f"{name}: {len(data)} bytes are not one or more records of {record} bytes; "
-            "delete the file, then `mlpiht data fetch cifar10`"
+            "move the file away, then `mlpiht data fetch cifar10`"
         )
     records = np.frombuffer(data, dtype=np.uint8).reshape(-1, record)
     labels = records[:, 0]
@@ -79,6 +79,6 @@ def read_cifar10(data: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.
     if len(bad):
         raise InputError(
             f"{name}: record {bad[0]} (from 0) has the label {labels[bad[0]]}, labels are 0 to 9; "
-            "delete the file, then `mlpiht data fetch cifar10`"
+            "move the file away, then `mlpiht data fetch cifar10`"
         )
     return records[:, 1:].reshape(-1, channels, rows, columns).transpose(0, 2, 3, 1), labels
