@@ -14,6 +14,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import PROFILES, read_csv, table_name
 from mlpiht_cli.specs.expand import Expansion
+from mlpiht_cli.specs.find import command_line
 from mlpiht_cli.specs.schema import Spec
 
 log = logging.getLogger("mlpiht")
@@ -68,8 +69,10 @@ def find_table(spec: Spec, profile: str, results: Path) -> Path | None:
     return next((path for path in tables if path.exists()), None)
 
 
-def read_results(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Row]]:
+def read_results(spec: Spec, profile: str, results: Path, named: str) -> tuple[Path, list[Row]]:
     """Path and rows of the table of a spec in ``results``, or of the spec that it takes its cells from.
+
+    ``named`` is the name or path by which the user knows the spec.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def read_results(spec: Spec, profile: str, results: Path) -> tuple[Path, list[Ro
     if path is None:
         others = [p for p in PROFILES if find_table(spec, p, results) is not None]
         hint = f"; there is a table of --profile {others[0]}" if others else ""
-        make = f"mlpiht sweep {spec.name} --profile {profile}"
+        make = command_line("sweep", named, profile, results)
         wanted = results / table_name(spec.name, profile)
         raise InputError(f"{wanted}: no table yet; make it with `{make}`{hint}")
     return path, read_csv(path)

@@ -45,7 +45,7 @@ def read_source(source: str, profile: str, results: Path) -> Source:
     if not spec.claims:  # nothing to read a table for
         path = find_table(spec, profile, results) or results / table_name(spec.cells_of or spec.name, profile)
         return Source(path, [], expansion)
-    return Source(*read_results(spec, profile, results), expansion)
+    return Source(*read_results(spec, profile, results, source), expansion)
 
 
 def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]]:
@@ -58,7 +58,7 @@ def read_rows(source: str, profile: str, results: Path) -> tuple[Path, list[Row]
     """
     if source.endswith(".csv"):
         return Path(source), read_csv(Path(source))
-    return read_results(_draft(source).spec, profile, results)
+    return read_results(_draft(source).spec, profile, results, source)
 
 
 def chosen_rows(rows: list[Row], only: str | None) -> list[Row]:

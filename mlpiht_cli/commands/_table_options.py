@@ -38,7 +38,9 @@ class NumberOrAuto(click.ParamType[int | None]):
 
 
 def _names(_: click.Context, __: click.Parameter, text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    from mlpiht_cli.tables.form import dropped
+
+    return None if text is None else dropped(text)
 
 
 def _header(_: click.Context, __: click.Parameter, is_without: bool) -> bool | None:
@@ -49,7 +51,12 @@ table_options = options(
     click.option("--data", "path", help="Your own table, instead of --task: CSV, TSV, Parquet or NPZ; - is stdin."),
     click.option("--target", help="Target column of --data (default y)."),
     click.option("--test", help="File with the test rows; all rows of --data are then for training."),
-    click.option("--drop", metavar="COLUMNS", callback=_names, help="Columns to leave out, separated by commas."),
+    click.option(
+        "--drop",
+        metavar="COLUMNS",
+        callback=_names,
+        help="Columns to leave out, separated by commas; a name with a comma in double quotes.",
+    ),
     click.option("--kind", type=click.Choice(["auto", "regression", "classes"]), help="What the target is."),
     click.option(
         "--no-header", "header", is_flag=True, callback=_header, help="The columns have no names: x0, x1, ..."

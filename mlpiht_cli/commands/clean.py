@@ -52,7 +52,7 @@ def command(spec: str | None, out: Path, dry_run: bool, as_json: bool, **given: 
     for option, each in kinds.items():
         click.echo(f"  with --{option:<6} {each.text} of {spec}")
     for name, number in sorted(found.kept.items()):
-        click.echo(f"  kept {number} of spec '{name}', which was not found; `mlpiht clean SPEC --stale` compares them")
+        click.echo(f"  kept {number} of spec '{name}', not found; `mlpiht clean SPEC --stale --dry-run` compares them")
 
 
 def _scope(spec: str | None, judged: bool) -> Scope:

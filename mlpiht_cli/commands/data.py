@@ -54,7 +54,7 @@ def fetch(names: tuple[str, ...]) -> None:
         for file in FILES[name]:
             path = find(file)
             if path is not None and sha256(payload(path, file.limit)) != file.payload_sha256:
-                raise InputError(f"{path}: not the official file; delete it, then fetch again")
+                raise InputError(f"{path}: not the official file; move it away, then fetch again")
             click.echo(str(path or download(file)))
 
 

@@ -56,7 +56,7 @@ def copy(name: str, destination: Path) -> None:
     is_file = destination.suffix in (".yaml", ".yml") and not destination.is_dir()
     target = destination if is_file else destination / source.name
     if target.exists():
-        raise InputError(f"{target} exists; copy to another name, or remove it first")
+        raise InputError(f"{target} exists; copy to another name, or move it away first")
     check_writable(target.absolute().parent, "another DESTINATION")
     write_atomic(target, source.read_bytes())
     click.echo(str(target))

@@ -43,7 +43,7 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     from mlpiht_cli.engine.sweep import Policy, Sweep, outlook, summary, survey
     from mlpiht_cli.records.store import Store
     from mlpiht_cli.specs.filters import parse_only
-    from mlpiht_cli.specs.find import find_spec
+    from mlpiht_cli.specs.find import command_line, find_spec
     from mlpiht_cli.system.files import check_writable
 
     workers, kind = executors.check(options)
@@ -52,9 +52,9 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     wanted = parse_only(options["only"])
     chosen = [cell for cell in every if wanted.admits(cell.point)]
     if not chosen:
-        raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `mlpiht status {spec}`")
-    chosen = cells_of(chosen, options["shard"])
-    store = Store(out)
+        status = command_line("status", spec, profile, out)
+        raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `{status}`")
+    chosen, store = cells_of(chosen, options["shard"]), Store(out)
     ledger = survey(chosen, store, options["force"], kind)
     if not (settings["quiet"] or options["as_json"]):
         text = summary(len(chosen), ledger.counts) + outlook(ledger, workers)

@@ -243,8 +243,9 @@ class SparseMLP:
             model = cls(layers, readout, gates, bias)
             _check_shapes(model)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            what = f"it has no array {error}" if isinstance(error, KeyError) else error
             raise InputError(
-                f"{path}: not a model file of mlpiht ({error}); make one with `mlpiht fit ... --save {path.name}`"
+                f"{path}: not a model file of mlpiht ({what}); name one that `mlpiht fit --save` wrote"
             ) from error
         return model, meta
 

@@ -41,7 +41,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
         return [_from_csv(Path(source))]
     spec = load_spec(find_spec(source))
     expansion = expand(spec, profile)
-    path, every = read_results(spec, profile, results)
+    path, every = read_results(spec, profile, results, source)
     rows = placed(expansion, every, str(path))
     stem = Path(table_name(spec.name, profile)).stem
     views = {view.name: view for view in spec.figure.views}

@@ -93,7 +93,9 @@ def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
             what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise InputError(f"{path}: row {number}: {what}; delete the row, and the sweep computes it again") from error
+        raise InputError(
+            f"{path}: row {number}: {what}; correct it, or take the row out: the sweep computes it again"
+        ) from error
 
 
 def _from_text(name: str, text: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 
 from mlpiht_cli.errors import InputError, did_you_mean
@@ -36,6 +37,12 @@ def find_spec(name: str) -> Path:
                 return path
     hint = did_you_mean(Path(file).stem, names())
     raise InputError(f"no spec '{name}' in this folder, in experiments/ or among those shipped{hint}")
+
+
+def command_line(command: str, named: str, profile: str, results: Path) -> str:
+    """Return a command of a spec, as a shell takes it."""
+    place = "" if results == Path("results") else f" --out {shlex.quote(str(results))}"
+    return f"mlpiht {command} {shlex.quote(named)} --profile {profile}{place}"
 
 
 def all_specs() -> list[Path]:

@@ -64,8 +64,13 @@ def unpack(path: Path) -> Arrays:
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except OSError as error:
         raise NotAnArchive(f"it cannot be read: {error.strerror or error}") from error
+    except NotAnArchive:
+        raise
     except _DAMAGES as error:
-        raise NotAnArchive(str(error).splitlines()[0][:200] if str(error) else type(error).__name__) from error
+        is_secret = isinstance(error, RuntimeError) and "encrypted" in str(error)
+        raise NotAnArchive(
+            "it is encrypted" if is_secret else "it is no zip archive, or a header or array in it is damaged"
+        ) from error
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

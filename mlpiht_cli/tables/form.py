@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,10 +178,24 @@ def decimal_of(frame: pd.DataFrame, source: str, reading: Reading) -> str:
         return "."
     if reading.doubt is not None and reading.doubt.decimal == "comma":
         return ","
+    # A fitted model has read its own table with decimal points, and no command that reads further rows takes settings.
+    first = "give --set task.decimal=comma" if reading.doubt is None else "save the numbers with a decimal point"
     raise InputError(
         f"{source}: column '{doubtful[0]}': '{doubtful[1]}' may have a decimal comma or a comma between thousands; for "
-        "the first give --set task.decimal=comma, for the second save the numbers without it"
+        f"the first {first}, for the second save the numbers without it"
     )
+
+
+def drop_option(name: str) -> str:
+    """Return the option that leaves a column out, as a shell takes it: a name with a comma stands in double quotes."""
+    quoted = '"' + name.replace('"', '""') + '"' if set(name) & {",", '"'} else name
+    return f"--drop {shlex.quote(quoted)}"
+
+
+def dropped(text: str) -> list[str]:
+    """Return the columns that a value of that option names."""
+    lines = csv.reader(io.StringIO(text), skipinitialspace=True)
+    return [name.strip() for line in lines for name in line if name.strip()]
 
 
 def both_marks(points: pd.DataFrame, commas: pd.DataFrame) -> tuple[Any, Any] | None:

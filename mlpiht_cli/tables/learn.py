@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.tables.columns import Column, as_number, is_numbers, numbers, words
-from mlpiht_cli.tables.form import DETECTED, Form
+from mlpiht_cli.tables.form import DETECTED, Form, drop_option
 from mlpiht_cli.tables.recipe import Kind, Recipe
 from mlpiht_cli.tables.text import MAX_COLUMNS
 
@@ -86,7 +86,7 @@ def _medians(features: pd.DataFrame, source: str) -> list[float]:
     if len(empty):
         name = features.columns[empty[0]]
         raise InputError(
-            f"{source}: column '{name}' has no value in the training rows; leave it out with --drop {name}"
+            f"{source}: column '{name}' has no value in the training rows; leave it out with {drop_option(name)}"
         )
     with np.errstate(over="ignore"):
         found = SimpleImputer(strategy="median").fit(values).statistics_
@@ -106,7 +106,7 @@ def _column_of_words(column: pd.Series[Any], source: str) -> Column:
     if len(categories) > max(2, len(column) / 2):
         raise InputError(
             f"{source}: column '{column.name}' has {len(categories)} different words in {len(column)} training rows, "
-            f"like an identifier; leave it out with --drop {column.name}"
+            f"like an identifier; leave it out with {drop_option(str(column.name))}"
         )
     missing = bool(column.isna().any())
     return Column(name=str(column.name), categories=categories, fill=str(imputer.statistics_[0]), missing=missing)

@@ -142,7 +142,7 @@ def payload(path: Path, limit: int, member: str | None = None) -> bytes:
     try:
         data = _read(path, member, limit + 1)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); delete it or put a good copy in its place") from error
+        raise InputError(f"{path}: cannot be read ({error}); move it away, then `mlpiht data fetch`") from error
     if len(data) > limit:
         raise InputError(f"{path}: holds more than {limit} bytes; put a good copy in its place")
     return data

@@ -21,7 +21,8 @@ from mlpiht_cli.rng import Streams
 from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.tasks import datasets
 from mlpiht_cli.tasks._fourier import fourier_features
-from mlpiht_cli.tasks._readers import CIFAR_SHAPE, read_image
+from mlpiht_cli.tasks._pictures import Levels, Picture, read_image
+from mlpiht_cli.tasks._readers import CIFAR_SHAPE
 from mlpiht_cli.tasks.cifar10 import TEST_FILE, airplanes_and_automobiles
 from mlpiht_cli.tasks.mnist import mnist_split
 
@@ -57,14 +58,18 @@ class _INR(Task):
         """Draw the frequencies in cycles per pixel or channel, one column per coordinate, ``[FREQUENCIES, c]``."""
 
     @cached_property
-    def _picture(self) -> tuple[NDArray[np.uint8], Mapping[str, object]]:
-        if self.image is None:
-            return self._published()
+    def _own(self) -> Picture | None:
         rows, columns, *colour = self.shape
-        pixels = read_image(Path(self.image), (rows, columns), colour[0] if colour else 1)
-        if pixels.min() == pixels.max():
-            raise InputError(f"{self.image}: all pixels have the value {pixels.flat[0]}, so there is nothing to learn")
-        return pixels, {"sha256": self.content()["sha256"]}
+        if self.image is None:
+            return None
+        own = read_image(Path(self.image), (rows, columns), colour[0] if colour else 1)
+        if own.levels.min() == own.levels.max():
+            raise InputError(f"{self.image}: all pixels are equal, so there is nothing to learn")
+        return own
+
+    @cached_property
+    def _picture(self) -> tuple[Levels, Mapping[str, object]]:
+        return self._published() if self._own is None else (self._own.levels, {"sha256": self.content()["sha256"]})
 
     def dims(self) -> Dims:
         """Size of the data."""
@@ -76,9 +81,11 @@ class _INR(Task):
 
     def content(self) -> dict[str, object]:
         """Checksum of the picture instead of its path, or checksums of unofficial files of the data set."""
-        if self.image is not None:
-            return {"image": None, "sha256": datasets.sha256(file_bytes(Path(self.image)))}
-        return datasets.unofficial(self.files)
+        if self.image is None or self._own is None:
+            return datasets.unofficial(self.files)
+        # Rows of earlier versions were made with such a picture as it is stored, on its side.
+        turned = {"orientation": self._own.orientation} if self._own.orientation > 1 else {}
+        return {"image": None, "sha256": datasets.sha256(file_bytes(Path(self.image))), **turned}
 
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Map the coordinates with the seed's frequencies; all seeds have the same image."""

@@ -29,8 +29,9 @@ from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.store import Store
 from mlpiht_cli.records.table import to_csv
 from mlpiht_cli.specs.load import parse
-from mlpiht_cli.tasks._readers import read_cifar10, read_idx, read_image
+from mlpiht_cli.tasks._readers import read_cifar10, read_idx
 from mlpiht_cli.tasks.datasets import payload
+from tests.fuzz.pictures import PICTURES, read_picture, read_sealed
 from tests.hand import VARIED
 
 _spec = importlib.util.spec_from_file_location("mutate", Path(__file__).with_name("mutate.py"))
@@ -164,11 +165,6 @@ def read_pictures(data: bytes, _: Path) -> None:
     expecting(lambda: read_cifar10(data, "f"))
 
 
-def read_png(data: bytes, folder: Path) -> None:
-    (folder / "f.png").write_bytes(data)
-    expecting(lambda: read_image(folder / "f.png", (4, 4), 1))
-
-
 def read_gzip(data: bytes, folder: Path) -> None:
     (folder / "f.gz").write_bytes(data)
     expecting(lambda: payload(folder / "f.gz", 10_000))
@@ -177,13 +173,6 @@ def read_gzip(data: bytes, folder: Path) -> None:
 def read_tar(data: bytes, folder: Path) -> None:
     (folder / "f.tar.gz").write_bytes(data)
     expecting(lambda: payload(folder / "f.tar.gz", 10_000, "folder/name"))
-
-
-def a_png(folder: Path) -> bytes:
-    from PIL import Image
-
-    Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).save(folder / "g.png")
-    return (folder / "g.png").read_bytes()
 
 
 def a_tar() -> bytes:
@@ -222,7 +211,8 @@ def good(tmp_path: Path, tiny_spec: str) -> dict[str, tuple[bytes, Reader]]:
         "reference csv": (to_csv([row()]).encode(), read_reference),
         "plotted csv": (results.encode(), read_drawn),
         "record": (row().model_dump_json(by_alias=True, indent=1).encode(), read_record),
-        "png": (a_png(tmp_path), read_png),
+        **{name: (data, read_picture) for name, data in PICTURES.items()},
+        **{f"sealed {name}": (data, read_sealed) for name, data in PICTURES.items() if name.startswith("png")},
         "gzip": (a_gzip(), read_gzip),
         "tar": (a_tar(), read_tar),
     }
@@ -230,7 +220,9 @@ def good(tmp_path: Path, tiny_spec: str) -> dict[str, tuple[bytes, Reader]]:
 
 KINDS = (
     *("spec", "varied spec", "idx", "cifar10", "data csv", "data npz", "model", "results csv", "reference csv"),
-    *("plotted csv", "record", "png", "gzip", "tar"),
+    *("plotted csv", "record", "gzip", "tar"),
+    *PICTURES,
+    *(f"sealed {name}" for name in PICTURES if name.startswith("png")),
 )
 
 
