@@ -25,12 +25,13 @@ def warn_of_leaks(table: Table) -> None:
             "and the score too good",
             *(table.source, equal, len(table.frame)),
         )
-    for name in table.features.columns:
-        if _same(table.features[name], table.labels):
+    features, target = table.features, table.labels
+    for name in features.columns:
+        if _same(features[name], target):
             log.warning(
                 "%s: column '%s' holds the target '%s' in every row, and the score says only that it was found; "
                 "leave it out with --drop %s (task.drop of a spec)",
-                *(table.source, name, table.labels.name, name),
+                *(table.source, name, target.name, name),
             )
 
 
