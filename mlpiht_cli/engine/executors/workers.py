@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
+from mlpiht_cli.system.signals import POLITE
+
 if TYPE_CHECKING:
     from distributed import Client, Future
 
@@ -73,8 +75,8 @@ class Workers(ABC):
 class LocalWorkers(Workers):
     """One process for each device name, on this machine; the scheduler listens on the loopback interface alone.
 
-    Workers end by themselves when this process dies. A terminal or a batch system sends Ctrl-C, SIGTERM and SIGUSR1 to
-    all processes; the workers ignore them, and this process decides.
+    Workers end by themselves when this process dies. A terminal or a batch system sends Ctrl-C, SIGTERM, SIGHUP and
+    SIGUSR1 to all processes; the workers ignore them, and this process decides.
     """
 
     here = True
@@ -180,8 +182,10 @@ def _signals_held_back() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # starting it unblocks two of the signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1})
+    held = {getattr(signal, name) for name in POLITE}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    resource_tracker.ensure_running()  # it ignores two of the signals, and starting it unblocks them here
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield
     finally:
