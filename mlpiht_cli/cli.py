@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,9 +16,8 @@ import click
 
 from mlpiht_cli import __version__
 from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.system import signals
 from mlpiht_cli.system.lazy import import_lazily
-
-INTERRUPTED = 130
 
 # Text of each command in `mlpiht --help`. A call imports the module mlpiht_cli.commands.<name>.
 COMMANDS = {
@@ -115,8 +115,22 @@ class _Stderr(logging.Handler):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 1 cells failed, 2 nothing ran, 75 stopped, 130 Ctrl-C."""
-    words = list(sys.argv[1:] if args is None else args)
+    """Run the command line and return its exit code.
+
+    It is 0 done, 1 cells failed, 2 nothing ran, 75 a sweep stopped, 130 Ctrl-C, 143 SIGTERM and 129 SIGHUP. Without
+    ``args`` the process is the command's: signals that would end it are heard from here to the end.
+    """
+    if args is not None:
+        return _run(list(args))
+    signals.watch(sys.argv[1:])
+    try:
+        return _run(sys.argv[1:])
+    finally:
+        signals.settle()
+
+
+def _run(words: list[str]) -> int:
+    """Run the command line, with errors as messages and exit codes."""
     try:
         result: Any = group.main(words, prog_name="mlpiht", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -129,7 +143,9 @@ def main(args: Sequence[str] | None = None) -> int:
         usage = f"\n{error.ctx.get_usage()}" if isinstance(error, click.UsageError) and error.ctx else ""
         return _fail(f"{error.format_message()}{usage}", 2, words)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", INTERRUPTED, words)
+        return _ended(signal.SIGINT, words)
+    except signals.Ended as end:
+        return _ended(end.number, words)
     except BrokenPipeError:  # the reader of the output ended, as in `mlpiht ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -144,6 +160,17 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(f"internal error, {type(error).__name__}: {error} (mlpiht --debug shows where)", 1, words)
 
 
+def _ended(number: int, words: Sequence[str]) -> int:
+    """Answer a signal that ended the command: one message, and its exit code."""
+    signals.settle()
+    text, code = signals.message(number, words)
+    if not signals.is_sweep(words):
+        return _fail(text, code, words)
+    click.echo(text, err=True)  # a sweep that is stopped is no error: it goes on when it is asked to
+    _echo_json(text, code, words)
+    return code
+
+
 def _colour(choice: str) -> bool | None:
     """Whether to colour: the option decides, then NO_COLOR; None leaves it to Click, which colours on a terminal."""
     return {"auto": False if os.environ.get("NO_COLOR") else None, "always": True, "never": False}[choice]
@@ -153,6 +180,10 @@ def _fail(message: str, code: int, words: Sequence[str]) -> int:
     """Print one message on stderr and, with --json, one JSON document on stdout; return the exit code."""
     given = [choice for choice in ("always", "never") if f"--color {choice}" in " ".join(words).replace("=", " ")]
     click.echo(f"{click.style('error', fg='red')}: {message}", err=True, color=_colour((given or ["auto"])[0]))
+    _echo_json(message, code, words)
+    return code
+
+
+def _echo_json(message: str, code: int, words: Sequence[str]) -> None:
     if "--json" in words:
         click.echo(json.dumps({"error": message, "exit_code": code}))
-    return code

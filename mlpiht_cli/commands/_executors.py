@@ -106,7 +106,7 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
     if not remote:
         return Pool(settings, LocalWorkers(devices[:jobs], threads))
     try:
-        return Pool(settings, ClusterWorkers(chosen["scheduler"], chosen["device"]))
+        return Pool(settings, ClusterWorkers(chosen["scheduler"], chosen["device"], settings.root))
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
         raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there ({error})") from error
 

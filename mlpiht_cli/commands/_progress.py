@@ -10,9 +10,9 @@ from types import TracebackType
 
 import click
 
-from mlpiht_cli.commands._stop import say_how_to_go_on
 from mlpiht_cli.engine.cost import duration_text
 from mlpiht_cli.records.rows import Row
+from mlpiht_cli.system.signals import how_to_go_on
 
 SECONDS_PER_LINE = 60.0
 
@@ -42,8 +42,8 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        if kind is not None and issubclass(kind, KeyboardInterrupt | OSError):
-            say_how_to_go_on("Ctrl-C" if issubclass(kind, KeyboardInterrupt) else "an error")
+        if kind is not None and issubclass(kind, OSError):
+            click.echo(how_to_go_on("an error"), err=True)
 
     def __call__(self, row: Row) -> None:
         """Count one row; a failed or diverged one is printed at once."""

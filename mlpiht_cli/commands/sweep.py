@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -29,18 +28,18 @@ it."""
 @common.offline_option
 @common.json_option
 @click.pass_obj
-def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **options: Any) -> int:
+def command(settings: dict[str, Any], /, spec: str, profile: str, **options: Any) -> int:
     """Run all cells of SPEC that are not done, record each at once, and write the table.
 
     SPEC is a path, or a name such as figure1. The same command resumes a stopped sweep. The exit code is 1 if cells
-    failed or diverged, 75 if --max-time, SIGTERM or SIGUSR1 stopped the sweep, and 130 if Ctrl-C did. With several
-    workers, a cell that dies, hangs (--cell-timeout) or raises gives one failed row, and the others go on.
+    failed or diverged, 75 if --max-time, SIGTERM, SIGHUP or SIGUSR1 stopped the sweep, and 130 if Ctrl-C did. With
+    several workers, a cell that dies, hangs (--cell-timeout) or raises gives one failed row, and the others go on.
     """
     from mlpiht_cli import plan
-    from mlpiht_cli.commands._progress import Progress
+    from mlpiht_cli.commands import _running as running
     from mlpiht_cli.commands._stop import Stop
     from mlpiht_cli.engine.shards import cells_of
-    from mlpiht_cli.engine.sweep import Policy, Sweep, outlook, summary, survey
+    from mlpiht_cli.engine.sweep import Sweep, outlook, summary, survey
     from mlpiht_cli.records.store import Store
     from mlpiht_cli.specs.filters import parse_only
     from mlpiht_cli.specs.find import command_line, find_spec
@@ -52,26 +51,23 @@ def command(settings: dict[str, Any], /, spec: str, profile: str, out: Path, **o
     wanted = parse_only(options["only"])
     chosen = [cell for cell in every if wanted.admits(cell.point)]
     if not chosen:
-        status = command_line("status", spec, profile, out)
+        status = command_line("status", spec, profile, options["out"])
         raise InputError(f"--only {options['only']}: no cell of {loaded.name} fits; see `{status}`")
-    chosen, store = cells_of(chosen, options["shard"]), Store(out)
+    chosen = cells_of(chosen, options["shard"])
+    store = Store(options["out"])
     ledger = survey(chosen, store, options["force"], kind)
-    if not (settings["quiet"] or options["as_json"]):
-        text = summary(len(chosen), ledger.counts) + outlook(ledger, workers)
-        click.echo(f"{loaded.name} ({profile}): {text}", err=True)
+    quiet = settings["quiet"] or options["as_json"]
+    running.announce(f"{loaded.name} ({profile})", ledger, workers, quiet, options["max_time"])
     counts, table, stop = ledger.counts, store.table(loaded.name, profile), Stop(options["max_time"])
     if not options["dry_run"]:
         ledger.check_data()
-        check_writable(out / ".records")
-        policy = Policy(stop, options["fail_fast"], options["retries"])
-        bar = Progress(len(ledger.todo), settings["quiet"] or not ledger.todo, ledger.shares)
-        with stop, bar as progress, executors.make(options, out, len(ledger.parts)) as executor:
-            rows = Sweep(every, ledger, store, table).run(executor, progress, policy)
+        check_writable(options["out"] / ".records")
+        rows = running.run(Sweep(every, ledger, store, table), ledger, stop, settings["quiet"], options)
         counts = ledger.after(rows)
         stop.settle(ledger.left(rows))
     seconds = ledger.costs.total(ledger.parts, workers) if options["dry_run"] else None
     facts = {"cells": len(chosen), "counts": counts, "ran": ledger.counts["todo"] - counts["todo"], "table": str(table)}
-    facts |= {"dry_run": options["dry_run"], "seconds": seconds, "stopped": stop.why}
+    facts |= {"dry_run": options["dry_run"], "seconds": seconds, "stopped": stop.why, "seconds_late": stop.late}
     text = summary(len(chosen), counts) + (outlook(ledger, workers) if options["dry_run"] else f"; {table}")
     common.echo_json(facts) if options["as_json"] else click.echo(text)
     bad = sum(counts[status] for status in ("failed", "diverged", "timeout"))

@@ -68,6 +68,10 @@ class CostModel:
     def __init__(self, rows: Sequence[Row], device: str = "cpu") -> None:
         self._rows, self._device = rows, device
 
+    def more(self, rows: Sequence[Row]) -> CostModel:
+        """Return a model that knows further rows; the same one if there are none."""
+        return CostModel([*self._rows, *rows], self._device) if rows else self
+
     @cached_property
     def _fitted(self) -> dict[str, _Fitted]:
         """Cost by kind of cell; the fit runs at the first use."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from mlpiht_cli.engine.runner import Runner, pick_device
-from mlpiht_cli.plan.cells import Job
+from mlpiht_cli.plan.cells import Cell, Job
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.store import Store
 
@@ -57,8 +57,36 @@ class WorkerSettings:
     variables: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Running:
+    """Jobs that one worker runs.
+
+    Attributes
+    ----------
+    jobs
+        Jobs, with the cells that have no row yet.
+    since
+        When they began, on the clock of ``time.monotonic``.
+    whole
+        Whether the worker finishes all of them before it stops; else it stops at the next row.
+    """
+
+    jobs: tuple[Job, ...]
+    since: float
+    whole: bool = True
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of all jobs."""
+        return [cell for job in self.jobs for cell in job.cells]
+
+
 class Executor(ABC):
     """A context manager that runs jobs; every row it yields has its record in the store."""
+
+    @abstractmethod
+    def running(self) -> list[Running]:
+        """What runs at the moment; may be called from another thread or a signal's handler."""
 
     @abstractmethod
     def run(self, attempts: Iterable[Attempt], stopped: Callable[[], bool]) -> Iterator[Row]:

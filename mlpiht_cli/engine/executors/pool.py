@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mlpiht_cli.engine.executors.base import Attempt, Executor, WorkerSettings, recorded_rows
+from mlpiht_cli.engine.executors.base import Attempt, Executor, Running, WorkerSettings, recorded_rows
 from mlpiht_cli.engine.executors.process import CRASHED, HUNG, run_batch
 from mlpiht_cli.engine.executors.workers import Worker, Workers
 from mlpiht_cli.engine.provenance import environment
@@ -49,6 +49,10 @@ class Pool(Executor):
         self._running: dict[Future[Any], JobBatch] = {}
         self._seconds_per_job = SECONDS_PER_BATCH  # measured on the last batch; the first jobs go out one by one
         self._false_starts: Counter[str] = Counter()
+
+    def running(self) -> list[Running]:
+        """See :meth:`Executor.running`."""
+        return [Running(tuple(a.job for a in batch.attempts), batch.since) for batch in list(self._running.values())]
 
     def run(self, attempts: Iterable[Attempt], stopped: Callable[[], bool]) -> Iterator[Row]:
         """See :meth:`Executor.run`; running jobs are finished."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mlpiht_cli.engine.executors.cluster import WorkerCheck, check_scheduler
+from mlpiht_cli.system.signals import POLITE
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -73,8 +78,8 @@ class Workers(ABC):
 class LocalWorkers(Workers):
     """One process for each device name, on this machine; the scheduler listens on the loopback interface alone.
 
-    Workers end by themselves when this process dies. A terminal or a batch system sends Ctrl-C, SIGTERM and SIGUSR1 to
-    all processes; the workers ignore them, and this process decides.
+    Workers end by themselves when this process dies. A terminal or a batch system sends Ctrl-C, SIGTERM, SIGHUP and
+    SIGUSR1 to all processes; the workers ignore them, and this process decides.
     """
 
     here = True
@@ -143,25 +148,40 @@ class ClusterWorkers(Workers):
         Address of the scheduler, as in ``tcp://host:8786``; TLS follows Dask's own configuration.
     device
         Name of the device, which each worker resolves on its own machine.
+    root
+        The results folder, which the workers should see.
 
     Raises
     ------
     OSError
         No scheduler answers.
+    InputError
+        The scheduler, or every worker, cannot load jobs.
     """
 
     here = False
 
-    def __init__(self, address: str, device: str) -> None:
+    def __init__(self, address: str, device: str, root: Path) -> None:
         from distributed import Client
+        from distributed.versions import VersionMismatchWarning
 
         _silence()
+        warnings.simplefilter("ignore", VersionMismatchWarning)  # a table of packages, most of which do not matter
         self._device, self._warned = device, False
         self.client = Client(address, set_as_default=False, timeout=SECONDS_TO_ANSWER)
+        self._check = WorkerCheck(self.client, root)
+        try:
+            check_scheduler(self.client)
+            self._check(self.client.nthreads())
+        except BaseException:
+            self.close()
+            raise
 
     def all(self) -> Sequence[Worker]:
         """Workers that are alive."""
-        return [Worker(f"worker-{i}", self._device) for i in range(len(self.client.nthreads()))]
+        threads = self.client.nthreads()
+        self._check(threads)
+        return [Worker(f"worker-{i}", self._device) for i in range(len(threads))]
 
     def submit(self, worker: Worker, function: Callable[..., Any], *args: object) -> Future[Any]:
         """Call a function on a worker that the scheduler chooses; there are never more jobs than workers."""
@@ -180,8 +200,10 @@ def _signals_held_back() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # starting it unblocks two of the signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1})
+    held = {getattr(signal, name) for name in POLITE}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    resource_tracker.ensure_running()  # it ignores two of the signals, and starting it unblocks them here
+    signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield
     finally:

@@ -124,7 +124,7 @@ def test_a_job_that_dies_half_way_keeps_the_cells_it_recorded(
 
 
 @contextmanager
-def cluster(count: int, protocol: str = "tcp", **config: str) -> Iterator[str]:
+def cluster(count: int, protocol: str = "tcp", threads: int = 1, **config: str) -> Iterator[str]:
     """A Dask scheduler and workers in processes of their own; yields its address."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])  # where the faulty task is
     env = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": path, **config}
@@ -136,7 +136,8 @@ def cluster(count: int, protocol: str = "tcp", **config: str) -> Iterator[str]:
     try:
         wait_until(lambda: Path("scheduler.json").exists() and Path("scheduler.json").read_text(), "the scheduler")
         address: str = json.loads(Path("scheduler.json").read_text())["address"]
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
+        worker += ["--nthreads", str(threads)]
         processes += [subprocess.Popen([*worker, "--host", "127.0.0.1"], **pipes) for _ in range(count)]
         yield address
     finally:

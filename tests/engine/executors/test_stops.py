@@ -100,6 +100,8 @@ def test_ctrl_c_twice_stops_at_once(start: Run, faulty_spec: Path, jobs: int) ->
         (signal.SIGTERM, 1),
         pytest.param(signal.SIGUSR1, 1, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, 2, marks=pytest.mark.slow),
+        (signal.SIGHUP, 2),
     ],
 )
 def test_polite_signals_stop_a_sweep_with_work_left(
@@ -116,6 +118,7 @@ def test_polite_signals_stop_a_sweep_with_work_left(
     assert facts["counts"].keys() == {"ok", "todo"}
     assert facts["counts"]["ok"] == facts["ran"] == len(records("results")) > 0
     assert "To go on: mlpiht sweep" in err
+    assert "resource_tracker" not in err, "Python's helper does not hear them either"
 
 
 def test_max_time_stops_a_sweep(mlpiht: Run, faulty_spec: Path) -> None:
