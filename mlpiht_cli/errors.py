@@ -25,7 +25,8 @@ class CellSkipped(Exception):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"``, or a list of the known names if none is close to the word."""
     options = sorted(known)
-    close = difflib.get_close_matches(word[:80], options[:MOST_COMPARED], n=1, cutoff=0.6)
+    same = [option for option in options if option.casefold() == word.casefold()]
+    close = same or difflib.get_close_matches(word[:80], options[:MOST_COMPARED], n=1, cutoff=0.6)
     if close:
         return f", did you mean '{close[0]}'?"
     more = f" and {len(options) - MOST_LISTED} more" if len(options) > MOST_LISTED else ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INDEX = "__index_level_"
+_MARK = b"PAR1"
 
 
 def read_parquet(data: bytes, source: str, reading: Reading) -> pd.DataFrame:
@@ -48,9 +49,19 @@ def read_parquet(data: bytes, source: str, reading: Reading) -> pd.DataFrame:
         # Text is read as codes into a list of distinct values, which cannot grow when it is unpacked.
         table = pq.ParquetFile(io.BytesIO(data), read_dictionary=words).read(columns=wanted)
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{source}: not a Parquet table ({reason})") from error
+        raise InputError(f"{source}: not a Parquet table ({_fault(data, error)}); write it again") from error
     return _frame(table, wanted, source, reading)
+
+
+def _fault(data: bytes, error: Exception) -> str:
+    """Why data are no Parquet table: a whole one starts and ends with the same mark."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if not data:
+        return "it is empty"
+    if not data.startswith(_MARK):
+        return "it does not start as one"
+    return "it is damaged" if len(data) > 2 * len(_MARK) and data.endswith(_MARK) else "it is cut short"
 
 
 def _is_wanted(name: str, reading: Reading) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.tables.form import DECIMALS, SEPARATORS, Form, Reading, both_marks, check_drop, decimal_of, separator_of
+from mlpiht_cli.tables.formats import check_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +26,6 @@ COPIES = 5
 
 _FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 _QUOTE = re.compile(r"EOF inside string starting at row (\d+)")
-_OTHER_FORMATS = {
-    "an ARFF file": re.compile(rb"(?i)(?:%[^\r\n]*[\r\n]|\s)*@relation\b"),
-    "an SVMlight file": re.compile(
-        rb"(?:#[^\r\n]*[\r\n]+)*[-+.\deE]+(?: +qid:\d+)?(?: +\d+:[-+.\deE]+)+ *(?:#[^\r\n]*)?[\r\n]"
-    ),
-}
 
 
 def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame, Form]:
@@ -41,9 +36,7 @@ def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame,
     InputError
         The text is no table, is too large, can be read in two ways, or a column has no name or that of another.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{source}: is UTF-16 text; save it as UTF-8")
-    _check_format(data, source)
+    check_format(data, source)
     mark = separator_of(data, source, reading)
     _check_size(data, source, mark)
     header = reading.form.header
@@ -138,15 +131,6 @@ def _fault(error: Exception, source: str, header: bool) -> InputError:
         return InputError(f"{source}: is not UTF-8 text (byte {byte:#04x}); save it as UTF-8")
     what = "a CSV table with a header" if header else "a CSV table"
     return InputError(f"{source}: not {what}; each line needs as many values as the first, with one mark between them")
-
-
-def _check_format(data: bytes, source: str) -> None:
-    """Refuse text that is empty, or a known format of data but no table."""
-    if not data.strip():
-        raise InputError(f"{source}: is empty; name a file with a table")
-    for name, start in _OTHER_FORMATS.items():
-        if start.match(data):
-            raise InputError(f"{source}: is {name}, which is not read; save the table as CSV")
 
 
 def _check_size(data: bytes, source: str, mark: str) -> None:
