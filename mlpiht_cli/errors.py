@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 MOST_LISTED = 40
 """Most names that a message lists."""
+_QUOTED = re.compile(r"(?<=[ (])'[^']{0,10000}'")
 MOST_COMPARED = 1000
 """Most names that a word is compared with."""
 
@@ -20,6 +22,19 @@ class InputError(Exception):
 
 class CellSkipped(Exception):
     """The protocol defines no result for a cell; its row gets the status ``skipped`` and this reason."""
+
+
+def on_one_line(message: str) -> str:
+    """Return a message with the control characters of names and values written out, so that none moves the cursor.
+
+    Line breaks between the lines of a message stay; those in a quoted name do not.
+    """
+    quoted = _QUOTED.sub(lambda found: _written_out(found[0], keep=""), message)
+    return _written_out(quoted, keep="\n\t")
+
+
+def _written_out(text: str, keep: str) -> str:
+    return "".join(one if one.isprintable() or one in keep else repr(one)[1:-1] for one in text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -76,7 +76,7 @@ def _check_header(names: Collection[str | None], path: Path) -> None:
     for name in names:
         if name is not None and name not in COLUMNS:  # None holds fields beyond the header
             hint = did_you_mean(name, [one for one in COLUMNS if one not in names])
-            raise InputError(f"{path}: unknown column '{name}'{hint}; rename or delete it")
+            raise InputError(f"{path}: unknown column '{name[:80]}'{hint}; rename or delete it")
     needed = [field.alias or name for name, field in Row.model_fields.items() if field.is_required()]
     missing = [name for name in needed if name not in names]
     if missing:

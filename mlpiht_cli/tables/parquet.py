@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _INDEX = "__index_level_"
 _MARK = b"PAR1"
+_DIGITS = 15
+"""Digits of a whole number that a float holds without rounding."""
 
 
 def read_parquet(data: bytes, source: str, reading: Reading) -> pd.DataFrame:
@@ -105,13 +107,24 @@ def _frame(table: Any, wanted: list[str], source: str, reading: Reading) -> pd.D
             columns[name] = _texts(column)
         elif types.is_dictionary(column.type):
             columns[name] = column.cast(column.type.value_type).to_pandas()
-        elif types.is_decimal(column.type) or types.is_null(column.type):
-            columns[name] = column.cast("float64").to_pandas()
         else:
-            columns[name] = column.to_pandas()
+            columns[name] = _numbers(column)
     frame = pd.DataFrame(columns, columns=pd.Index(wanted, dtype=object))
     frame.columns = ["" if name.startswith(_INDEX) else name for name in frame.columns]
     return named(frame, source, reading)
+
+
+def _numbers(column: Any) -> pd.Series[Any]:
+    """Values of a column that is no text; whole numbers that a float rounds stay Python's."""
+    types, kind = _types(), column.type
+    if types.is_null(kind):
+        return column.cast("float64").to_pandas()  # type: ignore[no-any-return]
+    if types.is_decimal(kind):
+        if kind.scale > 0 or kind.precision <= _DIGITS:
+            return column.cast("float64").to_pandas()  # type: ignore[no-any-return]
+        return column.to_pandas().map(lambda value: None if value is None else int(value))  # type: ignore[no-any-return]
+    whole = types.is_integer(kind) and kind.bit_width > 32 and column.null_count
+    return column.to_pandas(integer_object_nulls=bool(whole))  # type: ignore[no-any-return]
 
 
 def _texts(column: Any) -> pd.Series[Any]:

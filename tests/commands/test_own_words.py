@@ -104,7 +104,7 @@ def test_tables(name: str, mlpiht: Run, tmp_path: Path) -> None:
     content, words = TABLES[name]
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    refused(mlpiht("fit", "--data", name), f"error: {name}: ", words)
+    refused(mlpiht("fit", "--data", name), words)
 
 
 def refused(found: Any, *words: str) -> None:
@@ -257,3 +257,30 @@ SETTINGS = {
 def test_settings(setting: str, mlpiht: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(PLAIN)
     refused(mlpiht("fit", "--method", "iht", "--data", "t.csv", "--set", setting), SETTINGS[setting])
+
+
+@pytest.mark.parametrize("name", ["y\nerror: all is well", "y\rz", "y\x1b[2Jz", "y\fz", "y\u2028z"])
+def test_names_cannot_steer_a_terminal(name: str, mlpiht: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f'a,"{name}","{name}"\n' + "1,2,3\n" * 9)
+    found = mlpiht("fit", "--data", "t.csv")
+    assert found.code == 2
+    assert len(found.err.splitlines()) == 1
+    assert repr(name) in found.err
+    (tmp_path / "t.csv").write_text(f'"{name}",y\n' + "".join(f"{i // 2 * 7}%,{i}\n" for i in range(12)))
+    told = mlpiht("fit", "--data", "t.csv").err.splitlines()
+    assert all(line.startswith(("warning: t.csv: ", "error: t.csv: ")) for line in told)
+
+
+def test_lines_of_a_message_stay(mlpiht: Run, tiny_spec: str, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        tiny_spec.replace("seeds: [0, 1]", "seeds: [0, -1]").replace("m: [2, 3]", "m: [0]")
+    )
+    assert mlpiht("validate", "s.yaml").err.count("\n") >= 2
+
+
+def test_a_long_name_is_shown(mlpiht: Run, tmp_path: Path) -> None:
+    name = "y" * 500
+    (tmp_path / "t.csv").write_text(PLAIN.replace("y", name))
+    given = ("--target", name, "--method", "iht", "--m", 2, "--s", 3, "--set", "method.steps=1", "--save", "m.npz")
+    assert mlpiht("fit", "--data", "t.csv", *given).code == 0
+    assert f"{name} = " in mlpiht("show", "m.npz").out
