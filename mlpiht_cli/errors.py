@@ -45,4 +45,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f", did you mean '{close[0]}'?"
     more = f" and {len(options) - MOST_LISTED} more" if len(options) > MOST_LISTED else ""
-    return f" (known: {', '.join(option[:80] for option in options[:MOST_LISTED])}{more})" if options else ""
+    listed = ", ".join(_written_out(option[:80], keep="") for option in options[:MOST_LISTED])
+    return f" (known: {listed}{more})" if options else ""

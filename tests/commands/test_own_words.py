@@ -268,6 +268,7 @@ def test_names_cannot_steer_a_terminal(name: str, mlpiht: Run, tmp_path: Path) -
     assert repr(name) in found.err
     (tmp_path / "t.csv").write_text(f'"{name}",y\n' + "".join(f"{i // 2 * 7}%,{i}\n" for i in range(12)))
     told = mlpiht("fit", "--data", "t.csv").err.splitlines()
+    told += mlpiht("fit", "--data", "t.csv", "--target", "other").err.splitlines()
     assert all(line.startswith(("warning: t.csv: ", "error: t.csv: ")) for line in told)
 
 
