@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from mlpiht_cli import __version__
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError, did_you_mean, on_one_line
 from mlpiht_cli.system import signals
 from mlpiht_cli.system.lazy import import_lazily
 
@@ -106,12 +106,13 @@ class _Stderr(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() in self._said:
+        message = on_one_line(record.getMessage())
+        if message in self._said:
             return
-        self._said.add(record.getMessage())
+        self._said.add(message)
         word = record.levelname.lower()
         colour = {"warning": "yellow", "error": "red"}.get(word)
-        click.echo(f"{click.style(word, fg=colour)}: {record.getMessage()}", err=True)
+        click.echo(f"{click.style(word, fg=colour)}: {message}", err=True)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -179,6 +180,7 @@ def _colour(choice: str) -> bool | None:
 def _fail(message: str, code: int, words: Sequence[str]) -> int:
     """Print one message on stderr and, with --json, one JSON document on stdout; return the exit code."""
     given = [choice for choice in ("always", "never") if f"--color {choice}" in " ".join(words).replace("=", " ")]
+    message = on_one_line(message)
     click.echo(f"{click.style('error', fg='red')}: {message}", err=True, color=_colour((given or ["auto"])[0]))
     _echo_json(message, code, words)
     return code

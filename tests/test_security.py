@@ -86,7 +86,7 @@ GOOD = member((2, 2), content=bytes(32))
         ({"x.npy": GOOD[:6] + b"\x09\x00" + GOOD[8:]}, "magic|format"),
         (
             {"x.npy": b"\x93NUMPY\x01\x00" + struct.pack("<H", 4000) + b"(" * 4000},
-            "multi-line statement|header|parenthes",
+            "array 'x' is damaged",
         ),
         ({"x.txt": b"hello"}, "is no array"),
         ({f"x{i}.npy": b"" for i in range(10_001)}, "10001 members"),
@@ -223,7 +223,7 @@ def laughs(depth: int) -> str:
         ("a: " + "{b: " * 20_000, "nested too deeply"),
         ("- " * 5000, "nested too deeply"),
         ("!!python/object/apply:os.system ['true']", "not allowed"),
-        ("a: !!python/name:os.system", "could not determine a constructor"),
+        ("a: !!python/name:os.system", "a tag .* is not known"),
         ("a: !!binary aGk=", "not allowed|constructor"),
         ("a: " + "9" * 5000, "malformed|Exceeds"),
     ],

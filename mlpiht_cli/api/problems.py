@@ -137,7 +137,7 @@ def _from_array(data: ArrayLike, name: str) -> torch.Tensor:
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise InputError(f"{name} is no array: {error}") from error
+        raise InputError(f"{name} is no array: its rows have different lengths, or hold lists") from error
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} has values of type {array.dtype}; they must be numbers")
     if array.dtype not in (np.float32, np.float64):

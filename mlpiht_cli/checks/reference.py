@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,32 +12,15 @@ from typing import Any, Literal
 import numpy as np
 
 from mlpiht_cli.analysis.scores import intact, recorded
-from mlpiht_cli.core.metric import metric, task_metrics
+from mlpiht_cli.checks.expected import KEYS, Expected, Key, Outcome, read_reference
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
-from mlpiht_cli.system.files import regular_size
 
-KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
-"""Columns by which rows are matched, as far as the reference has them."""
-_WORDS = ("panel", "task", "method")
 STANDS_FOR = {"iht_vector": "iht"}
 """By method of ours: the reference's method that it is compared with where we have no row of that method."""
 
 Mode = Literal["close", "exact", "stat"]
-Outcome = float | str
-"""A value, or a word in its place (``diverged``, ``skipped``)."""
-Key = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """One value of a reference, in its line ``row``."""
-
-    key: Key
-    metric: str
-    outcome: Outcome
-    params: dict[str, Any] | None
-    row: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +70,7 @@ def compare(
     InputError
         The reference cannot be read, holds a place twice, or fits several of our rows at once.
     """
-    keys, expected = _read(path)
+    keys, expected = read_reference(path)
     if mode != "stat" or "seed" in keys:
         _check_unique(expected, path)
     if mode == "stat":
@@ -231,24 +212,6 @@ def _outcome(row: Row, name: str) -> Outcome:
     return f"no {name}" if value is None else "diverged" if math.isnan(value) else value
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
-    """Key columns of a reference, and its rows."""
-    regular_size(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            keys = tuple(name for name in KEYS if name in (reader.fieldnames or ()))
-            if not {"method", "m", "s"} <= set(keys):
-                raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
-            parse = _parser(reader.fieldnames or (), keys, path)
-            expected = [one for number, line in enumerate(reader, start=2) for one in parse(line, number)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    if not expected:
-        raise InputError(f"{path}: holds no rows")
-    return keys, expected
-
-
 def _check_unique(expected: Sequence[Expected], path: Path) -> None:
     """Refuse two rows of one place and one metric with the same settings or none."""
     seen: dict[Key, int] = {}
@@ -257,40 +220,3 @@ def _check_unique(expected: Sequence[Expected], path: Path) -> None:
         first = seen.setdefault(key, one.row)
         if first != one.row:
             raise InputError(f"{path}: row {one.row}: the same place as row {first}; leave one of them out")
-
-
-def _parser(
-    columns: Sequence[str], keys: tuple[str, ...], path: Path
-) -> Callable[[dict[str, str], int], list[Expected]]:
-    """A reader of lines: with columns ``metric`` and ``value``, or with columns that are called like their metrics."""
-    plain = {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
-    named = {"value": ""} if "value" in columns else {name: plain[name] for name in columns if name in plain}
-    if not named or ("value" in named and "metric" not in columns):
-        raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
-    for (first, one), (second, other) in itertools.combinations(named.items(), 2):
-        if one == other:
-            raise InputError(f"{path}: columns '{first}' and '{second}' are one metric; leave one of them out")
-
-    def outcome(text: str, status: str, name: str) -> Outcome:
-        undefined = "status" in columns and text == ""  # in a results table; elsewhere a mistake
-        value = math.nan if status != "ok" or undefined else float(text)
-        if status != "ok" or not math.isnan(value):
-            return value if status == "ok" else status
-        return f"no {name}" if undefined else "diverged"
-
-    def parse(line: dict[str, str], number: int) -> list[Expected]:
-        """Values of a line; one of several metrics may be empty, as not every row has every metric."""
-        try:
-            key = tuple(line[axis] if axis in _WORDS else int(line[axis]) if line[axis] else None for axis in keys)
-            params = json.loads(line["params"]) if line.get("params") else None
-            if not isinstance(params, dict | None):
-                raise ValueError("params is no JSON object")
-            status, found = line.get("status") or "ok", []
-            for column in [column for column in named if line[column] != ""] or named:
-                name = named[column] or line["metric"]
-                found.append(Expected(key, name, outcome(line[column], status, name), params, number))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"{path}: row {number}: {error}") from error
-        return found
-
-    return parse

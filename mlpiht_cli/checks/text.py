@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpiht_cli.checks.claims import Judged
-from mlpiht_cli.checks.reference import Comparison, Outcome
+from mlpiht_cli.checks.expected import Outcome
+from mlpiht_cli.checks.reference import Comparison
 
 MAX_DIFFERENCES = 20
 """Largest number of rows in a list of differences."""

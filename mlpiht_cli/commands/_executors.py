@@ -108,7 +108,9 @@ def make(chosen: Mapping[str, Any], root: Path, jobs: int) -> Executor:
     try:
         return Pool(settings, ClusterWorkers(chosen["scheduler"], chosen["device"], settings.root))
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
-        raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there ({error})") from error
+        why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+        hint = "start `dask scheduler`, and write its address as tcp://host:port"
+        raise InputError(f"--scheduler {chosen['scheduler']}: no scheduler answers there{why}; {hint}") from error
 
 
 def _devices(chosen: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mlpiht_cli.core.formula import Formula, Sum
 
 WIDTH = 100
+LEAST_WIDTH = 20
+"""Characters of a formula on a line, however long the name before it is."""
 MOST_NAMED = 12
 """Most unused inputs that are named."""
 
@@ -107,7 +109,9 @@ def _sum_text(one: Sum, write: _Digits) -> str:
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    lines = textwrap.wrap(text, WIDTH - len(head), break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(
+        text, max(WIDTH - len(head), LEAST_WIDTH), break_long_words=False, break_on_hyphens=False
+    ) or [""]
     lines = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
     return [head + lines[0], *(" " * len(head) + line for line in lines[1:])]
 

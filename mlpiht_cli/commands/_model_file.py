@@ -56,11 +56,20 @@ class Saved(NamedTuple):
         InputError
             The model is of no table, or the file does not fit it.
         """
-        from mlpiht_cli.tables.rows import read_rows
+        from mlpiht_cli.tables.rows import read_used_rows
 
         if self.recipe is None:
             raise InputError(f"{self.path}: was not fitted to a table, so it cannot say how to read {data}")
-        return self.recipe, read_rows(data, self.recipe)
+        return self.recipe, read_used_rows(data, self.recipe, self._used(self.recipe))
+
+    def _used(self, recipe: Recipe) -> set[str]:
+        """Columns of features of which the network uses an input; all of them if it uses none."""
+        first = self.model.layers[0]
+        places = {*first.col[first.values != 0].tolist()}
+        if self.model.gates is not None:
+            places |= {*self.model.gates.col.tolist()}
+        inputs = [column.name for column in recipe.columns for _ in column.names]
+        return {inputs[i] for i in places if i < len(inputs)} or {*inputs}
 
     def rows(self, data: str) -> Tensor:
         """Rows of a file as the network's inputs in the units of the table, float64 ``[n, len(names)]``."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.model_arrays import read_matrix, read_meta, read_vector
 from mlpiht_cli.core.products import factor, inputs, samples_at_a_time
 from mlpiht_cli.core.stages import Stage, chain
 from mlpiht_cli.errors import InputError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = "mlpiht-model-1"
-MAX_SIDE = 2**31  # rows or columns of a layer in a file
 
 
 class _Stage(NamedTuple):
@@ -230,44 +230,20 @@ class SparseMLP:
         path = Path(path)
         try:
             data = unpack(path)
-            if str(data["format"]) != FORMAT:
-                raise ValueError(f"format {data['format']!s}")
+            if "format" not in data or str(data["format"]) != FORMAT:
+                raise ValueError(f"its arrays are not those of the format '{FORMAT}'")
             count = sum(name.startswith("layer") and name.endswith("_index") for name in data)
-            layers = tuple(_read_matrix(data, f"layer{i}") for i in range(count))
-            gates = _read_matrix(data, "gates") if "gates_index" in data else None
-            readout = torch.from_numpy(data["readout"]) if "readout" in data else None
-            bias = _read_bias(data["bias"]) if "bias" in data else None
-            meta = json.loads(str(data["meta"]))
-            if not isinstance(meta, dict):
-                raise TypeError("the meta data are not a mapping")
-            model = cls(layers, readout, gates, bias)
+            layers = tuple(read_matrix(data, f"layer{i}") for i in range(count))
+            gates = read_matrix(data, "gates") if "gates_index" in data else None
+            readout = read_vector(data["readout"], "readout") if "readout" in data else None
+            bias = read_vector(data["bias"], "bias") if "bias" in data else None
+            model, meta = cls(layers, readout, gates, bias), read_meta(data)
             _check_shapes(model)
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            what = f"it has no array {error}" if isinstance(error, KeyError) else error
+        except ValueError as error:
             raise InputError(
-                f"{path}: not a model file of mlpiht ({what}); name one that `mlpiht fit --save` wrote"
+                f"{path}: not a model file of mlpiht ({error}); name one that `mlpiht fit --save` wrote"
             ) from error
         return model, meta
-
-
-def _read_matrix(data: Arrays, name: str) -> SparseMatrix:
-    index, values = data[f"{name}_index"], data[f"{name}_values"]
-    rows, cols = (int(side) for side in data[f"{name}_shape"])
-    if not (0 < rows <= MAX_SIDE and 0 < cols <= MAX_SIDE):
-        raise ValueError(f"{name}: {rows} x {cols} is not a valid layer shape")
-    if index.dtype != np.int64 or index.ndim != 1 or index.shape != values.shape:
-        raise ValueError(f"{name}: index and values do not match")
-    if values.dtype not in (np.float32, np.float64) or not np.isfinite(values).all():
-        raise ValueError(f"{name}: the values are not finite floats")
-    if len(index) and (index[0] < 0 or index[-1] >= rows * cols or (np.diff(index) <= 0).any()):
-        raise ValueError(f"{name}: the indices are out of order or out of range")
-    return SparseMatrix(torch.from_numpy(index), torch.from_numpy(values), rows, cols)
-
-
-def _read_bias(bias: NDArray[Any]) -> Tensor:
-    if bias.dtype not in (np.float32, np.float64) or not np.isfinite(bias).all():
-        raise ValueError("the biases are not finite floats")
-    return torch.from_numpy(bias)
 
 
 def _check_shapes(model: SparseMLP) -> None:

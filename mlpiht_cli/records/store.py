@@ -167,7 +167,7 @@ class Store:
             except ValidationError:
                 reason = "it is truncated or damaged"
             except OSError as error:
-                reason = str(error)
+                reason = error.strerror or "it cannot be read"
             path = Path(folder, name)
             if path not in self._damaged.setdefault(key, []):
                 self._damaged[key].append(path)

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.records.rows import Row
+from mlpiht_cli.specs.wording import said
 from mlpiht_cli.system.files import regular_size
 from mlpiht_cli.system.memory import check_room
+from mlpiht_cli.system.reasons import reason
 
 PROFILES = ("smoke", "laptop", "paper")
 """Sizes of an experiment; the paper profile is the whole spec."""
@@ -66,7 +68,7 @@ def read_csv(path: Path) -> list[Row]:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
             return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        raise InputError(f"{path}: cannot be read ({reason(error)}); check the file") from error
 
 
 def _check_header(names: Collection[str | None], path: Path) -> None:
@@ -74,7 +76,7 @@ def _check_header(names: Collection[str | None], path: Path) -> None:
     for name in names:
         if name is not None and name not in COLUMNS:  # None holds fields beyond the header
             hint = did_you_mean(name, [one for one in COLUMNS if one not in names])
-            raise InputError(f"{path}: unknown column '{name}'{hint}; rename or delete it")
+            raise InputError(f"{path}: unknown column '{name[:80]}'{hint}; rename or delete it")
     needed = [field.alias or name for name, field in Row.model_fields.items() if field.is_required()]
     missing = [name for name in needed if name not in names]
     if missing:
@@ -92,7 +94,7 @@ def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
         what = str(error)
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False)[0]
-            what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            what = f"{'.'.join(map(str, first['loc']))}: {said(first)}"
         raise InputError(
             f"{path}: row {number}: {what}; correct it, or take the row out: the sweep computes it again"
         ) from error
@@ -104,7 +106,5 @@ def _from_text(name: str, text: Any) -> Any:
         return text
     try:
         return json.loads(text)
-    except RecursionError as error:
-        raise ValueError(f"{name}: nested too deeply") from error
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"{name}: {reason(error)}") from error

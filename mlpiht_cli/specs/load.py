@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.specs.yaml_words import in_words, mark_of
 
 Location = tuple[str | int, ...]
 """Path of a value in a document: keys and list positions."""
@@ -131,7 +132,9 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise InputError(
+            f"{path}: is not UTF-8 text (byte {error.object[error.start]:#04x}); save it as UTF-8"
+        ) from error
 
 
 def parse(text: str, path: Path) -> Document:
@@ -142,17 +145,12 @@ def parse(text: str, path: Path) -> Document:
         node = loader.get_single_node()
         builder = _Builder(loader)
         data = None if node is None else builder.build(node, (), 0)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise InputError(f"{path}{place}: malformed YAML: {what}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: malformed YAML: {' '.join(str(error).split())}") from error
+        mark = mark_of(error, text)
+        place = f":{mark[0]}:{mark[1]}" if mark else ""
+        raise InputError(f"{path}{place}: malformed YAML: {in_words(error)}") from error
     except RecursionError as error:
         raise InputError(f"{path}: malformed YAML: nested too deeply") from error
-    except ValueError as error:  # an explicit tag on a scalar that does not fit it
-        raise InputError(f"{path}: malformed YAML: {error}") from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -179,15 +177,22 @@ class _Builder:
             return self._mapping(node, location, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*location, i), depth + 1) for i, item in enumerate(node.value)]
-        value = self._loader.construct_object(node)
+        value = self._scalar(node)
         if not isinstance(value, str | int | float | bool | None):
             raise yaml.MarkedYAMLError(problem=f"{node.tag} is not allowed here", problem_mark=node.start_mark)
         return value
 
+    def _scalar(self, node: yaml.Node) -> Any:
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # PyYAML looks at no value before it
+            what = "the value does not fit its tag, or has thousands of digits; write a plain value"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from error
+
     def _mapping(self, node: yaml.MappingNode, location: Location, depth: int) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, Hashable) or not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem="keys must be names", problem_mark=key_node.start_mark)
             place = (*location, key)

@@ -1,7 +1,8 @@
-"""Pydantic's errors as faults of a document."""
+"""Pydantic's errors as faults of a document, in our words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,34 @@ from mlpiht_cli.specs.load import Fault
 
 MAX_LISTED = 200
 """Faults that are put into words at most."""
+
+_WORDS = {
+    "missing": "this field is missing",
+    "too_short": "the grid is empty: give at least one value",
+    "too_long": "it has {actual_length} values, and at most {max_length} are allowed",
+    "greater_than": "it must be more than {gt}",
+    "greater_than_equal": "it must be {ge} or more",
+    "less_than": "it must be less than {lt}",
+    "less_than_equal": "it must be {le} or less",
+    "finite_number": "it must be a finite number",
+    "literal_error": "it must be {expected}",
+    "string_too_short": "it needs {min_length} or more characters",
+    "string_too_long": "it may have {max_length} characters at most",
+    "string_pattern_mismatch": "it does not have the form {pattern}",
+}
+"""What is wrong, by pydantic's name of the error, with the facts that come with it."""
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping of names to values",
+    "model": "a mapping of fields",
+    "none": "null",
+}
+"""What is asked for, by the start of pydantic's name of the error."""
 
 
 def faults_of(error: ValidationError, prefix: tuple[str | int, ...], model: type[BaseModel]) -> list[Fault]:
@@ -22,15 +51,24 @@ def faults_of(error: ValidationError, prefix: tuple[str | int, ...], model: type
         if item["type"] == "extra_forbidden":
             known = _fields_at(model, inner[:-1])
             message = f"unknown field{did_you_mean(str(inner[-1]), known)}"
-        elif item["type"] == "missing":
-            message = "this field is missing"
-        elif item["type"] == "too_short":
-            message = "the grid is empty: give at least one value"
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            message = f"{message[0].lower()}{message[1:]}, got {_short(item['input'])}"
+            message = said(item)
         faults.append(Fault(location, message))
     return faults
+
+
+def said(item: Mapping[str, Any]) -> str:
+    """One of pydantic's errors in our words, with the value that it refuses."""
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in ("value_error", "assertion_error"):  # of our own validators
+        words = str(context.get("error", "")) or "it is not a value that is known here"
+        words = f"{words[0].lower()}{words[1:]}"
+    elif kind in _WORDS:
+        words = _WORDS[kind].format(**context)
+    else:
+        asked = _KINDS.get(kind.partition("_")[0])
+        words = f"it must be {asked}" if asked else "it is not a value that is known here"
+    return words if kind in ("missing", "too_short") else f"{words}, got {_short(item['input'])}"
 
 
 def _short(value: object) -> str:

@@ -63,7 +63,7 @@ def regular_size(path: Path) -> int:
     try:
         facts = path.stat()
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = error.strerror if isinstance(error, OSError) else "its name holds a zero byte"
         raise InputError(f"{path}: cannot be read ({reason}); check the path") from error
     if not stat.S_ISREG(facts.st_mode):
         kind = "Is a directory" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
@@ -100,5 +100,5 @@ def check_writable(folder: Path, option: str = "--out DIR") -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = error.strerror or "the system gives no reason"
         raise InputError(f"cannot write to {folder} ({reason}); choose another place with {option}") from error

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlpiht")
 
 _SHOWN = 5
+_TRUTH = {"1": "True", "0": "False"}
 
 
 class Column(BaseModel):
@@ -74,6 +75,8 @@ class Column(BaseModel):
         else:
             found = words(column, source)
             absent = np.array([word is None for word in found], dtype=bool)
+            if {*self.categories} <= {*_TRUTH.values()}:  # a file may write 1 and 0 for true and false
+                found = np.array([_TRUTH.get(word, word) for word in found], dtype=object)
             own = self._one_hot(np.where(absent, self.fill, found), source)
         if self.missing:
             return np.column_stack([own, absent])
@@ -123,7 +126,7 @@ def numbers(column: pd.Series[Any], source: str) -> NDArray[np.float64]:
     InputError
         A value is not a finite number; the message names the column and the row.
     """
-    if column.dtype.kind in "iuf":
+    if column.dtype.kind in "biuf":  # true and false come where training rows had 1 and 0
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         bad = np.flatnonzero(np.isinf(values))
     else:
@@ -131,11 +134,12 @@ def numbers(column: pd.Series[Any], source: str) -> NDArray[np.float64]:
         values = np.array([np.nan if value is None else value for value in found])
         bad = np.flatnonzero(np.array([value is None for value in found], dtype=bool) & ~column.isna().to_numpy())
     if len(bad):
-        text = repr(column.iloc[bad[0]]) if column.dtype.kind not in "iuf" else str(values[bad[0]])
+        text = repr(column.iloc[bad[0]]) if column.dtype.kind not in "biuf" else str(values[bad[0]])
         text = text if len(text) <= 60 else f"{text[:57]}..."
+        what = "is too large for double precision" if str(column.iloc[bad[0]]).isdecimal() else "is not a finite number"
         raise InputError(
-            f"{source}: column '{column.name}', data row {row_number(column, bad[0])}: {text} is not a finite number; "
-            "correct it, or drop the row or the column"
+            f"{source}: column '{column.name}', data row {row_number(column, bad[0])}: {text} {what}; correct it, or "
+            "drop the row or the column"
         )
     return values
 

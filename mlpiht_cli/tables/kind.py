@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.tables.columns import is_numbers, numbers, words
+from mlpiht_cli.tables.looks import look_of
 from mlpiht_cli.tables.recipe import Kind
+from mlpiht_cli.tables.written import merges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,33 +46,69 @@ def target_kind(target: pd.Series[Any], asked: Asked, source: str) -> Kind:
             f"{source}: target '{target.name}', data row {absent[0] + 1}: is missing (nothing, or a word that "
             "stands for it: NA, N/A, nan, null, None); drop the row, or give the label another name"
         )
-    numeric = _is_numeric(target, asked)
-    if numeric:
-        distinct, counts = np.unique(numbers(target, source), return_counts=True)
-        kind = _kind_of_numbers(distinct, counts) if asked == "auto" else asked
-        if asked == "auto" and (len(distinct) > 2 or set(distinct) != {0.0, 1.0}):
-            _say(target.name, distinct, kind, source)
-    else:
-        distinct = np.unique(words(target, source).astype(str))
-        kind = "classes"
+    if not _is_numeric(target, asked):
+        return _check_words(target, asked, source)
+    distinct, counts = np.unique(numbers(target, source), return_counts=True)
+    if merges(target):
+        _say_merged(target, len(distinct), source)
     if len(distinct) < 2:
         raise InputError(f"{source}: target '{target.name}' is constant; there is nothing to learn")
-    if asked == "regression" and not numeric:
-        raise InputError(f"{source}: target '{target.name}' is text with {len(distinct)} values, not numbers")
-    if kind == "classes" and len(distinct) > max(2, len(target) / 2):
-        raise InputError(
-            f"{source}: target '{target.name}' has {len(distinct)} values in {len(target)} rows; that is too many for "
-            "classes"
-        )
+    kind = _kind_of_numbers(distinct, counts) if asked == "auto" else asked
+    if asked == "auto" and (len(distinct) > 2 or set(distinct) != {0.0, 1.0}):
+        _say(target.name, distinct, kind, source)
+    if kind == "classes":
+        _check_classes(target, len(distinct), "", source)
     return "classes" if kind == "classes" else "regression"
 
 
+def _check_words(target: pd.Series[Any], asked: Asked, source: str) -> Kind:
+    """Check a target of words, which are classes; the log says what stands for numbers."""
+    distinct = np.unique(words(target, source).astype(str))
+    if len(distinct) < 2:
+        raise InputError(f"{source}: target '{target.name}' is constant; there is nothing to learn")
+    look = look_of(distinct)
+    like = "" if look is None else f"; they look like {look.kind}: {look.mend}"
+    if asked == "regression":
+        raise InputError(f"{source}: target '{target.name}' is text with {len(distinct)} values, not numbers{like}")
+    _check_classes(target, len(distinct), like, source)
+    if look is not None:
+        log.warning(
+            "%s: target '%s' looks like %s, which are taken as classes; for a regression, %s",
+            *(source, target.name, look.kind, look.mend),
+        )
+    return "classes"
+
+
+def _check_classes(target: pd.Series[Any], count: int, like: str, source: str) -> None:
+    if count > max(2, len(target) / 2):
+        raise InputError(
+            f"{source}: target '{target.name}' has {count} values in {len(target)} rows; that is too many for "
+            f"classes{like}"
+        )
+
+
+def _say_merged(target: pd.Series[Any], count: int, source: str) -> None:
+    """Tell that whole numbers of a target are equal in double precision; if all are, it cannot be fitted."""
+    what = "its different whole numbers" if count < 2 else "some different whole numbers"
+    told = (
+        f"{source}: target '{target.name}': {what} are equal in double precision, which holds 15 to 17 digits; "
+        "subtract a number from all of them, or take them as labels with --kind classes"
+    )
+    if count < 2:
+        raise InputError(told)
+    log.warning("%s", told)
+
+
 def _is_numeric(target: pd.Series[Any], asked: Asked) -> bool:
-    """Whether a target is numbers: by its type, or because most of at least three different words look like numbers."""
-    if target.dtype.kind in "iuf":
-        return True
+    """Whether a target is numbers: by its type, or because most of at least three different words look like numbers.
+
+    Labels that are whole numbers of many digits are words: as numbers, they might be equal.
+    """
     distinct = target.drop_duplicates()
-    return asked != "classes" and len(distinct) > 2 and is_numbers(distinct)
+    if target.dtype.kind in "iuf":
+        are_labels = asked == "classes" or (asked == "auto" and len(distinct) == 2)
+        return not (are_labels and merges(distinct))
+    return asked != "classes" and (asked == "regression" or len(distinct) > 2) and is_numbers(distinct)
 
 
 def _kind_of_numbers(distinct: NDArray[np.float64], counts: NDArray[np.int64]) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,15 @@ from pydantic import ValidationError
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.tables.columns import Column, as_number, is_numbers, numbers, words
 from mlpiht_cli.tables.form import DETECTED, Form, drop_option
+from mlpiht_cli.tables.looks import look_of
 from mlpiht_cli.tables.recipe import Kind, Recipe
 from mlpiht_cli.tables.text import MAX_COLUMNS
+from mlpiht_cli.tables.written import merges
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger("mlpiht")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,12 @@ def learn_columns(features: pd.DataFrame, source: str) -> list[Column]:
         A column has no values or too many categories, or there are too many inputs.
     """
     numeric = [name for name in features.columns if is_numbers(features[name]) or features[name].isna().all()]
+    for name in [name for name in numeric if merges(features[name])]:
+        log.warning(
+            "%s: column '%s': different whole numbers become equal in double precision, which holds 15 to 17 digits; "
+            "subtract a number from all of them, or leave it out with %s",
+            *(source, name, drop_option(str(name))),
+        )
     medians = dict(zip(numeric, _medians(features[numeric], source), strict=True))
     columns = [
         Column(name=name, fill=medians[name], missing=bool(features[name].isna().any()))
@@ -103,10 +114,17 @@ def _column_of_words(column: pd.Series[Any], source: str) -> Column:
     imputer = SimpleImputer(strategy="most_frequent", missing_values=None).fit(values)
     filled = imputer.transform(values)
     categories = [str(word) for word in OneHotEncoder().fit(filled).categories_[0]]
+    look = look_of(categories)
     if len(categories) > max(2, len(column) / 2):
+        like = "like an identifier;" if look is None else f"which look like {look.kind}; {look.mend}, or"
         raise InputError(
             f"{source}: column '{column.name}' has {len(categories)} different words in {len(column)} training rows, "
-            f"like an identifier; leave it out with {drop_option(str(column.name))}"
+            f"{like} leave it out with {drop_option(str(column.name))}"
+        )
+    if look is not None:
+        log.warning(
+            "%s: column '%s' looks like %s, which are taken as words; %s, or leave it out with %s",
+            *(source, column.name, look.kind, look.mend, drop_option(str(column.name))),
         )
     missing = bool(column.isna().any())
     return Column(name=str(column.name), categories=categories, fill=str(imputer.statistics_[0]), missing=missing)

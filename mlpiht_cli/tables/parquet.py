@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INDEX = "__index_level_"
+_MARK = b"PAR1"
+_DIGITS = 15
+"""Digits of a whole number that a float holds without rounding."""
 
 
 def read_parquet(data: bytes, source: str, reading: Reading) -> pd.DataFrame:
@@ -48,9 +51,19 @@ def read_parquet(data: bytes, source: str, reading: Reading) -> pd.DataFrame:
         # Text is read as codes into a list of distinct values, which cannot grow when it is unpacked.
         table = pq.ParquetFile(io.BytesIO(data), read_dictionary=words).read(columns=wanted)
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{source}: not a Parquet table ({reason})") from error
+        raise InputError(f"{source}: not a Parquet table ({_fault(data, error)}); write it again") from error
     return _frame(table, wanted, source, reading)
+
+
+def _fault(data: bytes, error: Exception) -> str:
+    """Why data are no Parquet table: a whole one starts and ends with the same mark."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if not data:
+        return "it is empty"
+    if not data.startswith(_MARK):
+        return "it does not start as one"
+    return "it is damaged" if len(data) > 2 * len(_MARK) and data.endswith(_MARK) else "it is cut short"
 
 
 def _is_wanted(name: str, reading: Reading) -> bool:
@@ -94,13 +107,24 @@ def _frame(table: Any, wanted: list[str], source: str, reading: Reading) -> pd.D
             columns[name] = _texts(column)
         elif types.is_dictionary(column.type):
             columns[name] = column.cast(column.type.value_type).to_pandas()
-        elif types.is_decimal(column.type) or types.is_null(column.type):
-            columns[name] = column.cast("float64").to_pandas()
         else:
-            columns[name] = column.to_pandas()
+            columns[name] = _numbers(column)
     frame = pd.DataFrame(columns, columns=pd.Index(wanted, dtype=object))
     frame.columns = ["" if name.startswith(_INDEX) else name for name in frame.columns]
     return named(frame, source, reading)
+
+
+def _numbers(column: Any) -> pd.Series[Any]:
+    """Values of a column that is no text; whole numbers that a float rounds stay Python's."""
+    types, kind = _types(), column.type
+    if types.is_null(kind):
+        return column.cast("float64").to_pandas()  # type: ignore[no-any-return]
+    if types.is_decimal(kind):
+        if kind.scale > 0 or kind.precision <= _DIGITS:
+            return column.cast("float64").to_pandas()  # type: ignore[no-any-return]
+        return column.to_pandas().map(lambda value: None if value is None else int(value))  # type: ignore[no-any-return]
+    whole = types.is_integer(kind) and kind.bit_width > 32 and column.null_count
+    return column.to_pandas(integer_object_nulls=bool(whole))  # type: ignore[no-any-return]
 
 
 def _texts(column: Any) -> pd.Series[Any]:

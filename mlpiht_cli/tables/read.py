@@ -16,6 +16,7 @@ from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.system.files import file_bytes
 from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.system.npz import NotAnArchive, unpack
+from mlpiht_cli.system.reasons import reason
 from mlpiht_cli.system.stdin import STANDARD_INPUT
 from mlpiht_cli.tables.form import Form, Reading, check_drop, is_number
 from mlpiht_cli.tables.parquet import read_parquet
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 _GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 _CHUNK = 2**22
+_OTHER_MARKS = {"|": "bars (|)", ":": "colons", " ": "spaces"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _chosen(table: Table, reading: Reading) -> Table:
     if target in reading.drop:
         raise InputError(f"{table.source}: column '{target}' is the target and cannot be dropped")
     if target is not None and target not in names:
-        hint = did_you_mean(target, names)
+        hint = _other_mark(target, names) or did_you_mean(target, names)
         if table.form.header and names.size and all(is_number(name) for name in names):
             hint = (
                 ": its first line is numbers; for a table without a header use the setting header=false (--no-header)"
@@ -128,6 +130,15 @@ def _chosen(table: Table, reading: Reading) -> Table:
     if not len(table.frame) or kept == [target] or not kept:
         raise InputError(f"{table.source}: holds no {'feature columns' if len(table.frame) else 'data rows'}")
     return Table(table.frame[kept], table.source, target, table.form, table.width)
+
+
+def _other_mark(target: str, names: Iterable[str]) -> str:
+    """Hint at a mark between values that is not read, in a table whose only column has all names in its own."""
+    only = [*names]
+    for mark, name in _OTHER_MARKS.items():
+        if len(only) == 1 and target in (part.strip() for part in only[0].split(mark)):
+            return f": its values are separated by {name}, which are not read; use commas, semicolons or tabs"
+    return ""
 
 
 def _unzipped(data: bytes, source: str) -> bytes:
@@ -140,7 +151,9 @@ def _unzipped(data: bytes, source: str) -> bytes:
                 size += len(part)
                 check_room(2 * size, f"{source}: unpacking it")
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{source}: not a gzip file ({error})") from error
+        if data[:2] != _GZIP:
+            raise InputError(f"{source}: is not gzip, as its name says; rename it, or pack it with gzip") from error
+        raise InputError(f"{source}: not a whole gzip file ({reason(error)}); copy or pack it again") from error
     return b"".join(parts)
 
 
@@ -150,7 +163,7 @@ def _npz(path: Path, target: str | None) -> pd.DataFrame:
     try:
         data = unpack(path)
     except NotAnArchive as error:
-        raise InputError(f"{path}: not an NPZ file of plain arrays ({error})") from error
+        raise InputError(f"{path}: not an NPZ file of plain arrays ({error}); save it again with np.savez") from error
     key = next((name for name in ("x", "X") if name in data), None)
     if key == "x" and "X" in data:
         raise InputError(f"{path}: has both `x` and `X`; keep the one array that holds the features")

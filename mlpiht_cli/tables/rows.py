@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from mlpiht_cli.errors import InputError
@@ -10,10 +11,24 @@ from mlpiht_cli.tables.read import Table, read_table
 from mlpiht_cli.tables.recipe import Recipe
 
 
-def read_rows(path: str, recipe: Recipe, with_target: bool = False) -> Table:
+def read_used_rows(path: str, recipe: Recipe, used: Collection[str]) -> Table:
+    """Read rows in which the columns of features that are not ``used`` may be missing, or hold anything.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_rows`.
+    """
+    needless = {column.name: column.fill for column in recipe.columns if column.name not in used}
+    table = read_rows(path, recipe, needed=tuple(name for name in recipe.features if name in used))
+    return replace(table, frame=table.frame.assign(**needless)) if needless else table
+
+
+def read_rows(path: str, recipe: Recipe, with_target: bool = False, needed: tuple[str, ...] | None = None) -> Table:
     """Read rows in the form of the recipe's own table; columns are found by name, and further ones do not matter.
 
-    A text file without a header has the columns of the recipe's file, or these without the target.
+    ``needed`` are the columns that are read, by default all features. A text file without a header has the columns of
+    the recipe's file, or these without the target.
 
     Raises
     ------
@@ -21,7 +36,9 @@ def read_rows(path: str, recipe: Recipe, with_target: bool = False) -> Table:
         The file cannot be read, or has another number of columns than the recipe's file and no header.
     """
     target = recipe.target if with_target else None
-    table = read_table(path, Reading(recipe.form, target, only=tuple(recipe.features), doubt=recipe.seen))
+    table = read_table(
+        path, Reading(recipe.form, target, only=tuple(recipe.features) if needed is None else needed, doubt=recipe.seen)
+    )
     if not table.width or table.width == recipe.width:
         return table
     if with_target or table.width != recipe.width - 1:

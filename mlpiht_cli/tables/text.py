@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 from collections import Counter
@@ -13,6 +12,9 @@ import numpy as np
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.tables.form import DECIMALS, SEPARATORS, Form, Reading, both_marks, check_drop, decimal_of, separator_of
+from mlpiht_cli.tables.formats import check_format
+from mlpiht_cli.tables.parse import Text
+from mlpiht_cli.tables.written import as_written, warn_of_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,15 +25,6 @@ MAX_COLUMNS = 100_000
 COPIES = 5
 """Number of copies in double precision that exist while a table is read, split and standardised."""
 
-_FIELDS = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
-_QUOTE = re.compile(r"EOF inside string starting at row (\d+)")
-_OTHER_FORMATS = {
-    "an ARFF file": re.compile(rb"(?i)(?:%[^\r\n]*[\r\n]|\s)*@relation\b"),
-    "an SVMlight file": re.compile(
-        rb"(?:#[^\r\n]*[\r\n]+)*[-+.\deE]+(?: +qid:\d+)?(?: +\d+:[-+.\deE]+)+ *(?:#[^\r\n]*)?[\r\n]"
-    ),
-}
-
 
 def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame, Form]:
     """Read a text table, and say in which form it is written. Unnamed counters are left out.
@@ -41,112 +34,39 @@ def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame,
     InputError
         The text is no table, is too large, can be read in two ways, or a column has no name or that of another.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{source}: is UTF-16 text; save it as UTF-8")
-    _check_format(data, source)
+    check_format(data, source)
     mark = separator_of(data, source, reading)
     _check_size(data, source, mark)
-    header = reading.form.header
-    names = _names(data, source, mark, header)
-    decimal = DECIMALS.get(reading.form.decimal, ".")
-    frame = _parsed(data, source, (mark, decimal), header)
-    if reading.form.decimal == "auto":
-        frame.columns = names
-        decimal = decimal_of(frame, source, reading)
-        if decimal == ",":
-            points, frame = frame, _parsed(data, source, (mark, decimal), header)
-            frame.columns = names
-            if both := both_marks(points, frame):
-                raise InputError(
-                    f"{source}: column '{both[0]}' has decimal points and column '{both[1]}' decimal commas; "
-                    "write all numbers in one way"
-                )
-    frame.columns = names
+    text = Text(data, source, mark, reading.form.header)
+    frame, decimal = _decimal(text, reading)
     frame = named(frame, source, reading)
     check_drop(frame.columns, source, reading)
-    target = reading.target_among(names)
-    if target is not None and target in frame.columns and frame[target].dtype.kind == "b":
-        place = names.index(target)
-        written = _parsed(data, source, (mark, decimal), header, place)
-        frame = frame.assign(**{target: written.iloc[:, 0].astype(object)})  # labels stay true or TRUE
+    if reading.only is None:
+        warn_of_codes(frame, text, reading.target_among(text.names))
+    frame = as_written(frame, text, reading.target_among(text.names))
     return frame, Form(
-        header=header,
+        header=text.header,
         separator=next(name for name, one in SEPARATORS.items() if one == mark),
         decimal="comma" if decimal == "," else "point",
     )
 
 
-def _parsed(data: bytes, source: str, marks: tuple[str, str], header: bool, as_text: int | None = None) -> pd.DataFrame:
-    """Data rows of a text table; with ``as_text`` the column of this number alone, as text."""
-    import pandas as pd
-
-    mark, decimal = marks
-    alone = {} if as_text is None else {"usecols": [as_text], "dtype": str}
-    try:
-        return pd.read_csv(  # type: ignore[call-overload,no-any-return]
-            io.BytesIO(data),
-            sep=mark,
-            decimal=decimal,
-            header=0 if header else None,
-            encoding="utf-8-sig",
-            skipinitialspace=mark != "\t",
-            low_memory=False,
-            **alone,
+def _decimal(text: Text, reading: Reading) -> tuple[pd.DataFrame, str]:
+    """Data rows, and the decimal mark with which they are read."""
+    decimal = DECIMALS.get(reading.form.decimal, ".")
+    frame = text.frame(decimal)
+    if reading.form.decimal != "auto":
+        return frame, decimal
+    decimal = decimal_of(frame, text.source, reading)
+    if decimal != ",":
+        return frame, decimal
+    points, frame = frame, text.frame(decimal)
+    if both := both_marks(points, frame):
+        raise InputError(
+            f"{text.source}: column '{both[0]}' has decimal points and column '{both[1]}' decimal commas; "
+            "write all numbers in one way"
         )
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise _fault(error, source, header) from error
-
-
-def _names(data: bytes, source: str, mark: str, header: bool) -> list[str]:
-    """Names of the columns as the header writes them, or ``x0``, ``x1``, ... without a header.
-
-    Without a header pandas neither renames a second `y` to `y.1` nor reads extra fields as row labels.
-    """
-    import pandas as pd
-
-    try:
-        first = pd.read_csv(
-            io.BytesIO(data),
-            sep=mark,
-            header=None,
-            nrows=2,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skipinitialspace=mark != "\t",
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise _fault(error, source, header) from error
-    return [str(name) for name in first.iloc[0]] if header else [f"x{i}" for i in range(first.shape[1])]
-
-
-def _fault(error: Exception, source: str, header: bool) -> InputError:
-    """Return what is wrong with a table that the parser refuses, in our words."""
-    said = str(error)
-    if fields := _FIELDS.search(said):
-        known, line, count = fields.groups()
-        return InputError(
-            f"{source}: line {line} has {count} values where the lines before have {known}; quote a value that holds a "
-            "separator, or say which mark separates values with the setting separator"
-        )
-    if quote := _QUOTE.search(said):
-        return InputError(
-            f"{source}: a quotation mark in line {int(quote[1]) + 1} is never closed; close it, or delete it"
-        )
-    if isinstance(error, UnicodeDecodeError):
-        byte = error.object[error.start]
-        return InputError(f"{source}: is not UTF-8 text (byte {byte:#04x}); save it as UTF-8")
-    what = "a CSV table with a header" if header else "a CSV table"
-    return InputError(f"{source}: not {what}; each line needs as many values as the first, with one mark between them")
-
-
-def _check_format(data: bytes, source: str) -> None:
-    """Refuse text that is empty, or a known format of data but no table."""
-    if not data.strip():
-        raise InputError(f"{source}: is empty; name a file with a table")
-    for name, start in _OTHER_FORMATS.items():
-        if start.match(data):
-            raise InputError(f"{source}: is {name}, which is not read; save the table as CSV")
+    return frame, decimal
 
 
 def _check_size(data: bytes, source: str, mark: str) -> None:

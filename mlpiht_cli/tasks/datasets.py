@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.system.files import write_atomic
+from mlpiht_cli.system.reasons import reason
 
 log = logging.getLogger("mlpiht")
 
@@ -142,7 +143,8 @@ def payload(path: Path, limit: int, member: str | None = None) -> bytes:
     try:
         data = _read(path, member, limit + 1)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); move it away, then `mlpiht data fetch`") from error
+        why = str(error) if isinstance(error, _Refused) else reason(error)
+        raise InputError(f"{path}: cannot be read ({why}); move it away, then `mlpiht data fetch`") from error
     if len(data) > limit:
         raise InputError(f"{path}: holds more than {limit} bytes; put a good copy in its place")
     return data
@@ -158,8 +160,12 @@ def _read(path: Path, member: str | None, count: int) -> bytes:
         found = next((entry for entry in archive if entry.name == member and entry.isfile()), None)
         content = None if found is None else archive.extractfile(found)
         if content is None:
-            raise tarfile.ReadError(f"no file {member} in it")
+            raise _Refused(f"no file {member} in it")
         return content.read(count)
+
+
+class _Refused(tarfile.ReadError):
+    """An archive that is refused for a reason of ours."""
 
 
 class _Bounded(gzip.GzipFile):
@@ -168,7 +174,7 @@ class _Bounded(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         if self.tell() > MAX_UNPACKED:
-            raise tarfile.ReadError(f"it unpacks to more than {MAX_UNPACKED} bytes")
+            raise _Refused(f"it unpacks to more than {MAX_UNPACKED} bytes")
         return data
 
 
@@ -231,11 +237,18 @@ def download(file: DataFile) -> Path:
             return container
         write_atomic(place / file.name, payload(container, file.limit, file.member))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "Max retries" in reason or "resolve" in reason:
-            reason = "no connection to the server"
-        raise InputError(_missing(file, f"and the download of {file.url} failed: {reason}")) from error
+        raise InputError(_missing(file, f"and the download of {file.url} failed: {_why(error)}")) from error
     return place / file.name
+
+
+def _why(error: Exception) -> str:
+    """Why a download failed."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"the server answers {status}"
+    if isinstance(error, OSError):
+        return error.strerror or "no connection to the server"
+    return "what came is not the published file"
 
 
 def _missing(file: DataFile, why: str) -> str:

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpiht_cli.core import model as model_module
 from mlpiht_cli.core import products
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.model_arrays import MAX_SIDE
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 
@@ -122,7 +122,7 @@ def test_biases_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_biases_are_checked_before_their_rows_take_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, most = tmp_path / "model.npz", model_module.MAX_SIDE
+    path, most = tmp_path / "model.npz", MAX_SIDE
     one = SparseMatrix(torch.tensor([0]), torch.ones(1), most, most)
     SparseMLP((one,), bias=torch.ones(1)).save(path, {})
     monkeypatch.setattr(SparseMLP, "_live", lambda *_: pytest.fail("16 GB of row numbers"))

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import random
 
-NUMBERS = (b"0", b"-1", b"1e999", b"nan", b"99999999999999999999", b"9" * 5000, b"0x10", b"1_0", b"1e-3", b"true", b"")
-SIGNS = (b"\x00", b"\xff\xfe", b"\n", b"\r", b"\t", b'"', b"'", b",", b":", b"[", b"{", b"}", b"&a ", b"*a", b"!!a ")
+LARGE = (b"9007199254740993", b"1" + b"0" * 29, b"9" * 5000)
+NUMBERS = (
+    *LARGE,
+    b"0",
+    b"007",
+    b"-1",
+    b"1e999",
+    b"nan",
+    b"99999999999999999999",
+    b"0x10",
+    b"1_0",
+    b"1e-3",
+    b"true",
+    b"",
+)
+TAGS = (b"!!a ", b"!!bool ", b"!!timestamp ", b"&a ", b"*a")
+SIGNS = (*TAGS, b"\x00", b"\xff\xfe", b"\n", b"\r", b"\t", b'"', b"'", b",", b";", b"|", b"%", b":", b"[", b"{", b"}")
 INTEGERS = (0, 1, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1)
 
 

@@ -174,9 +174,9 @@ def test_a_step_too_long_diverges_with_a_reason(iris: Problem) -> None:
 
 BAD = {
     ("--s", "16"): "s=16 is above the 15 weights that iht_smooth counts",
-    ("--s", "5", "--set", "task.split=-1"): "task.split: input should be greater than or equal to 0, got -1",
+    ("--s", "5", "--set", "task.split=-1"): "task.split: it must be 0 or more, got -1",
     ("--s", "5", "--set", "method.lipschitz=mean"): "method.lipschitz: must be bound, exact_at_zero, monte_carlo or a",
-    ("--s", "5", "--set", "method.samples=2000000"): "method.samples: input should be less than or equal to 1000000",
+    ("--s", "5", "--set", "method.samples=2000000"): "method.samples: it must be 1000000 or less",
     ("--s", "5", "--set", "method.lipschitz=0"): "method.lipschitz: must be bound",
     ("--s", "5", "--set", "method.lipschitz=true"): "method.lipschitz: must be bound",
 }

@@ -43,7 +43,7 @@ profiles:
 ROUNDS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     "a panel and what refers to it": (
         [("    s: [2]\n", "    s: [0]\n")],
-        ["13:9: panels[0].s[0]: input should be greater than or equal to 1, got 0"],
+        ["13:9: panels[0].s[0]: it must be 1 or more, got 0"],
     ),
     "a panel, and the settings and budgets of another": (
         [("    s: [2]\n", "    s: [0]\n"), ("s: [2, 3]", "s: [2, 3, 99]"), ("iht, steps: 3", "iht, stepz: 3")],
@@ -63,7 +63,7 @@ ROUNDS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     ),
     "a level of the figure, which scaling needs": (
         [("label: Tiny\n", "label: Tiny\n  kind: heatmap\n  level: much\n")],
-        ["figure.level: input should be a valid number"],
+        ["figure.level: it must be a number"],
     ),
     "a method, and cells that a claim has nowhere": (
         [("{name: imp, epochs: 2}", "{name: imp, seeds: []}"), ("where: panel=a", "where: panel=z")],
@@ -71,7 +71,7 @@ ROUNDS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     ),
     "a method": (
         [("{name: iht, steps: 4}", "{nome: iht}"), ("iht, steps: 3", "iht, steps: 0")],
-        ["7:5: methods[0].name: this field is missing", "18:27: panels[1].methods[0].steps: input should be greater"],
+        ["7:5: methods[0].name: this field is missing", "18:27: panels[1].methods[0].steps: it must be 1 or more"],
     ),
     "all methods": (
         [
@@ -82,7 +82,7 @@ ROUNDS: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     ),
     "seeds": (
         [("seeds: [0, 1]", "seeds: [-1]"), ("iht, steps: 3", "iht, seeds: [1]")],
-        ["5:9: seeds[0]: input should be greater than or equal to 0, got -1"],
+        ["5:9: seeds[0]: it must be 0 or more, got -1"],
     ),
     "claims": (
         [("measure: median", "measure: mediann"), ("level: 3, at_least: 0.5", "at_leest: 0.5, levl: 3")],

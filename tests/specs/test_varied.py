@@ -79,8 +79,8 @@ FAULTS = {
     "nowhere": ("n: [20], d", "n: [11, 20], d", "profiles.smoke.n[0]: 11 is in no panel"),
     "twice": ("[10, 20, 40]", "[10, 20, 20]", ":13:5: panels[0].n: holds a value twice"),
     "no value": ("[10, 20, 40]", "[]", ":13:5: panels[0].n: the grid is empty"),
-    "zero": ("[10, 20, 40]", "[0, 10]", ":13:9: panels[0].n[0]: input should be greater than or equal to 1"),
-    "no integer": ("[10, 20, 40]", "[10, 1.5]", ":13:13: panels[0].n[1]: input should be a valid integer"),
+    "zero": ("[10, 20, 40]", "[0, 10]", ":13:9: panels[0].n[0]: it must be 1 or more"),
+    "no integer": ("[10, 20, 40]", "[10, 1.5]", ":13:13: panels[0].n[1]: it must be a whole number"),
     "budget above the smaller d": ("s: [2, 3]", "s: [2, 12]", "panels[0].s: s=12 is above the 8 weights"),
     "too many": ("[10, 20, 40]", str(list(range(1, 30000))), "panels: 239994 cells are more than 200000"),
     "a map of many sizes": (
@@ -167,7 +167,7 @@ def test_a_size_that_the_task_refuses_is_placed(mlpiht: Run, monkeypatch: pytest
     Path("varied.yaml").write_text(SPEC)
     result = mlpiht("validate", "varied.yaml")
     assert result.code == 2
-    assert ":13:5: panels[0].n: input should be greater than or equal to 20, got 10" in result.err
+    assert ":13:5: panels[0].n: it must be 20 or more, got 10" in result.err
 
 
 def test_set_does_not_override_what_a_panel_varies(mlpiht: Run) -> None:

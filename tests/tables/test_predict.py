@@ -119,3 +119,32 @@ def test_recipes_of_other_networks_are_refused(mlpiht: Run, frame: pd.DataFrame,
         result = mlpiht("predict", "forged.npz", "t.csv")
         assert (result.code, result.out) == (2, "")
         assert message in result.err
+
+
+def test_columns_that_a_network_does_not_use_may_be_missing(mlpiht: Run, tmp_path: Path) -> None:
+    rows = "".join(f"{i % 7},{i * i % 5},{i % 7 + 0.5}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(f"a,b,y\n{rows}")
+    given = ("--method", "iht", "--m", 1, "--s", 1, "--set", "method.steps=5", "--save", "m.npz")
+    assert mlpiht("fit", "--data", "t.csv", *given).code == 0
+    assert "unused: b" in mlpiht("show", "m.npz").out
+    whole = mlpiht("predict", "m.npz", "t.csv").out
+    (tmp_path / "a.csv").write_text("a\n" + "".join(f"{i % 7}\n" for i in range(40)))
+    (tmp_path / "words.csv").write_text("a,b\n" + "".join(f"{i % 7},words\n" for i in range(40)))
+    assert mlpiht("predict", "m.npz", "a.csv") == (0, whole, "")
+    assert mlpiht("predict", "m.npz", "words.csv") == (0, whole, "")
+    (tmp_path / "b.csv").write_text("b\n1\n")
+    assert "no column 'a' for a feature" in mlpiht("predict", "m.npz", "b.csv").err
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_truth_values_may_be_written_as_0_and_1(mlpiht: Run, tmp_path: Path, turned: bool) -> None:
+    texts = {
+        write: "b,c,y\n" + "".join(f"{write(i % 3 == 0)},{i % 5},{i % 3 * 2.5 + i % 5}\n" for i in range(40))
+        for write in (bool, int)
+    }
+    (tmp_path / "words.csv").write_text(texts[bool])
+    (tmp_path / "digits.csv").write_text(texts[int])
+    fitted, other = ("digits.csv", "words.csv")[:: -1 if turned else 1]
+    given = ("--method", "iht", "--m", 3, "--s", 6, "--set", "method.steps=5", "--save", "m.npz")
+    assert mlpiht("fit", "--data", fitted, *given).code == 0
+    assert mlpiht("predict", "m.npz", other) == mlpiht("predict", "m.npz", fitted)

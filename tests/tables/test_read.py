@@ -147,7 +147,7 @@ BAD = {
     'a,b,y\n1.5,"1,5",1\n2.5,"2,25",2\n': "column 'a' has decimal points and column 'b' decimal commas",
     "PK\x03\x04abc": "a zip archive or a workbook",
     "PAR1 and nothing": "not a Parquet table",
-    "\x1f\x8b and nothing": "not a gzip file",
+    "\x1f\x8b and nothing": "not a whole gzip file",
 }
 
 
