@@ -22,11 +22,16 @@ def made_with(row: Row) -> dict[str, str]:
     Settings of the task and checksums have names with a dot, such as ``task.noise``; sizes that a panel may vary are
     left out.
     """
-    parts = {name: part if isinstance(part, dict) else {} for name, part in row.params.items()}
+    found = {"task": row.task, "depth": row.depth, **settings(row.params)}
+    return {name: _shown(value) for name, value in found.items() if name not in _AXES}
+
+
+def settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in the ``params`` of a row by the names of :func:`made_with`, with sizes."""
+    parts = {name: part if isinstance(part, dict) else {} for name, part in params.items()}
     task = {f"task.{name}": value for name, value in parts.get("task", {}).items()}
     data = {f"data.{name}": str(value)[:_CHECKSUM] for name, value in parts.get("data", {}).items()}
-    found = {"task": row.task, "depth": row.depth, **task, **data, **parts.get("method", {})}
-    return {name: _shown(value) for name, value in found.items() if name not in _AXES}
+    return {**task, **data, **parts.get("method", {})}
 
 
 def _shown(value: Any) -> str:
@@ -36,6 +41,12 @@ def _shown(value: Any) -> str:
 def value_of(made: Mapping[str, str], name: str) -> str:
     """What a row says of a setting; older rows lack the later ones."""
     return made.get(name, _shown(LATER.get(name.removeprefix("task."))))
+
+
+def with_later(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a row with those that were added later, under both names that they may have."""
+    added = {f"{part}{name}": value for name, value in LATER.items() for part in ("", "task.")}
+    return {**added, **found}
 
 
 def differing(made: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

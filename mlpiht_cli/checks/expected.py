@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import logging
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -14,8 +15,11 @@ from typing import Any
 
 from mlpiht_cli.core.metric import task_metrics
 from mlpiht_cli.errors import InputError
+from mlpiht_cli.records.table import COLUMNS
 from mlpiht_cli.system.files import regular_size
 from mlpiht_cli.system.reasons import reason
+
+log = logging.getLogger("mlpiht")
 
 KEYS = ("panel", "task", "method", "depth", "k", "n", "d", "m", "s", "seed")
 """Columns by which rows are matched, as far as the reference has them."""
@@ -53,6 +57,7 @@ def read_reference(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
             keys = tuple(name for name in KEYS if name in (reader.fieldnames or ()))
             if not {"method", "m", "s"} <= set(keys):
                 raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
+            _say_what_is_left(reader.fieldnames or (), path)
             parse = _parser(reader.fieldnames or (), keys, path)
             expected = [one for number, line in enumerate(reader, start=2) for one in _row(parse, line, path, number)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -60,6 +65,28 @@ def read_reference(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
     if not expected:
         raise InputError(f"{path}: holds no rows")
     return keys, expected
+
+
+def _plain() -> dict[str, str]:
+    """Metrics by the names of their columns."""
+    return {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
+
+
+def _compared(columns: Sequence[str]) -> dict[str, str]:
+    """Columns that hold values, with their metrics; of ``value`` each row names its metric."""
+    plain = _plain()
+    return {"value": ""} if "value" in columns else {name: plain[name] for name in columns if name in plain}
+
+
+def _say_what_is_left(columns: Sequence[str], path: Path) -> None:
+    """Name the columns that are not compared; those of a results table are known to its reader."""
+    read = {*KEYS, *_compared(columns), "metric", "status", "params", *(COLUMNS if "cell" in columns else ())}
+    left = [name for name in columns if name not in read]
+    if left:
+        log.warning(
+            "%s: not compared: column%s %s; values are in columns metric and value, or in columns named %s",
+            *(path, "s" if len(left) > 1 else "", ", ".join(left), ", ".join(_plain())),
+        )
 
 
 _Parser = Callable[[dict[str, str], int], list[Expected]]
@@ -77,10 +104,9 @@ def _row(parse: _Parser, line: dict[str, Any], path: Path, number: int) -> list[
 
 def _parser(columns: Sequence[str], keys: tuple[str, ...], path: Path) -> _Parser:
     """A reader of lines: with columns ``metric`` and ``value``, or with columns that are called like their metrics."""
-    plain = {alias: name for name, one in task_metrics().items() for alias in (*one.aliases, name)}
-    named = {"value": ""} if "value" in columns else {name: plain[name] for name in columns if name in plain}
+    named = _compared(columns)
     if not named or ("value" in named and "metric" not in columns):
-        raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(plain)}")
+        raise InputError(f"{path}: no columns 'metric' and 'value', and none of {', '.join(_plain())}")
     for (first, one), (second, other) in itertools.combinations(named.items(), 2):
         if one == other:
             raise InputError(f"{path}: columns '{first}' and '{second}' are one metric; leave one of them out")

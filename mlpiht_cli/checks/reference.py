@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,10 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from mlpiht_cli.analysis.scores import intact, recorded
+from mlpiht_cli.analysis.variants import settings, with_later
 from mlpiht_cli.checks.expected import KEYS, Expected, Key, Outcome, read_reference
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
+
+log = logging.getLogger("mlpiht")
 
 STANDS_FOR = {"iht_vector": "iht"}
 """By method of ours: the reference's method that it is compared with where we have no row of that method."""
@@ -77,13 +81,14 @@ def compare(
         keys = tuple(name for name in keys if name != "seed")
     ours, left_out, equal = _Ours(rows, keys), _Ours(others, keys), 0
     used: set[int] = set()  # by id: panels may share a cell, so its key may be of several rows
-    different, missing = [], []
+    different, missing, made = [], [], set[str]()
     for group in _groups(expected, len(keys), together=mode == "stat"):
         key = group[0].key[: len(keys)]  # the seed comes last
         found = ours.find(key, group[0], many=mode == "stat")
         if not found and left_out.have(key):
             continue
         used.update(map(id, found))
+        made.update(name for row in found for name in _other_settings(row, group[0].params or {}))
         name = next((one.metric for one in group if one.metric), "")
         pair = _Pair(name, [_outcome(row, name) for row in found], [one.outcome for one in group])
         difference = Difference(dict(zip(keys, key, strict=True)), name, *pair.shown)
@@ -93,6 +98,8 @@ def compare(
             equal += 1
         else:
             different.append(difference)
+    if made:
+        log.warning("%s: its rows were made with other settings than ours: %s", path, ", ".join(sorted(made)))
     return Comparison(mode, keys, equal, different, missing, sum(id(row) not in used for row in rows))
 
 
@@ -121,6 +128,13 @@ def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[l
         names = dict.fromkeys(one.metric for one in place if one.metric) or {"": None}
         groups += [[one for one in place if one.metric in (name, "")] for name in names]
     return groups
+
+
+def _other_settings(row: Row, params: dict[str, Any]) -> list[str]:
+    """Settings that are known of the row and of a reference's row, and differ; versions do not count."""
+    sides = [with_later(settings(one)) for one in (row.params, params)]
+    names = [name for name in sides[0].keys() & sides[1] if not name.endswith("version")]
+    return [name for name in names if sides[0][name] != sides[1][name]] if params else []
 
 
 class _Ours:

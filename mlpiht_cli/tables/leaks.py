@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from mlpiht_cli.tables.form import drop_option
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -30,8 +32,8 @@ def warn_of_leaks(table: Table) -> None:
         if _same(features[name], target):
             log.warning(
                 "%s: column '%s' holds the target '%s' in every row, and the score says only that it was found; "
-                "leave it out with --drop %s (task.drop of a spec)",
-                *(table.source, name, target.name, name),
+                "leave it out with %s (task.drop of a spec)",
+                *(table.source, name, target.name, drop_option(str(name))),
             )
 
 

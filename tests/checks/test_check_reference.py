@@ -167,3 +167,45 @@ def test_every_metric_of_a_reference_is_compared(mode: Mode) -> None:
     assert against(rows, long + lines, mode) == (count, count, 0)
     with pytest.raises(InputError, match="columns 'psnr_db' and 'psnr' are one metric"):
         against(rows, "method,m,s,psnr_db,psnr\niht,2,10,1,1\n", mode)
+
+
+@pytest.mark.parametrize(
+    ("columns", "left"),
+    [
+        ("psnr,mse", "column mse"),
+        ("psnr,support_f1,nnz", "columns support_f1, nnz"),  # scores of a row, but no metric of a task
+        ("noise,psnr", "column noise"),  # a setting, by which nothing is matched
+        ("metric,value,accuracy", "column accuracy"),
+        ("psnr,Accuracy", "column Accuracy"),
+        ("psnr,accuracy", ""),
+        ("psnr,params,status", ""),
+    ],
+)
+def test_columns_that_are_not_compared_are_named(caplog: pytest.LogCaptureFixture, columns: str, left: str) -> None:
+    values = {"metric": "psnr", "params": "", "status": "ok", "accuracy": ""}
+    line = ",".join(values.get(name, "20") for name in columns.split(","))
+    assert against([row("iht", 2, 10, 0, 20.0)], f"method,m,s,seed,{columns}\niht,2,10,0,{line}\n")[0] == 1
+    assert caplog.text.count("not compared") == bool(left)
+    assert f"reference.csv: not compared: {left};" in caplog.text or not left
+    caplog.clear()
+    against([row("iht", 2, 10, 0, 20.0)], to_csv([row("iht", 2, 10, 0, 20.0)]))
+    assert caplog.text == "", "the columns of a results table are known"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "named"),
+    [
+        ({"task": {"noise": 0.5}}, "task.noise"),
+        ({"task": {"noise": 0.0}}, ""),  # the default of rows without it
+        ({"task": {"n": 7, "version": 3}, "method": {"steps": 3}}, "steps, task.n"),
+        ({"task": {"n": 9, "unknown": 3}}, ""),
+    ],
+)
+def test_other_settings_of_a_reference_are_named(
+    caplog: pytest.LogCaptureFixture, theirs: dict[str, object], named: str
+) -> None:
+    made = {"task": {"n": 9, "version": 2}, "method": {"steps": 4}}
+    ours = row("iht", 2, 10, 0, 20.0).model_copy(update={"params": made})
+    assert against([ours], to_csv([ours.model_copy(update={"params": theirs})])) == (1, 0, 0)
+    told = f"reference.csv: its rows were made with other settings than ours: {named}"
+    assert (told in caplog.text) is bool(named)
