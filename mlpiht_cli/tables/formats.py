@@ -31,6 +31,7 @@ _FORMATS = {
     "packed with gzip twice": rb"\x1f\x8b",
 }
 _STARTS = {name: re.compile(start) for name, start in _FORMATS.items()}
+_HINT = re.compile(rb"(?i)(?:\xef\xbb\xbf)?\"?(sep=[!-~\t])\"?[\r\n]")
 _WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UNMARKED = {
     "UTF-32": re.compile(rb"(?:\0{3}[^\0]){8}|(?:[^\0]\0{3}){8}"),
@@ -49,6 +50,10 @@ def check_format(data: bytes, source: str) -> None:
     """
     if not data.strip():
         raise InputError(f"{source}: is empty; name a file with a table")
+    hint = _HINT.match(data)
+    if hint is not None:
+        line = hint[1].decode()
+        raise InputError(f"{source}: its first line '{line}' is a hint for Excel, and no header; delete that line")
     name = next((name for name, start in _STARTS.items() if start.match(data)), None)
     name = "a tar archive" if name is None and data[_TAR] == b"ustar" else name
     if name is not None and name.startswith("packed"):

@@ -1,4 +1,4 @@
-"""Tables whose score says little: equal rows on both sides of a split, and a feature that is the target."""
+"""Tables whose score says little: equal rows in both parts of a split, a feature that is the target, row numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from mlpiht_cli.tables.form import drop_option
+from mlpiht_cli.tables.text import counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +18,14 @@ log = logging.getLogger("mlpiht")
 MANY_EQUAL = 0.1
 """Share of rows equal to another one above which a warning says what they do to the score."""
 
+_ROW_NUMBERS = frozenset(
+    "index id rowid row_id row row_nr rownames row.names row_names level_0 x x1 ...1 no nr #".split()
+)
+"""Names that pandas, polars, R and databases give to row numbers."""
+
 
 def warn_of_leaks(table: Table) -> None:
-    """Say what makes the score of held-out rows too good: many equal rows, and columns that are the target."""
+    """Say what makes the score of held-out rows too good: equal rows, columns that are the target, row numbers."""
     equal = int(table.frame.duplicated().sum())
     if equal > MANY_EQUAL * len(table.frame):
         log.warning(
@@ -29,10 +35,15 @@ def warn_of_leaks(table: Table) -> None:
         )
     features, target = table.features, table.labels
     for name in features.columns:
+        if str(name).lower() in _ROW_NUMBERS and counts(features[name]):
+            log.warning(
+                "%s: column '%s' counts the rows; if it is a row number, leave it out with %s",
+                *(table.source, name, drop_option(str(name))),
+            )
         if _same(features[name], target):
             log.warning(
                 "%s: column '%s' holds the target '%s' in every row, and the score says only that it was found; "
-                "leave it out with %s (task.drop of a spec)",
+                "leave it out with %s",
                 *(table.source, name, target.name, drop_option(str(name))),
             )
 

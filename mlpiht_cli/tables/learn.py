@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ def learn(features: pd.DataFrame, target: pd.Series[Any], plan: Plan, source: st
         raise InputError(f"{source}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     if not plan.standardise:
         return recipe
-    mean, scale = _moments(recipe.encoded(features, source), f"{source}: a feature")
+    whose = [f"column '{column.name}'" for column in columns for _ in column.names]
+    mean, scale = _moments(recipe.encoded(features, source), whose, source)
     return recipe.model_copy(update={"mean": mean.tolist(), "scale": scale.tolist()})
 
 
@@ -102,7 +104,8 @@ def _medians(features: pd.DataFrame, source: str) -> list[float]:
     with np.errstate(over="ignore"):
         found = SimpleImputer(strategy="median").fit(values).statistics_
     if not np.isfinite(found).all():
-        raise InputError(f"{source}: a feature has values too large to standardise")
+        name = features.columns[int(np.argmin(np.isfinite(found)))]
+        raise InputError(f"{source}: column '{name}' has values too large to standardise; divide it by a power of ten")
     return [float(value) for value in found]
 
 
@@ -137,9 +140,9 @@ def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, obj
     """Classes, or mean and scale of numbers."""
     if kind == "classes":
         return {"classes": _sorted_labels(target, source)}
-    mean, scale = _moments(numbers(target, source)[:, None], f"{source}: target '{target.name}'")
+    mean, scale = _moments(numbers(target, source)[:, None], [f"target '{target.name}'"], source)
     values = numbers(target, source)
-    if not np.ptp(values) > 1e-12 * np.abs(mean[0]):
+    if not np.ptp(values) > len(values) * np.finfo(float).eps * np.abs(mean[0]):  # as scikit-learn judges features
         raise InputError(f"{source}: target '{target.name}' is constant on the training rows; {MORE_ROWS}")
     return {"y_mean": float(mean[0]), "y_scale": float(scale[0])}
 
@@ -152,7 +155,9 @@ def _sorted_labels(target: pd.Series[Any], source: str) -> list[str]:
     return sorted(labels, key=float) if all(as_number(label) is not None for label in labels) else labels
 
 
-def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(
+    values: NDArray[np.float64], whose: Sequence[str], source: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation over the rows; the scale of a column that does not vary is 1.
 
     Raises
@@ -166,7 +171,9 @@ def _moments(values: NDArray[np.float64], what: str) -> tuple[NDArray[np.float64
     power = np.minimum(np.frexp(np.abs(values).max(axis=0))[1], 0)
     with np.errstate(over="ignore", invalid="ignore"):
         scaler = StandardScaler().fit(np.ldexp(values, -power))
-    if not (np.isfinite(scaler.mean_).all() and np.isfinite(scaler.var_).all()):
-        raise InputError(f"{what} has values too large to standardise")
+    finite = np.isfinite(scaler.mean_) & np.isfinite(scaler.var_)
+    if not finite.all():
+        name = whose[int(np.argmin(finite))]
+        raise InputError(f"{source}: {name} has values too large to standardise; divide it by a power of ten")
     power_of_scale = np.where(scaler.scale_ == 1.0, 0, power)
     return np.ldexp(scaler.mean_, power), np.ldexp(scaler.scale_, power_of_scale)

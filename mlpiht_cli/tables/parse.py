@@ -88,6 +88,11 @@ def _fault(error: Exception, source: str, header: bool) -> InputError:
     said = str(error)
     if fields := _FIELDS.search(said):
         known, line, count = fields.groups()
+        if header and line == "2" and int(count) == int(known) + 1:
+            return InputError(
+                f"{source}: line 2 has {count} values where the header has {known} names; if the first value of each "
+                "line is the name of its row, as R writes it, name that column in the header"
+            )
         return InputError(
             f"{source}: line {line} has {count} values where the lines before have {known}; quote a value that holds a "
             "separator, or say which mark separates values with the setting separator"

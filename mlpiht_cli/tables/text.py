@@ -80,6 +80,10 @@ def _check_size(data: bytes, source: str, mark: str) -> None:
     check_room(values * 8 * COPIES, f"{source}: a table of {values} values")
 
 
+_NAMELESS = re.compile(r"\s*|Unnamed: \d+(?:\.\d+)?")
+"""Names of columns without one; pandas calls them so when it reads them, and writes the words out again."""
+
+
 def named(frame: pd.DataFrame, source: str, reading: Reading) -> pd.DataFrame:
     """Return the columns that have a name of their own: unnamed counters of rows are left out, and the log says so.
 
@@ -88,11 +92,11 @@ def named(frame: pd.DataFrame, source: str, reading: Reading) -> pd.DataFrame:
     InputError
         Two columns have one name, or an unnamed column is no counter and not known to be needless.
     """
-    nameless = [i for i, name in enumerate(frame.columns) if not name.strip()]
+    nameless = [i for i, name in enumerate(frame.columns) if _NAMELESS.fullmatch(name) and name not in reading.drop]
     for i in nameless:
         if reading.only is not None:
             continue
-        if not _counts(frame.iloc[:, i]):
+        if not counts(frame.iloc[:, i]):
             raise InputError(f"{source}: column {i + 1} has no name; name it in the header or delete it")
         log.warning("%s: column %d has no name and counts the rows; it is left out", source, i + 1)
     kept = frame.iloc[:, [i for i in range(frame.shape[1]) if i not in set(nameless)]] if nameless else frame
@@ -102,7 +106,7 @@ def named(frame: pd.DataFrame, source: str, reading: Reading) -> pd.DataFrame:
     return kept
 
 
-def _counts(column: pd.Series[float]) -> bool:
+def counts(column: pd.Series[float]) -> bool:
     """Whether a column is 0, 1, 2, ... or 1, 2, 3, ..."""
     if column.dtype.kind not in "iu" or not len(column) or column.iloc[0] not in (0, 1):
         return False

@@ -69,7 +69,7 @@ def test_a_column_of_any_name_is_left_out_as_the_message_says(mlpiht: Run, name:
 def test_a_table_in_the_place_of_a_model_is_not_to_be_written_over(mlpiht: Run, command: tuple[str, ...]) -> None:
     Path("t.csv").write_text("a,y\n1,2\n")
     result = mlpiht(*command)
-    said = "error: t.csv: not a model file of mlpiht (it is no zip archive, or a header or array in it is damaged); "
+    said = "error: t.csv: not a model file of mlpiht (it is no zip archive); "
     assert (result.code, result.err) == (2, said + "name one that `mlpiht fit --save` wrote\n")
 
 
@@ -78,7 +78,8 @@ def test_what_is_no_model_is_said_in_our_words(mlpiht: Run) -> None:
 
     np.savez("other.npz", x=np.arange(3))
     assert (
-        "other.npz: not a model file of mlpiht (it has no array 'format'); name one" in mlpiht("show", "other.npz").err
+        "other.npz: not a model file of mlpiht (its arrays are not those of the format 'mlpiht-model-1'); name one"
+        in mlpiht("show", "other.npz").err
     )
 
 

@@ -165,7 +165,10 @@ def changed(column: str, value: str) -> bytes:
 
 
 RESULTS = {
-    "a word for a number": (changed("m", "two"), "row 2: m: it must be a whole number, got 'two'; delete the row"),
+    "a word for a number": (
+        changed("m", "two"),
+        "row 2: m: it must be a whole number, got 'two'; correct it, or take the row out",
+    ),
     "a fraction": (changed("seed", "0.5"), "row 2: seed: it must be a whole number, got '0.5'"),
     "a negative budget": (changed("s", "-5"), "row 2: s: it must be 0 or more, got '-5'"),
     "a score": (changed("psnr", "1;5"), "row 2: psnr: it must be a number, got '1;5'"),
@@ -227,14 +230,14 @@ MODELS = {
 def test_models(name: str, mlpiht: Run, tmp_path: Path) -> None:
     arrays, words = MODELS[name]
     (tmp_path / "m.npz").write_bytes(packed(**{key: value for key, value in arrays.items() if value is not None}))
-    refused(mlpiht("show", "m.npz"), "error: m.npz: not a model file of mlpiht (", words, "; make one with")
+    refused(mlpiht("show", "m.npz"), "error: m.npz: not a model file of mlpiht (", words, "; name one that")
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("absent.npz", "cannot be read (No such file or directory); check the path"),
-        ("text.npz", "not a model file of mlpiht (it is no zip archive); make one with"),
+        ("text.npz", "not a model file of mlpiht (it is no zip archive); name one that"),
     ],
 )
 def test_files_that_are_no_models(name: str, words: str, mlpiht: Run, tmp_path: Path) -> None:

@@ -102,3 +102,17 @@ def test_a_numeric_column_that_is_the_target_is_named(tmp_path: Path, caplog: py
     Tabular(path=str(tmp_path / "t.csv")).build(Axes(1, 1), Streams(0))
     assert "column 'again' holds the target 'y'" in caplog.text
     assert "'twice'" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [(range(40), True), (range(1, 41), True), (range(2, 42), False), ([*range(39), 50], False), ([0.5] * 40, False)],
+)
+def test_a_named_counter_of_rows_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, values: Any, told: bool
+) -> None:
+    x = np.random.default_rng(0).normal(size=40)
+    pd.DataFrame({"a": x, "ID": values, "t": values, "y": x**2}).to_csv(tmp_path / "t.csv", index=False)
+    Tabular(path=str(tmp_path / "t.csv")).build(Axes(1, 1), Streams(0))
+    assert ("column 'ID' counts the rows; if it is a row number, leave it out with --drop ID" in caplog.text) is told
+    assert "column 't'" not in caplog.text, "a time may count, too"

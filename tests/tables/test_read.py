@@ -113,6 +113,17 @@ def test_an_unnamed_counter_is_left_out_aloud(
     assert ("column 1 has no name and counts the rows" in caplog.text) == said
 
 
+def test_a_counter_that_pandas_named_is_left_out_too(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """A table written with its index, read, and written again, has such a header."""
+    frame.to_csv(tmp_path / "once.csv")
+    pd.read_csv(tmp_path / "once.csv").to_csv(tmp_path / "again.csv", index=False)
+    assert (tmp_path / "again.csv").read_text().startswith("Unnamed: 0,")
+    pd.read_csv(tmp_path / "once.csv").to_csv(tmp_path / "twice.csv")
+    for path in (tmp_path / "again.csv", tmp_path / "twice.csv"):
+        assert read(path).frame.columns.tolist() == frame.columns.tolist()
+    assert "Unnamed: 0" not in read(tmp_path / "again.csv", drop=("Unnamed: 0",)).frame.columns
+
+
 def test_other_unnamed_columns_are_refused_where_they_would_be_features(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame.sample(frac=1, random_state=0).to_csv(tmp_path / "t.csv")
     frame.sample(frac=1, random_state=0).to_parquet(tmp_path / "t.parquet")
@@ -130,7 +141,7 @@ def test_labels_of_truth_stay_as_they_are_written(tmp_path: Path) -> None:
 
 BAD = {
     "a,y,y\n1,2,3\n2,3,4\n": "two columns are called 'y'",
-    "a,y\n1,2,3\n2,3,4\n": "line 2 has 3 values where the lines before have 2",
+    "a,y\n1,2,3\n2,3,4\n": r"line 2 has 3 values where the header has 2 names; .* as R writes it",
     "a,y\n1,2\n2,3,4,5\n": "line 3 has 4 values where the lines before have 2",
     'a,y\n1,2\n"2,3\n4,5\n': "a quotation mark in line 3 is never closed",
     "a,y\n1,2\n\xff,3\n": r"is not UTF-8 text \(byte 0xff\)",
@@ -142,6 +153,8 @@ BAD = {
     "a,y\n": "holds no data rows",
     "y\n1\n2\n": "holds no feature columns",
     "a,,y\n1,5,2\n3,9,4\n": "column 2 has no name",
+    "Unnamed: 0,a,y\nr1,5,2\nr2,9,4\n": "column 1 has no name",
+    "sep=;\na;y\n1;2\n2;3\n": "its first line 'sep=;' is a hint for Excel, and no header; delete that line",
     "a;b,y\nu;v,w\n": "separated by ',' or ';'; say which with the setting separator",
     'a,y\n"1,234",1\n"5,678",2\n': "column 'a': '1,234' may have a decimal comma or a comma between thousands",
     'a,b,y\n1.5,"1,5",1\n2.5,"2,25",2\n': "column 'a' has decimal points and column 'b' decimal commas",

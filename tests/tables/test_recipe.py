@@ -216,7 +216,7 @@ def test_forged_recipes_are_refused(
         ({"a": [f"id{i}" for i in range(10)]}, r"column 'a' has 10 different words in 10 training rows.*--drop a"),
         ({"a": [[1]] * 10}, "column 'a' holds values of type list"),
         ({"a": ["u", "v"] * 5, "a=u": range(10)}, "two inputs are called 'a=u'; rename a column"),
-        ({"a": [1e300, -1e300] * 5}, "too large to standardise"),
+        ({"b": range(10), "a": [1e300, -1e300] * 5}, "column 'a' has values too large to standardise; divide it by"),
         ({"a": pd.date_range("2020-01-01", periods=10)}, "column 'a' holds values of type Timestamp"),
     ],
 )
@@ -253,6 +253,15 @@ def test_missing_features_are_named_with_a_hint(frame: pd.DataFrame, y: pd.Serie
         recipe.inputs(frame.assign(n="many"))
     with pytest.raises(InputError, match="column 'n', data row 1: too large for float32"):
         recipe.inputs(frame.assign(n=1e300))
+
+
+def test_a_target_far_from_zero_is_no_constant(frame: pd.DataFrame) -> None:
+    """Its values differ by a thousand roundings; a tenth, added in two ways, differs by one."""
+    far = pd.Series(1e6 + 1e-7 * np.arange(60), name="y")
+    recipe = learn(frame, far, Plan("regression"))
+    assert recipe.y_scale == pytest.approx(1e-7 * np.arange(60).std(), rel=1e-2)
+    with pytest.raises(InputError, match="constant on the training rows"):
+        learn(frame, pd.Series([0.1 + 0.2, 0.3] * 30, name="y"), Plan("regression"))
 
 
 def test_a_column_that_is_constant_but_for_rounding_is_left_unscaled() -> None:
