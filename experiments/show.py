@@ -39,7 +39,7 @@ def show(name: str, profile: str) -> int:
         return 0
     if shown != profile:
         print(f"{name}: no {profile} table yet; this is the {shown} profile", flush=True)
-    _, rows = read_results(spec, shown, RESULTS)
+    _, rows = read_results(spec, shown, RESULTS, spec.name)
     seeds = ["--partial"] if len(rows) < len(experiment.cells(shown)) else []
     commands = [
         ["plot", name, "--profile", shown, "--format", "png", *seeds],
