@@ -19,7 +19,10 @@ MANY_EQUAL = 0.1
 """Share of rows equal to another one above which a warning says what they do to the score."""
 
 _ROW_NUMBERS = frozenset(
-    "index id rowid row_id row row_nr rownames row.names row_names level_0 x x1 ...1 no nr #".split()
+    (
+        *("index", "id", "rowid", "row_id", "row", "row_nr", "rownames", "row.names", "row_names"),
+        *("level_0", "x", "x1", "...1", "no", "nr", "#"),
+    )
 )
 """Names that pandas, polars, R and databases give to row numbers."""
 
