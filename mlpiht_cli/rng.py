@@ -7,7 +7,9 @@ initial weights are the same on every device.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +32,7 @@ _NEURONS = 20
 _COORDINATES = 21
 _READOUT = 22
 _SIGNS = 23
+_PLANTED = 24
 _ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 _RESTARTS = 2**40  # restart i of a method draws from streams _GATES + i * _RESTARTS, ...
@@ -119,6 +122,14 @@ class HashFunctions:
         return codes
 
 
+class Drawn(Hashable, Protocol):
+    """A distribution of samples; equal ones draw equal samples."""
+
+    def rows(self, generator: np.random.Generator, rows: int, d: int, /) -> NDArray[np.floating[Any]]:
+        """Draw samples ``[rows, d]``, float64."""
+        ...
+
+
 @dataclass(frozen=True)
 class Streams:
     """The random streams of one seed.
@@ -130,7 +141,9 @@ class Streams:
     seed: int
     layer: int = 0
     restart: int = 0
-    _inputs: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _inputs: dict[tuple[int, int, Drawn | None], torch.Tensor] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def for_layer(self, layer: int) -> Streams:
         """Return the streams of one layer of a layerwise fit; the draws of a layer depend on no other layer."""
@@ -156,19 +169,24 @@ class Streams:
         """Generator of the planted weights (``RandomState(seed + 1)``)."""
         return np.random.RandomState(self.seed + 1)
 
-    def planted_inputs(self, n: int, d: int) -> torch.Tensor:
-        """Planted inputs ``[n, d]``, standard normal in float32 (``RandomState(seed + 2)``); never write to them.
+    def planted_inputs(self, n: int, d: int, drawn: Drawn | None = None) -> torch.Tensor:
+        """Planted inputs ``[n, d]`` in float32: never write to them.
 
-        The last ones live as long as the streams: another call returns the same tensor, other sizes free it first.
+        They are standard normal (``RandomState(seed + 2)``), or ``drawn`` sample by sample from a stream of their own.
+        The last ones live as long as the streams: another call returns the same tensor, other ones free it first.
         """
-        if (n, d) not in self._inputs:
+        if (n, d, drawn) not in self._inputs:
             self._inputs.clear()
-            generator, x = np.random.RandomState(self.seed + 2), np.empty((n, d), dtype=np.float32)
+            legacy, own, x = (
+                np.random.RandomState(self.seed + 2),
+                self._generator(_PLANTED),
+                np.empty((n, d), np.float32),
+            )
             for start in range(0, n, _ROWS):
                 rows = x[start : start + _ROWS]
-                rows[:] = generator.normal(size=rows.shape)
-            self._inputs[n, d] = torch.from_numpy(x)
-        return self._inputs[n, d]
+                rows[:] = legacy.normal(size=rows.shape) if drawn is None else drawn.rows(own, *rows.shape)
+            self._inputs[n, d, drawn] = torch.from_numpy(x)
+        return self._inputs[n, d, drawn]
 
     def planted_signs(self) -> np.random.Generator:
         """Generator of the planted network's output signs, neuron by neuron."""

@@ -8,7 +8,10 @@ from typing import Any
 
 from mlpiht_cli.records.rows import Row
 
-LATER: Mapping[str, Any] = {"signs": "positive", "noise": 0.0, "starts": 1, "offset": False, "exact": False}
+LATER: Mapping[str, Any] = {
+    **{"signs": "positive", "noise": 0.0, "inputs": "gaussian", "correlation": 0.6},
+    **{"starts": 1, "offset": False, "exact": False},
+}
 """Settings added after rows were published, and the values that older rows were made with."""
 _AXES = frozenset({"task.n", "task.d", "task.clip_budget"})
 """Settings of tasks that a panel may vary as axes, or that change no cell."""

@@ -1,4 +1,4 @@
-"""Planted sparse networks: Gaussian inputs, and targets from a random sparse ReLU network (P1, section 4)."""
+"""Planted sparse networks: random inputs, and targets from a random sparse ReLU network (P1, section 4)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.tasks._inputs import Inputs, Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ class Planted(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"m", "s", "depth", "seed"})
-    later: ClassVar[frozenset[str]] = frozenset({"signs", "noise"})
+    later: ClassVar[frozenset[str]] = frozenset({"signs", "noise", "inputs", "correlation"})
     pictured: ClassVar[Literal["image", "weights"] | None] = "weights"
 
     n: int = Field(50_000, ge=1, description="samples")
@@ -43,6 +44,11 @@ class Planted(Task):
 
     noise: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="standard deviation of noise on the training targets alone"
+    )
+
+    inputs: Kind = Field("gaussian", description="distribution of the inputs; the paper has Gaussian ones")
+    correlation: float = Field(
+        0.6, gt=-1, lt=1, description="correlation of neighbouring features with `inputs: ar`, c^|i - j| of others"
     )
 
     @model_validator(mode="after")
@@ -74,7 +80,8 @@ class Planted(Task):
         """Draw weights and inputs from NumPy's legacy streams, so that every array is pinned by the seed."""
         weights, signs = self.weights(axes, streams), self.output_signs(axes, streams)
         hidden, output = (weights[:-1], weights[-1]) if self.k > 1 else (weights, signs)
-        x = streams.planted_inputs(self.n, self.d)
+        drawn = None if self.inputs == "gaussian" else Inputs(self.inputs, self.correlation)
+        x = streams.planted_inputs(self.n, self.d, drawn)
         y = _labels(x, hidden, output)
         if not y.any():
             raise CellSkipped("the planted network is zero on every sample, so there is nothing to recover")

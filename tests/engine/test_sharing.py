@@ -42,7 +42,9 @@ def test_cells_of_a_seed_share_their_inputs_and_others_do_not() -> None:
     assert longer.x.shape == (400, 7)
 
 
-@pytest.mark.parametrize("following", [{"seed": 1}, {"n": 301}, {"noise": 0.1}, {"task": "gaussian_sparse"}])
+@pytest.mark.parametrize(
+    "following", [{"seed": 1}, {"n": 301}, {"noise": 0.1}, {"inputs": "sphere"}, {"task": "gaussian_sparse"}]
+)
 def test_old_inputs_are_freed_before_new_ones_are_drawn(
     monkeypatch: pytest.MonkeyPatch, following: dict[str, Any]
 ) -> None:
@@ -53,10 +55,10 @@ def test_old_inputs_are_freed_before_new_ones_are_drawn(
     del held
     drawn, alive = Streams.planted_inputs, []
 
-    def watched(streams: Streams, n: int, d: int) -> torch.Tensor:
+    def watched(streams: Streams, n: int, d: int, *kind: Any) -> torch.Tensor:
         gc.collect()
         alive.append([one() is not None for one in old])
-        return drawn(streams, n, d)
+        return drawn(streams, n, d, *kind)
 
     monkeypatch.setattr(Streams, "planted_inputs", watched)
     runner.problem(cell(3, 5, **following))
