@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import socket
@@ -25,6 +26,12 @@ from mlpiht_cli.cli import main
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_heard() -> None:
+    """A command line sets the level of the log for its process, and may leave it quiet."""
+    logging.getLogger("mlpiht").setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)

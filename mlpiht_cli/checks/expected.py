@@ -57,6 +57,9 @@ def read_reference(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
             keys = tuple(name for name in KEYS if name in (reader.fieldnames or ()))
             if not {"method", "m", "s"} <= set(keys):
                 raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
+            twice = next((name for name in KEYS if list(reader.fieldnames or ()).count(name) > 1), None)
+            if twice is not None:
+                raise InputError(f"{path}: two columns are called '{twice}'; rename or delete one")
             _say_what_is_left(reader.fieldnames or (), path)
             parse = _parser(reader.fieldnames or (), keys, path)
             expected = [one for number, line in enumerate(reader, start=2) for one in _row(parse, line, path, number)]
@@ -81,11 +84,16 @@ def _compared(columns: Sequence[str]) -> dict[str, str]:
 def _say_what_is_left(columns: Sequence[str], path: Path) -> None:
     """Name the columns that are not compared; those of a results table are known to its reader."""
     read = {*KEYS, *_compared(columns), "metric", "status", "params", *(COLUMNS if "cell" in columns else ())}
-    left = [name for name in columns if name not in read]
+    left = [name or "without a name" for name in columns if name not in read]
     if left:
         log.warning(
             "%s: not compared: column%s %s; values are in columns metric and value, or in columns named %s",
-            *(path, "s" if len(left) > 1 else "", ", ".join(left), ", ".join(_plain())),
+            *(
+                path,
+                "s" if len(left) > 1 else "",
+                ", ".join(left),
+                ", ".join(_plain()),
+            ),
         )
 
 

@@ -133,6 +133,13 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def check_not_read(option: str, file: Path, *read: str | Path | None) -> None:
+    """Refuse to write over a file that the command reads."""
+    for one in map(str, filter(None, read)):
+        if file.exists() and Path(one).exists() and file.samefile(one):
+            raise InputError(f"{option} {file}: is read by this command and would be lost; choose another name")
+
+
 def check_save(path: Path, method: Method) -> None:
     """Check that a model can be saved, before it is fitted.
 

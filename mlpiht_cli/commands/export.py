@@ -50,8 +50,7 @@ def command(model: Path, form: str, out: Path | None, raw: bool | None, as_json:
     outputs = facts.outputs(len(stages[-1].weights))
     notes = {"inputs": names, "outputs": outputs, "classes": facts.classes, "units": "table" if in_table else "network"}
     file = out or model.with_suffix(SUFFIXES[form])
-    if file.exists() and file.samefile(model):
-        raise InputError(f"--out {file}: is the model itself; choose another name")
+    common.check_not_read("--out", file, model)
     check_writable(file.absolute().parent, "--out FILE")
     data = export.onnx_bytes(stages, notes) if form == "onnx" else export.torch_bytes(stages)
     export.write(file, data)

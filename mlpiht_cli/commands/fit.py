@@ -47,6 +47,10 @@ def command(settings: dict[str, Any], /, device: str, as_json: bool, **options: 
     sets = common.with_task_options(sets, n=options["n"], d=options["d"], k=options["k"])
     if task != "tabular" and options["method"] is None:
         raise InputError("--method: name one, e.g. --method iht")
+    if options["save"] is not None:
+        common.check_not_read(
+            "--save", options["save"], *(sets.get(f"task.{name}") for name in ("path", "test", "image"))
+        )
     row, saved = Fitting(task, sets, device, settings["quiet"]).run(options)
     fields, path = row.flat(), options["save"]
     (common.echo_json if as_json else common.echo_row)(fields)

@@ -28,6 +28,7 @@ def command(model: Path, data: str, out: Path | None, as_json: bool) -> None:
     from mlpiht_cli.system.files import check_writable, write_atomic
 
     if out is not None:
+        common.check_not_read("--out", out, model, data)
         check_writable(out.absolute().parent, "--out FILE")
     saved = read_model(model)
     recipe, table = saved.table(data)

@@ -66,6 +66,9 @@ def read_csv(path: Path) -> list[Row]:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "cell" not in reader.fieldnames:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
+            twice = next((name for name in reader.fieldnames if list(reader.fieldnames).count(name) > 1), None)
+            if twice is not None:
+                raise InputError(f"{path}: two columns are called '{twice}'; rename or delete one")
             return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({reason(error)}); check the file") from error
@@ -85,6 +88,8 @@ def _check_header(names: Collection[str | None], path: Path) -> None:
 
 def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
     try:
+        if None in line:
+            raise ValueError("has more values than the header has names")
         row = Row.model_validate({name: _from_text(name, text) for name, text in line.items() if text != ""})
         if row.status == "ok" and not row.reason and (row.value is None or math.isnan(row.value)):
             raise ValueError("value: a row that is ok needs a number, or a reason why its metric is undefined")

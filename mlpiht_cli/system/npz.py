@@ -111,4 +111,5 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> ND
             if dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize + file.tell() != member.file_size:
                 raise NotAnArchive(f"array '{name}' is not of the size in its header")
         with archive.open(member) as file:
-            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+            found = np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    return found.astype(found.dtype.newbyteorder("="), copy=False)  # torch and pandas want the machine's order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,9 +145,13 @@ def numbers(column: pd.Series[Any], source: str) -> NDArray[np.float64]:
     return values
 
 
+_NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*", re.ASCII)
+"""Numbers as tables write them; Python's also have underscores and digits of other scripts."""
+
+
 def as_number(value: Any) -> float | None:
     """Return a finite number; None for anything else."""
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value)):
         return None
     try:
         found = float(value)

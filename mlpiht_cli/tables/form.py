@@ -7,8 +7,8 @@ import io
 import itertools
 import re
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -69,6 +69,8 @@ class Reading:
         The only columns that are used; None: all. Further columns are no fault.
     doubt
         Form that decides where a file can be read in two ways; None: such a file is refused.
+    known
+        Words by column that are kept as a text file writes them, even where it has nothing but numbers (1 and 01).
     """
 
     form: Form = DETECTED
@@ -76,6 +78,7 @@ class Reading:
     drop: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     doubt: Form | None = None
+    known: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def target_among(self, names: Sequence[str]) -> str | None:
         """Return the name of the target column in a text file with these columns."""

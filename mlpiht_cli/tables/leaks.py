@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlpiht_cli.tables.form import drop_option
 from mlpiht_cli.tables.text import counts
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from mlpiht_cli.tables.read import Table
+    from mlpiht_cli.tables.recipe import Kind
 
 log = logging.getLogger("mlpiht")
 
@@ -27,7 +31,7 @@ _ROW_NUMBERS = frozenset(
 """Names that pandas, polars, R and databases give to row numbers."""
 
 
-def warn_of_leaks(table: Table) -> None:
+def warn_of_leaks(table: Table, kind: Kind) -> None:
     """Say what makes the score of held-out rows too good: equal rows, columns that are the target, row numbers."""
     equal = int(table.frame.duplicated().sum())
     if equal > MANY_EQUAL * len(table.frame):
@@ -43,7 +47,7 @@ def warn_of_leaks(table: Table) -> None:
                 "%s: column '%s' counts the rows; if it is a row number, leave it out with %s",
                 *(table.source, name, drop_option(str(name))),
             )
-        if _same(features[name], target):
+        if _same(features[name], target, kind):
             log.warning(
                 "%s: column '%s' holds the target '%s' in every row, and the score says only that it was found; "
                 "leave it out with %s",
@@ -51,12 +55,23 @@ def warn_of_leaks(table: Table) -> None:
             )
 
 
-def _same(feature: pd.Series[Any], target: pd.Series[Any]) -> bool:
-    """Whether a feature is the target: equal in every row, or one word or code for each class of several rows."""
+def warn_of_shared_rows(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], source: str) -> None:
+    """Say how many test rows, inputs ``[n, d]`` and targets ``[n, k]``, are equal to a training row."""
+    known, rows = ([row.tobytes() for row in np.concatenate([x.numpy(), y.numpy()], axis=1)] for x, y in (train, test))
+    shared = sum(row in known for known in [frozenset(known)] for row in rows)
+    if shared > MANY_EQUAL * len(rows):
+        log.warning(
+            "%s: %d of %d test rows are equal to a training row, and the score is too good; take them out",
+            *(source, shared, len(rows)),
+        )
+
+
+def _same(feature: pd.Series[Any], target: pd.Series[Any], kind: Kind) -> bool:
+    """Whether a feature is the target: equal in every row, or one word or code for each class."""
     if feature.dtype == target.dtype and bool((feature == target).all()):
         return True
     classes = target.nunique()
-    if not 1 < classes <= len(target) / 2 or feature.nunique(dropna=False) != classes:
+    if kind != "classes" or not 1 < classes <= len(target) / 2 or feature.nunique(dropna=False) != classes:
         return False
     codes, names = feature.factorize()[0], target.factorize()[0]
     return len(set(zip(codes.tolist(), names.tolist(), strict=True))) == classes

@@ -141,8 +141,7 @@ def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, obj
     if kind == "classes":
         return {"classes": _sorted_labels(target, source)}
     mean, scale = _moments(numbers(target, source)[:, None], [f"target '{target.name}'"], source)
-    values = numbers(target, source)
-    if not np.ptp(values) > len(values) * np.finfo(float).eps * np.abs(mean[0]):  # as scikit-learn judges features
+    if not _varies(numbers(target, source)[:, None])[0]:
         raise InputError(f"{source}: target '{target.name}' is constant on the training rows; {MORE_ROWS}")
     return {"y_mean": float(mean[0]), "y_scale": float(scale[0])}
 
@@ -176,4 +175,17 @@ def _moments(
         name = whose[int(np.argmin(finite))]
         raise InputError(f"{source}: {name} has values too large to standardise; divide it by a power of ten")
     power_of_scale = np.where(scaler.scale_ == 1.0, 0, power)
-    return np.ldexp(scaler.mean_, power), np.ldexp(scaler.scale_, power_of_scale)
+    mean, scale = np.ldexp(scaler.mean_, power), np.ldexp(scaler.scale_, power_of_scale)
+    far = (scaler.scale_ == 1.0) & _varies(values)  # scikit-learn takes values far from 0 for a constant
+    if far.any():
+        first = values[0, far]
+        shifted = StandardScaler().fit(values[:, far] - first)
+        mean[far], scale[far] = shifted.mean_ + first, shifted.scale_
+    return mean, scale
+
+
+def _varies(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each column varies: by more than the rounding of a sum, or in whole numbers."""
+    span, size = np.ptp(values, axis=0), np.abs(values).max(axis=0)
+    whole = (values == np.round(values)).all(axis=0)
+    return np.asarray((span > 2.0 * np.finfo(float).eps * size) | (whole & (span > 0.0)))

@@ -36,9 +36,11 @@ def read_rows(path: str, recipe: Recipe, with_target: bool = False, needed: tupl
         The file cannot be read, or has another number of columns than the recipe's file and no header.
     """
     target = recipe.target if with_target else None
-    table = read_table(
-        path, Reading(recipe.form, target, only=tuple(recipe.features) if needed is None else needed, doubt=recipe.seen)
-    )
+    only = tuple(recipe.features) if needed is None else needed
+    known = {column.name: column.categories for column in recipe.columns if column.categories is not None}
+    known |= {recipe.target: recipe.classes} if with_target else {}
+    reading = Reading(recipe.form, target, only=only, doubt=recipe.seen, known=known)
+    table = read_table(path, reading)
     if not table.width or table.width == recipe.width:
         return table
     if with_target or table.width != recipe.width - 1:
@@ -48,4 +50,6 @@ def read_rows(path: str, recipe: Recipe, with_target: bool = False, needed: tupl
             f"fitted file in their order{without}"
         )
     names = [f"x{i}" for i in range(recipe.width) if f"x{i}" != recipe.target]
+    shifted = {f"x{i}": known[name] for i, name in enumerate(names) if name in known}
+    table = read_table(path, replace(reading, known=shifted))
     return replace(table, frame=table.frame.set_axis(names, axis=1))

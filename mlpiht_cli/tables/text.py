@@ -14,7 +14,7 @@ from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.tables.form import DECIMALS, SEPARATORS, Form, Reading, both_marks, check_drop, decimal_of, separator_of
 from mlpiht_cli.tables.formats import check_format
 from mlpiht_cli.tables.parse import Text
-from mlpiht_cli.tables.written import as_written, warn_of_codes
+from mlpiht_cli.tables.written import as_written, warn_of_codes, warn_of_open_quotes, with_known_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,8 @@ def read_text(data: bytes, source: str, reading: Reading) -> tuple[pd.DataFrame,
     if reading.only is None:
         warn_of_codes(frame, text, reading.target_among(text.names))
     frame = as_written(frame, text, reading.target_among(text.names))
+    frame = with_known_words(frame, text, reading.known)
+    warn_of_open_quotes(frame, source)
     return frame, Form(
         header=text.header,
         separator=next(name for name, one in SEPARATORS.items() if one == mark),

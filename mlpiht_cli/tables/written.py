@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ EXACT = 2**53
 _DIGITS = re.compile(r"[-+]?\d{1,309}")
 _CODE = re.compile(r"0\d+")
 _CODE_IN_FILE = re.compile(rb"[\r\n,;\t\"] *0\d")
+_MANY_LINES = 3
 _SAMPLE = 1000
 """Rows in which codes are looked for."""
 
@@ -39,6 +41,29 @@ def as_written(frame: pd.DataFrame, text: Text, target: str | None) -> pd.DataFr
             if kind == "b" or written.map(_is_code).any():
                 words[target] = written
     return frame.assign(**words) if words else frame
+
+
+def with_known_words(frame: pd.DataFrame, text: Text, known: Mapping[str, Collection[str]]) -> pd.DataFrame:
+    """Return a table with the known words of each column as they are written, whatever its other rows look like."""
+    typed = [name for name in known if name in frame.columns and frame[name].dtype.kind != "O"]
+    if not typed:
+        return frame
+    written = text.words(typed)
+    kept = {name: written[name].where(written[name].isin(known[name]), frame[name].astype(object)) for name in typed}
+    return frame.assign(**kept)
+
+
+def warn_of_open_quotes(frame: pd.DataFrame, source: str) -> None:
+    """Say where a value goes on for many lines: two stray quotation marks take the rows between them for one value."""
+    for name in [name for name in frame.columns if frame[name].dtype.kind == "O"]:
+        lines = frame[name].map(lambda value: value.count("\n") if isinstance(value, str) else 0)
+        if len(lines) and lines.max() >= _MANY_LINES:
+            row = int(lines.to_numpy().argmax())
+            log.warning(
+                "%s: column '%s', data row %d: a value goes on for %d lines; if a quotation mark is not closed there, "
+                "close it, or delete it",
+                *(source, name, row + 1, lines.max() + 1),
+            )
 
 
 def _texts(text: Text, names: list[str]) -> dict[str, pd.Series[Any]]:

@@ -18,7 +18,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tables.form import Decimal, Form, Reading, Separator
 from mlpiht_cli.tables.kind import Asked, split_rows, target_kind
-from mlpiht_cli.tables.leaks import warn_of_leaks
+from mlpiht_cli.tables.leaks import warn_of_leaks, warn_of_shared_rows
 from mlpiht_cli.tables.learn import Plan, learn
 from mlpiht_cli.tables.read import Table, read_table, source_bytes
 from mlpiht_cli.tables.recipe import Kind, Recipe
@@ -75,13 +75,13 @@ class Tabular(Task):
 
     @cached_property
     def _table(self) -> Table:
-        table = read_table(self.path, Reading(self._form, self.target, self.drop))
-        warn_of_leaks(table)
-        return table
+        return read_table(self.path, Reading(self._form, self.target, self.drop))
 
     @cached_property
     def _kind(self) -> Kind:
-        return target_kind(self._table.labels, self.kind, self._table.source)
+        kind = target_kind(self._table.labels, self.kind, self._table.source)
+        warn_of_leaks(self._table, kind)
+        return kind
 
     @cached_property
     def _whole(self) -> Recipe:
@@ -92,9 +92,7 @@ class Tabular(Task):
         """Read the tables, and check that the target can be fitted."""
         recipe, _ = self._whole, self._split(0)
         if self.test is not None:
-            if source_bytes(self.test) == source_bytes(self.path):
-                raise InputError(f"{self.test}: the test rows are the training rows; name another file of test rows")
-            read_rows(self.test, recipe, with_target=True)
+            self._test_arrays(self.test, recipe)
 
     def dims(self) -> Dims:
         """Size of the training data; words that few rows have may give a seed's split fewer inputs."""
@@ -109,7 +107,8 @@ class Tabular(Task):
         if self.test is None:
             x_test, y_test = x[test], y[test]
         else:
-            x_test, y_test = self._arrays(read_rows(self.test, recipe, with_target=True), recipe)
+            x_test, y_test = self._test_arrays(self.test, recipe)
+            warn_of_shared_rows((x, y), (x_test, y_test), self.test)
         return Problem(
             x[train],
             y[train],
@@ -120,6 +119,11 @@ class Tabular(Task):
             notes={name: value for name, value in self.content().items() if value is not None},
             recipe=recipe.model_dump(mode="json"),
         )
+
+    def _test_arrays(self, test: str, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+        if source_bytes(test) == source_bytes(self.path):
+            raise InputError(f"{test}: the test rows are the training rows; name another file of test rows")
+        return self._arrays(read_rows(test, recipe, with_target=True), recipe)
 
     def _arrays(self, table: Table, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of all rows of a table."""

@@ -76,7 +76,13 @@ def test_mistakes_are_named_and_the_model_survives(mlpiht: Run) -> None:
     for words, message in {
         ("absent.npz", "--to", "onnx"): "absent.npz",
         ("model.npz",): "--to",
-        ("model.npz", "--to", "onnx", "--out", "model.npz"): "is the model itself",
+        (
+            "model.npz",
+            "--to",
+            "onnx",
+            "--out",
+            "model.npz",
+        ): "model.npz: is read by this command",
         ("model.npz", "--to", "torch", "--out", "model.npz/net.pt"): "cannot write to",
     }.items():
         result = mlpiht("export", *words)

@@ -282,3 +282,14 @@ def test_tiny_values_are_scaled_like_others(power: int) -> None:
     assert recipe.targets(frame["a"])[:, 0] == pytest.approx(expected, rel=1e-6)
     ordinary = learn(pd.DataFrame({"a": values}), pd.Series(values, name="y"), Plan("regression"))
     assert (ordinary.mean, ordinary.scale) == ([values.mean()], [values.std()])
+
+
+@pytest.mark.parametrize("offset", [1e11, 1.7e15])
+def test_features_and_targets_far_from_zero_are_standardised(offset: float) -> None:
+    """Microseconds since 1970: whole numbers, all exact, that vary by a thousand."""
+    ticks = np.round(1000 * np.random.default_rng(1).normal(size=20_000))
+    recipe = learn(pd.DataFrame({"a": offset + ticks}), pd.Series(offset + ticks, name="y"), Plan("regression"))
+    assert recipe.scale[0] == pytest.approx(ticks.std(), rel=1e-6)
+    assert recipe.y_scale == pytest.approx(ticks.std(), rel=1e-6)
+    inputs = recipe.inputs(pd.DataFrame({"a": offset + ticks}))[:, 0]
+    np.testing.assert_allclose(inputs, (ticks - ticks.mean()) / ticks.std(), atol=1e-3)
