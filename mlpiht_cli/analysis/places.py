@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlpiht_cli.analysis.variants import differing, distinct, in_words, made_with
+from mlpiht_cli.analysis.scores import intact
+from mlpiht_cli.analysis.variants import differing, distinct, in_words, is_of_task, made_with
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 
@@ -52,17 +54,35 @@ class Places(dict[RowKey, Row]):
         self[key], self._numbers[key] = row, number
 
     def check_alike(self) -> None:
-        """Raise an error if the rows of one panel and label differ in more than their places."""
-        groups: dict[tuple[str, str], list[Row]] = {}
+        """Check the rows that have a result.
+
+        Raises
+        ------
+        InputError
+            Those of one panel and label differ in more than their places, or those of one panel in their task, its
+            settings or data, or the metric.
+        """
+        panels: dict[str, dict[str, list[tuple[RowKey, Row]]]] = {}
         for key, row in self.items():
-            groups.setdefault(key[:2], []).append(row)
-        for (panel, label), rows in groups.items():
-            varied = differing([made_with(row) for row in distinct(rows)])
-            if varied:
-                raise InputError(
-                    f"{self._table}: the rows of panel '{panel}' and method '{label}' differ in {in_words(varied)}, "
-                    "which the spec leaves open; keep the rows of one of them, or draw the CSV alone"
-                )
+            if row.status == "ok":
+                panels.setdefault(key.panel, {}).setdefault(key.label, []).append((key, row))
+        for panel, labels in panels.items():
+            for label, pairs in labels.items():
+                self._check_pairs(f"panel '{panel}' and method '{label}'", pairs, whole=True)
+            self._check_pairs(f"panel '{panel}'", [pair for pairs in labels.values() for pair in pairs], whole=False)
+
+    def _check_pairs(self, where: str, pairs: Sequence[tuple[RowKey, Row]], whole: bool) -> None:
+        axes = {f"task.{axis}" for axis in ("n", "d") if any(getattr(key, axis) is not None for key, _ in pairs)}
+        rows = distinct(row for _, row in pairs)
+        varied = differing([made_with(row) for row in rows]) | differing([{"metric": row.metric} for _, row in pairs if intact(row)])
+        varied = {name: found for name, found in varied.items() if name not in axes}
+        if not whole:
+            varied = {name: found for name, found in varied.items() if is_of_task(name) or name == "metric"}
+        if varied:
+            raise InputError(
+                f"{self._table}: the rows of {where} differ in {in_words(varied)}, which the spec leaves open; keep "
+                "the rows of one of them, or draw the CSV alone"
+            )
 
     def warn(self) -> None:
         """Say how many rows are there twice."""

@@ -13,8 +13,8 @@ LATER: Mapping[str, Any] = {
     **{"starts": 1, "offset": False, "exact": False},
 }
 """Settings added after rows were published, and the values that older rows were made with."""
-_AXES = frozenset({"task.n", "task.d", "task.clip_budget"})
-"""Settings of tasks that a panel may vary as axes, or that change no cell."""
+SIZES = frozenset({"task.n", "task.d"})
+"""Settings of tasks that a panel may vary as axes."""
 _CHECKSUM = 8
 """Digits of a checksum that are shown."""
 
@@ -22,11 +22,10 @@ _CHECKSUM = 8
 def made_with(row: Row) -> dict[str, str]:
     """What a row was made with, by name, as it is shown: task, depth, checksums of files, settings of both.
 
-    Settings of the task and checksums have names with a dot, such as ``task.noise``; sizes that a panel may vary are
-    left out.
+    Settings of the task and checksums have names with a dot, such as ``task.noise``.
     """
     found = {"task": row.task, "depth": row.depth, **settings(row.params)}
-    return {name: _shown(value) for name, value in found.items() if name not in _AXES}
+    return {name: _shown(value) for name, value in found.items() if name != "task.clip_budget"}  # it changes no cell
 
 
 def settings(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,14 +73,26 @@ def distinct(rows: Iterable[Row]) -> list[Row]:
 
 
 def labels(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
-    """Label of each row by panel and cell: its method, and what the variants of that method in the panel differ in."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.panel, row.method), []).append(row)
+    """Label of each row by panel and cell: its method, and what it and the panel vary in."""
     found = {}
-    for (panel, method), own in groups.items():
-        varied = differing([made_with(row) for row in distinct(own)])
-        for row in own:
-            made = made_with(row) if varied else {}
-            found[panel, row.cell] = " ".join([method, *(f"{name}={value_of(made, name)}" for name in varied)])
+    for panel in dict.fromkeys(row.panel for row in rows):
+        own = [row for row in rows if row.panel == panel]
+        shared = [name for name in _varied(own) if is_of_task(name)]
+        for method in dict.fromkeys(row.method for row in own):
+            variants = [row for row in own if row.method == method]
+            varied = _varied(variants)
+            # A size that varies within a method is an axis.
+            names = [name for name in dict.fromkeys([*shared, *varied]) if name not in SIZES or name not in varied]
+            for row in variants:
+                made = made_with(row) if names else {}
+                found[panel, row.cell] = " ".join([method, *(f"{name}={value_of(made, name)}" for name in names)])
     return found
+
+
+def _varied(rows: Sequence[Row]) -> list[str]:
+    return list(differing([made_with(row) for row in distinct(rows)]))
+
+
+def is_of_task(name: str) -> bool:
+    """Whether a name of :func:`made_with` is of the task and its data, which the methods of a panel share."""
+    return name in ("task", "depth") or name.startswith(("task.", "data."))

@@ -54,14 +54,15 @@ def read_reference(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            keys = tuple(name for name in KEYS if name in (reader.fieldnames or ()))
+            names = list(reader.fieldnames or ())
+            keys = tuple(name for name in KEYS if name in names)
             if not {"method", "m", "s"} <= set(keys):
                 raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
-            twice = next((name for name in KEYS if list(reader.fieldnames or ()).count(name) > 1), None)
+            twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise InputError(f"{path}: two columns are called '{twice}'; rename or delete one")
-            _say_what_is_left(reader.fieldnames or (), path)
-            parse = _parser(reader.fieldnames or (), keys, path)
+            _say_what_is_left(names, path)
+            parse = _parser(names, keys, path)
             expected = [one for number, line in enumerate(reader, start=2) for one in _row(parse, line, path, number)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({reason(error)}); check the file") from error

@@ -24,6 +24,9 @@ log = logging.getLogger("mlpiht")
 STANDS_FOR = {"iht_vector": "iht"}
 """By method of ours: the reference's method that it is compared with where we have no row of that method."""
 
+MOST_SEEDS = 5
+"""Most seeds that are named."""
+
 Mode = Literal["close", "exact", "stat"]
 
 
@@ -78,6 +81,8 @@ def compare(
     if mode != "stat" or "seed" in keys:
         _check_unique(expected, path)
     if mode == "stat":
+        if "seed" in keys:
+            _say_seeds({row.seed for row in rows}, {one.key[-1] for one in expected}, path)
         keys = tuple(name for name in keys if name != "seed")
     ours, left_out, equal = _Ours(rows, keys), _Ours(others, keys), 0
     used: set[int] = set()  # by id: panels may share a cell, so its key may be of several rows
@@ -101,6 +106,14 @@ def compare(
     if made:
         log.warning("%s: its rows were made with other settings than ours: %s", path, ", ".join(sorted(made)))
     return Comparison(mode, keys, equal, different, missing, sum(id(row) not in used for row in rows))
+
+
+def _say_seeds(ours: set[int], theirs: set[int | None], path: Path) -> None:
+    """Tell that means are over different seeds."""
+    alone = ours ^ {seed for seed in theirs if seed is not None}
+    if alone:
+        shown = ", ".join(map(str, sorted(alone)[:MOST_SEEDS])) + (", ..." if len(alone) > MOST_SEEDS else "")
+        log.warning("%s: means of different seeds are compared: %s are on one side alone", path, shown)
 
 
 def compare_rows(made: Sequence[Row], rows: Sequence[Row], mode: Mode) -> Comparison:
@@ -133,8 +146,9 @@ def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[l
 def _other_settings(row: Row, params: dict[str, Any]) -> list[str]:
     """Settings that are known of the row and of a reference's row, and differ; versions do not count."""
     sides = [with_later(settings(one)) for one in (row.params, params)]
-    names = [name for name in sides[0].keys() & sides[1] if not name.endswith("version")]
-    return [name for name in names if sides[0][name] != sides[1][name]] if params else []
+    both = [name for name in sides[0].keys() & sides[1] if not name.endswith("version")]
+    one = [name for name in sides[0].keys() ^ sides[1] if name.startswith("data.") and row.status == "ok"]
+    return [*[name for name in both if sides[0][name] != sides[1][name]], *one] if params else []
 
 
 class _Ours:
@@ -169,6 +183,7 @@ class _Ours:
             where = ", ".join(f"{name}={value}" for name, value in zip(self._keys, key, strict=True))
             panels = " or ".join(sorted({f"panel={row.panel}" for row in found}))
             hint = f"choose ours with --only, as {panels}" if ambiguous else "give it seeds, or use --mode stat"
+            hint = "they are one cell; keep one of them" if len({(row.panel, row.cell) for row in found}) == 1 else hint
             raise InputError(f"the reference row {where} fits {len(found)} of our rows; {hint}")
         return found
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +16,8 @@ from mlpiht_cli.system.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+log = logging.getLogger("mlpiht")
 
 Draw = Callable[[FigureTable, Look], "Figure"]
 Write = Callable[[FigureTable], str]
@@ -57,8 +62,24 @@ def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") ->
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in formats]
     for path, kind in zip(paths, formats, strict=True):
         metadata = {"Description": f"mlpiht {shown}"} if kind == "png" and shown else _METADATA.get(kind, {})
-        figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
+        for one in told:
+            if not _GLYPH.match(str(one.message)):
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        _say_glyphs(path, [str(one.message) for one in told])
     return paths
+
+
+_GLYPH = re.compile(r"Glyph (\d+) ")
+
+
+def _say_glyphs(path: Path, told: Sequence[str]) -> None:
+    """Name the characters that the font of the figure lacks."""
+    codes = sorted({int(found[1]) for text in told if (found := _GLYPH.match(text))})
+    if codes:
+        log.warning("%s: its font lacks %s, drawn as boxes; use other names", path, " ".join(map(chr, codes)))
 
 
 def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Sequence[str]) -> list[Path]:

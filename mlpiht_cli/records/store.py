@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from mlpiht_cli.records.rows import DONE, Brief, Row
+from mlpiht_cli.records.rows import DONE, Brief, Row, is_empty
 from mlpiht_cli.records.table import PROFILES, read_csv, table_name, to_csv
 from mlpiht_cli.system.files import read_bytes, write_atomic
 from mlpiht_cli.system.memory import collector_paused
@@ -85,7 +85,7 @@ class Store:
                 continue
             try:
                 row = Row.model_validate_json(read_bytes(str(path)))
-                yield path, row if row.cell == key else None
+                yield path, row if row.cell == key and not is_empty(row) else None
             except FileNotFoundError:
                 continue  # another process removed it
             except (ValidationError, OSError):
@@ -161,9 +161,9 @@ class Store:
         for name in sorted(names, reverse=True):
             try:
                 row = kind.model_validate_json(read_bytes(f"{folder}/{name}"))
-                if row.cell == key:
+                if row.cell == key and not is_empty(row):
                     return row
-                reason = "it belongs to another cell"
+                reason = "it belongs to another cell" if row.cell != key else "it is finished and has no value"
             except ValidationError:
                 reason = "it is truncated or damaged"
             except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlpiht_cli.errors import InputError, did_you_mean
-from mlpiht_cli.records.rows import Row
+from mlpiht_cli.records.rows import Row, is_empty
 from mlpiht_cli.specs.wording import said
 from mlpiht_cli.system.files import regular_size
 from mlpiht_cli.system.memory import check_room
@@ -91,7 +90,7 @@ def _parse(line: dict[str, Any], path: Path, number: int) -> Row:
         if None in line:
             raise ValueError("has more values than the header has names")
         row = Row.model_validate({name: _from_text(name, text) for name, text in line.items() if text != ""})
-        if row.status == "ok" and not row.reason and (row.value is None or math.isnan(row.value)):
+        if is_empty(row):
             raise ValueError("value: a row that is ok needs a number, or a reason why its metric is undefined")
         return row
     except (ValidationError, ValueError) as error:

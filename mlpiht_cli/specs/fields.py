@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mlpiht_cli.specs.point import MAX_SEED
 
-Width = Annotated[int, Field(ge=1, strict=True)]
-Budget = Annotated[int, Field(ge=1, strict=True)]
+Width = Annotated[int, Field(ge=1, lt=2**53, strict=True)]  # rows hold such numbers exactly
+Budget = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
 Samples = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
 Features = Annotated[int, Field(ge=1, lt=2**53, strict=True)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]

@@ -97,14 +97,14 @@ def _upright(content: bytes, size: tuple[int, int], channels: int) -> Picture:
     if sorted((picture.height, picture.width)) != sorted(size):
         raise _UnusableError(_wrong_size(picture.height, picture.width, size))
     if deep and not picture.mode.startswith("I"):
-        raise _UnusableError("16 bits a channel are read in grey alone; save the picture with 8 bits a channel")
+        raise _UnusableError("16 bits a channel are read in grey without alpha; save it so, or with 8 bits a channel")
     if picture.format == "PNG" and getattr(picture, "n_frames", 1) > 1:
         raise _UnusableError("the picture is animated; save the frame that is meant as a picture of its own")
     picture.load()
     orientation = _orientation(picture)
     levels = np.asarray(picture) / 257.0 if deep else _bytes(picture)
     if "transparency" in picture.info and picture.mode != "P":
-        raise _transparent()
+        raise _UnusableError("one of the picture's colours counts as transparent; save it without transparency")
     _check_colours(picture.info, levels, content)
     upright = TURNS[orientation](levels) if orientation > 1 else levels
     rows, columns = upright.shape[:2]

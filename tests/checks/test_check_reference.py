@@ -209,3 +209,31 @@ def test_other_settings_of_a_reference_are_named(
     assert against([ours], to_csv([ours.model_copy(update={"params": theirs})])) == (1, 0, 0)
     told = f"reference.csv: its rows were made with other settings than ours: {named}"
     assert (told in caplog.text) is bool(named)
+
+
+def test_means_of_different_seeds_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [row("iht", 2, 10, seed, 20.0) for seed in (0, 1)]
+    against(rows, PLAIN + "iht,2,10,0,20\niht,2,10,1,20\n", mode="stat")
+    assert caplog.text == ""
+    against(rows, PLAIN + "iht,2,10,0,20\niht,2,10,7,20\n", mode="stat")
+    assert "reference.csv: means of different seeds are compared: 1, 7 are on one side alone" in caplog.text
+
+
+def test_data_that_one_side_alone_names_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    plain = row("iht", 2, 10, 0, 20.0).model_copy(update={"params": {"task": {}, "method": {}}})
+    own = plain.model_copy(update={"params": {**plain.params, "data": {"unofficial_x": "ab"}}})
+    for ours, theirs in ((plain, own), (own, plain)):
+        caplog.clear()
+        assert against([ours], to_csv([theirs])) == (1, 0, 0)
+        assert "made with other settings than ours: data.unofficial_x" in caplog.text
+
+
+@pytest.mark.parametrize("head", ["method,m,s,seed,psnr,psnr", "method,m,s,s,psnr,seed"])
+def test_a_column_that_is_there_twice_is_refused(head: str) -> None:
+    with pytest.raises(InputError, match=r"reference.csv: two columns are called '(psnr|s)'; rename or delete one"):
+        against([row("iht", 2, 10, 0, 20.0)], f"{head}\niht,2,10,0,20,20\n")
+
+
+def test_a_row_of_ours_that_is_there_twice_is_named() -> None:
+    with pytest.raises(InputError, match="fits 2 of our rows; they are one cell; keep one of them"):
+        against([row("iht", 2, 10, 0, 20.0)] * 2, PLAIN + "iht,2,10,0,20\n")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mlpiht_cli.analysis.tables import placed
+from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.read import figure_tables
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, to_csv
+from mlpiht_cli.specs.expand import expand
+from mlpiht_cli.specs.read import load_spec
+from mlpiht_cli.specs.schema import Entry
 
 Run = Callable[..., Any]
 TABLE = Path("results/tiny.csv")
@@ -129,3 +135,62 @@ def test_cells_that_nothing_tells_apart_are_refused(mlpiht: Run, tiny_spec: str)
     result = mlpiht("plot", "joined.csv")
     assert result.code == 2
     assert "joined.csv: rows 2 and 3 have one place in the figure and differ in the content of their data" in result.err
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        ({"task": {"n": 3000}}, "task.n (60 and 3000)"),
+        ({"task": {"d": 9}}, "task.d (6 and 9)"),
+        ({"task": {"k": 4}}, "task.k (1 and 4)"),
+        ({"data": {"unofficial_x": "ab" * 32}}, "data.unofficial_x"),
+    ],
+)
+@pytest.mark.parametrize("of", ["seed", "method"])
+def test_rows_of_different_data_are_not_compared(
+    mlpiht: Run, tiny_spec: str, changed: dict[str, dict[str, object]], differs: str, of: str
+) -> None:
+    """A mean over seeds of two sizes is of neither; a difference of methods on two data sets says nothing of them."""
+    Path("tiny.yaml").write_text(tiny_spec)
+    mlpiht("sweep", "tiny")
+
+    def other(row: Row) -> Row:
+        params = {**row.params, **{part: {**row.params.get(part, {}), **more} for part, more in changed.items()}}
+        return row.model_copy(update={"params": params, "cell": row.cell[::-1]})
+
+    rows, chosen = read_csv(TABLE), (lambda row: row.seed == 1) if of == "seed" else (lambda row: row.method == "imp")
+    expansion = expand(load_spec(Path("tiny.yaml")))
+    assert len(placed(expansion, rows)) == 16
+    mixed = [other(row) if chosen(row) else row for row in rows]
+    open_task = {"task": Entry(name="planted")}  # a spec that gives no setting of its task
+    grids = tuple(replace(grid, panel=grid.panel.model_copy(update=open_task)) for grid in expansion.grids)
+    with pytest.raises(InputError) as refused:
+        placed(replace(expansion, grids=grids), mixed, "t.csv")
+    assert differs in str(refused.value)
+    assert "which the spec leaves open" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["n", "d", "k"])
+def test_methods_on_different_data_are_drawn_apart(mlpiht: Run, tiny_spec: str, name: str) -> None:
+    Path("tiny.yaml").write_text(tiny_spec)
+    mlpiht("sweep", "tiny")
+    rows = []
+    for row in read_csv(TABLE):
+        size = 8 if row.method == "imp" else row.params["task"][name]
+        task = {**row.params["task"], name: size}
+        rows.append(row.model_copy(update={"params": {**row.params, "task": task}, name: size}))
+    Path("joined.csv").write_text(to_csv(rows))
+    (table,) = figure_tables("joined.csv", "paper", Path("results"))
+    assert [label.split()[-1].rpartition("=")[0] for label in table.methods] == [f"task.{name}"] * 2
+    assert mlpiht("plot", "joined.csv").code == 0
+
+
+def test_characters_that_the_font_lacks_are_named_in_one_line(mlpiht: Run, tiny_spec: str) -> None:
+    Path("tiny.yaml").write_text(tiny_spec)
+    mlpiht("sweep", "tiny", "--only", "panel=a")
+    rows = [row.model_copy(update={"panel": "\u6df1\u3055"}) for row in read_csv(TABLE)]
+    Path("joined.csv").write_text(to_csv(rows))
+    result = mlpiht("plot", "joined.csv", "--format", "png")
+    assert result.code == 0
+    assert result.err.count("joined.png: its font lacks \u3055 \u6df1, drawn as boxes; use other names") == 1
+    assert "UserWarning" not in result.err

@@ -14,7 +14,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.tasks._pictures import read_image
 
 SAID = (
-    *("not a whole PNG or JPEG picture", "its header announces", "its EXIF data", "the picture"),
+    *("not a whole PNG or JPEG picture", "its header announces", "its EXIF data", "the picture", "one of the picture"),
     *("16 bits a channel", "a colour profile or gamma"),
 )
 """How refusals of a picture begin."""

@@ -66,6 +66,18 @@ def test_a_record_under_another_cells_name_is_left_out(store: Store) -> None:
     assert store.records(["aa22"]) == {}
 
 
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_a_finished_record_without_its_value_is_left_out(
+    store: Store, caplog: pytest.LogCaptureFixture, value: float | None
+) -> None:
+    """A table with such a row could not be read again."""
+    store.write(row(value=value))
+    store.write(row("ab12", value=None, reason="r2 is undefined: the held-out target is constant"))
+    assert [*store.records(["aa11", "ab12"])] == ["ab12"]
+    assert "is left out: it is finished and has no value; the cell is computed again" in caplog.text
+    assert store.brief(["aa11"], []) == {}
+
+
 def test_a_committed_table_counts_and_records_outweigh_it(store: Store) -> None:
     store.root.mkdir()
     rows = [row("aa11", value=1.0), row("aa12", value=1.0), row("aa13", status="failed", value=None)]
