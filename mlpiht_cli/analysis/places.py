@@ -74,7 +74,9 @@ class Places(dict[RowKey, Row]):
     def _check_pairs(self, where: str, pairs: Sequence[tuple[RowKey, Row]], whole: bool) -> None:
         axes = {f"task.{axis}" for axis in ("n", "d") if any(getattr(key, axis) is not None for key, _ in pairs)}
         rows = distinct(row for _, row in pairs)
-        varied = differing([made_with(row) for row in rows]) | differing([{"metric": row.metric} for _, row in pairs if intact(row)])
+        varied = differing([made_with(row) for row in rows]) | differing(
+            [{"metric": row.metric} for _, row in pairs if intact(row)]
+        )
         varied = {name: found for name, found in varied.items() if name not in axes}
         if not whole:
             varied = {name: found for name, found in varied.items() if is_of_task(name) or name == "metric"}
