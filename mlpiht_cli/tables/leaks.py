@@ -25,10 +25,10 @@ MANY_EQUAL = 0.1
 _ROW_NUMBERS = frozenset(
     (
         *("index", "id", "rowid", "row_id", "row", "row_nr", "rownames", "row.names", "row_names"),
-        *("level_0", "x", "x1", "...1", "no", "nr", "#"),
+        *("level_0", "x", "x1", "...1", "v1", "column1", "unnamed:0", "no", "no.", "nr", "#", "s.no", "obs", "case"),
     )
 )
-"""Names that pandas, polars, R and databases give to row numbers."""
+"""Names that pandas, polars, R, spreadsheets and databases give to row numbers."""
 
 
 def warn_of_leaks(table: Table, kind: Kind) -> None:

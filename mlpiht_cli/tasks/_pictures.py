@@ -164,10 +164,20 @@ def _bytes(picture: Opened) -> NDArray[np.uint8]:
     return values
 
 
+def _colour_code(png: bytes) -> bytes:
+    """Content of the chunk cICP, which stands before the pixels; empty without one."""
+    place = 8
+    while place + 8 <= len(png) and (name := png[place + 4 : place + 8]) != b"IDAT":
+        size = int.from_bytes(png[place : place + 4], "big")
+        if name == b"cICP":
+            return png[place + 8 : place + 8 + size]
+        place += 12 + size  # the size, the name, the content and its checksum
+    return b""
+
+
 def _check_colours(info: Mapping[Any, Any], levels: Levels, content: bytes) -> None:
     """Refuse a picture whose numbers are shown as other colours than those of sRGB, which pixels without a word are."""
-    chunks = content[: content.find(b"IDAT")] if content.startswith(b"\x89PNG") else b""
-    code = chunks.partition(b"cICP")[2][:4]
+    code = _colour_code(content) if content.startswith(b"\x89PNG") else b""
     if code:
         same = code == SRGB_CODE
     elif "icc_profile" in info:

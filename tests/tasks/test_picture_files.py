@@ -120,6 +120,7 @@ READ: dict[str, tuple[bytes, np.ndarray]] = {
     "sRGB": (png(COLOUR, 8, 2, chunk("sRGB", b"\0")), COLOUR),
     "gamma of sRGB": (png(COLOUR, 8, 2, number("gAMA", 0.45455)), COLOUR),
     "sRGB before gamma": (png(COLOUR, 8, 2, chunk("sRGB", b"\0") + number("gAMA", 1)), COLOUR),
+    "words like a code's name": (png(COLOUR, 8, 2, chunk("tEXt", b"Comment\0cICP and IDAT")), COLOUR),
     "code of sRGB": (png(COLOUR, 8, 2, chunk("cICP", bytes((1, 13, 0, 1)))), COLOUR),
     "profile of sRGB": (saved(Image.fromarray(COLOUR), icc_profile=SRGB), COLOUR),
     "grey with a profile for colour": (saved(Image.fromarray(GREY), icc_profile=SRGB), SHADES),
@@ -164,6 +165,10 @@ TO_REFUSE: dict[str, tuple[bytes, str]] = {
     "CMYK": (saved(Image.fromarray(np.dstack([COLOUR, GREY]), "CMYK"), "JPEG"), "colours are CMYK; save it as RGB"),
     "linear gamma": (png(GREY, 8, 0, number("gAMA", 1)), "a colour profile or gamma"),
     "other primaries": (png(COLOUR, 8, 2, chunk("cHRM", struct.pack(">8I", *ADOBE))), "a colour profile or gamma"),
+    "code of HDR after words": (
+        png(COLOUR, 8, 2, chunk("tEXt", b"Comment\0IDAT") + chunk("cICP", bytes((9, 16, 0, 1)))),
+        "a colour profile or gamma",
+    ),
     "code of HDR": (png(COLOUR, 8, 2, chunk("cICP", bytes((9, 16, 0, 1)))), "a colour profile or gamma"),
     "linear profile": (saved(Image.fromarray(COLOUR), icc_profile=linear()), "a colour profile or gamma"),
     "linear profile of a JPEG": (saved(Image.fromarray(COLOUR), "JPEG", icc_profile=linear()), "a colour profile"),
