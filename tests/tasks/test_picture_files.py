@@ -147,15 +147,15 @@ DAMAGED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x09\x01\x12\0\x03"
 TO_REFUSE: dict[str, tuple[bytes, str]] = {
     "wide": (png(GREY[:, :7], 8, 0), "is 7 x 8 pixels .*, but the task needs 8 x 8; crop it"),
     "colour": (png(COLOUR, 8, 2), "in colour, but the task needs grey"),
-    "deep colour": (png(COLOUR, 16, 2), "16 bits a channel are read in grey alone; save .* with 8 bits"),
-    "deep grey with alpha": (png(np.dstack([DEEP, DEEP]), 16, 4), "16 bits a channel are read in grey alone"),
+    "deep colour": (png(COLOUR, 16, 2), "16 bits a channel are read in grey without alpha; save it so, or with 8 bits"),
+    "deep grey with alpha": (png(np.dstack([DEEP, DEEP]), 16, 4), "16 bits a channel are read in grey without alpha"),
     "clear grey": (png(np.dstack([GREY, CLEAR]), 8, 4), "transparent in places; paint it on a background"),
     "clear colour": (png(np.dstack([COLOUR, CLEAR]), 8, 6), "transparent in places"),
-    "clear shade": (png(GREY, 8, 0, chunk("tRNS", b"\0\7")), "transparent in places"),
-    "clear shade of 4 bits": (png(GREY % 16, 4, 0, chunk("tRNS", b"\0\7")), "transparent in places"),
-    "clear shade of 1 bit": (png(GREY % 2, 1, 0, chunk("tRNS", b"\0\1")), "transparent in places"),
-    "clear shade of 16 bits": (png(DEEP, 16, 0, chunk("tRNS", b"\0\7")), "transparent in places"),
-    "clear colour of all": (png(COLOUR, 8, 2, chunk("tRNS", bytes(6))), "transparent in places"),
+    "clear shade": (png(GREY, 8, 0, chunk("tRNS", b"\0\7")), "counts as transparent; save it without"),
+    "clear shade of 4 bits": (png(GREY % 16, 4, 0, chunk("tRNS", b"\0\7")), "counts as transparent; save it without"),
+    "clear shade of 1 bit": (png(GREY % 2, 1, 0, chunk("tRNS", b"\0\1")), "counts as transparent; save it without"),
+    "clear shade of 16 bits": (png(DEEP, 16, 0, chunk("tRNS", b"\0\7")), "counts as transparent; save it without"),
+    "clear colour of all": (png(COLOUR, 8, 2, chunk("tRNS", bytes(6))), "counts as transparent; save it without"),
     "clear palette": (png(NUMBERED, 8, 3, PLTE + chunk("tRNS", b"\xff\xff\xfe")), "transparent in places"),
     "palette without the colour": (png(NUMBERED, 8, 3, chunk("PLTE", bytes(189))), "not a whole PNG or JPEG picture"),
     "animated": (
@@ -202,7 +202,7 @@ def test_a_refusal_is_one_line_of_the_command_too(mlpiht: Callable[..., Any]) ->
     Path("p.png").write_bytes(png(RNG.randint(0, 65536, (28, 28, 3)), 16, 2))
     result = mlpiht("fit", "--method", "iht", "--task", "inr_mnist", "--set", "task.image=p.png", "--m", 1, "--s", 1)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("error: p.png: 16 bits a channel are read in grey alone")
+    assert result.err.startswith("error: p.png: 16 bits a channel are read in grey without alpha")
     assert result.err.count("\n") == 1
 
 
