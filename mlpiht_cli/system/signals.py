@@ -56,7 +56,7 @@ def numbers_of(names: Sequence[str]) -> list[int]:
 def watch(words: Sequence[str]) -> None:
     """End this process in its documented way from now on, for a command line without the program's name.
 
-    A signal that comes while a module is imported ends the process at once: whatever raises there may be swallowed, or
+    A signal that comes while a module is imported ends the process at once: what raises there may be swallowed, or
     reported as a module that cannot be imported. At another time it raises :class:`Ended`, or ``KeyboardInterrupt``.
     A signal that the process was started to ignore, as shells do in the background, stays ignored; but a sweep hears
     Ctrl-C.

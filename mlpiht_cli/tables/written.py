@@ -44,7 +44,7 @@ def as_written(frame: pd.DataFrame, text: Text, target: str | None) -> pd.DataFr
 
 
 def with_known_words(frame: pd.DataFrame, text: Text, known: Mapping[str, Collection[str]]) -> pd.DataFrame:
-    """Return a table with the known words of each column as they are written, whatever its other rows look like."""
+    """Return a table with the known words of each column as they are written, even if its other rows are numbers."""
     typed = [name for name in known if name in frame.columns and frame[name].dtype.kind != "O"]
     if not typed:
         return frame

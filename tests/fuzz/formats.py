@@ -135,7 +135,7 @@ def read_drawn(data: bytes, folder: Path) -> None:
 
 
 def read_record(data: bytes, folder: Path) -> None:
-    """A damaged record is left out; whatever is taken belongs to its cell."""
+    """A damaged record is left out; what is taken belongs to its cell."""
     store = Store(folder / "results")
     store.write(row())
     (path,) = (folder / "results" / ".records").glob("*/*.json")

@@ -38,7 +38,7 @@ def test_held_out_rows_of_one_class_are_named_with_the_score(mlpiht: Run, kinds:
     assert mlpiht(*FIT, "--data", "t.csv").json["reason"] == ""
 
 
-def test_test_rows_of_one_class_are_named_whatever_the_score(mlpiht: Run) -> None:
+def test_test_rows_of_one_class_are_named_with_any_score(mlpiht: Run) -> None:
     for path, classes in (("t.csv", [0, 1, 2] * 12), ("one.csv", [2] * 9), ("two.csv", [2, 1] * 5)):
         table(path, list(classes))
     row = mlpiht(*FIT, "--data", "t.csv", "--test", "one.csv").json

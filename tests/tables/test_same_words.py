@@ -1,4 +1,4 @@
-"""Words stay as they are written, whatever the other rows of their file look like; files that are read are kept."""
+"""Words stay as they are written, even where all others of their file are numbers; files that are read are kept."""
 
 from __future__ import annotations
 
