@@ -177,14 +177,11 @@ class Streams:
         """
         if (n, d, drawn) not in self._inputs:
             self._inputs.clear()
-            legacy, own, x = (
-                np.random.RandomState(self.seed + 2),
-                self._generator(_PLANTED),
-                np.empty((n, d), np.float32),
-            )
+            generator, x = self._generator(_PLANTED), np.empty((n, d), dtype=np.float32)
+            legacy = np.random.RandomState(self.seed + 2)
             for start in range(0, n, _ROWS):
                 rows = x[start : start + _ROWS]
-                rows[:] = legacy.normal(size=rows.shape) if drawn is None else drawn.rows(own, *rows.shape)
+                rows[:] = legacy.normal(size=rows.shape) if drawn is None else drawn.rows(generator, *rows.shape)
             self._inputs[n, d, drawn] = torch.from_numpy(x)
         return self._inputs[n, d, drawn]
 

@@ -15,6 +15,10 @@ LATER: Mapping[str, Any] = {
 """Settings added after rows were published, and the values that older rows were made with."""
 SIZES = frozenset({"task.n", "task.d"})
 """Settings of tasks that a panel may vary as axes."""
+_ADDED = {f"{part}{name}": value for name, value in LATER.items() for part in ("", "task.")}
+"""They, under both names that they may have."""
+ABSENT = "null"
+"""What is shown of a setting that a row lacks."""
 _CHECKSUM = 8
 """Digits of a checksum that are shown."""
 
@@ -29,32 +33,21 @@ def made_with(row: Row) -> dict[str, str]:
 
 
 def settings(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings in the ``params`` of a row by the names of :func:`made_with`, with sizes."""
+    """Settings in the ``params`` of a row by the names of :func:`made_with`, with those that older rows lack."""
     parts = {name: part if isinstance(part, dict) else {} for name, part in params.items()}
     task = {f"task.{name}": value for name, value in parts.get("task", {}).items()}
     data = {f"data.{name}": str(value)[:_CHECKSUM] for name, value in parts.get("data", {}).items()}
-    return {**task, **data, **parts.get("method", {})}
+    return {**_ADDED, **task, **data, **parts.get("method", {})}
 
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def value_of(made: Mapping[str, str], name: str) -> str:
-    """What a row says of a setting; older rows lack the later ones."""
-    return made.get(name, _shown(LATER.get(name.removeprefix("task."))))
-
-
-def with_later(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a row with those that were added later, under both names that they may have."""
-    added = {f"{part}{name}": value for name, value in LATER.items() for part in ("", "task.")}
-    return {**added, **found}
-
-
 def differing(made: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     """Names in which rows differ, with their values, in order."""
     names = dict.fromkeys(name for one in made for name in one)
-    values = {name: list(dict.fromkeys(value_of(one, name) for one in made)) for name in names}
+    values = {name: list(dict.fromkeys(one.get(name, ABSENT) for one in made)) for name in names}
     return {name: found for name, found in values.items() if len(found) > 1}
 
 
@@ -85,7 +78,7 @@ def labels(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
             names = [name for name in dict.fromkeys([*shared, *varied]) if name not in SIZES or name not in varied]
             for row in variants:
                 made = made_with(row) if names else {}
-                found[panel, row.cell] = " ".join([method, *(f"{name}={value_of(made, name)}" for name in names)])
+                found[panel, row.cell] = " ".join([method, *(f"{name}={made.get(name, ABSENT)}" for name in names)])
     return found
 
 

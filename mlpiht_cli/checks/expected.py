@@ -15,7 +15,7 @@ from typing import Any
 
 from mlpiht_cli.core.metric import task_metrics
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.records.table import COLUMNS
+from mlpiht_cli.records.table import COLUMNS, check_names
 from mlpiht_cli.system.files import regular_size
 from mlpiht_cli.system.reasons import reason
 
@@ -58,9 +58,7 @@ def read_reference(path: Path) -> tuple[tuple[str, ...], list[Expected]]:
             keys = tuple(name for name in KEYS if name in names)
             if not {"method", "m", "s"} <= set(keys):
                 raise InputError(f"{path}: a reference has columns method, m, s, and more of {', '.join(KEYS)}")
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise InputError(f"{path}: two columns are called '{twice}'; rename or delete one")
+            check_names(names, path)
             _say_what_is_left(names, path)
             parse = _parser(names, keys, path)
             expected = [one for number, line in enumerate(reader, start=2) for one in _row(parse, line, path, number)]
@@ -89,12 +87,7 @@ def _say_what_is_left(columns: Sequence[str], path: Path) -> None:
     if left:
         log.warning(
             "%s: not compared: column%s %s; values are in columns metric and value, or in columns named %s",
-            *(
-                path,
-                "s" if len(left) > 1 else "",
-                ", ".join(left),
-                ", ".join(_plain()),
-            ),
+            *(path, "s" if len(left) > 1 else "", ", ".join(left), ", ".join(_plain())),
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlpiht_cli.analysis.scores import intact, recorded
-from mlpiht_cli.analysis.variants import settings, with_later
+from mlpiht_cli.analysis.variants import settings
 from mlpiht_cli.checks.expected import KEYS, Expected, Key, Outcome, read_reference
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.errors import InputError
@@ -81,18 +81,18 @@ def compare(
     if mode != "stat" or "seed" in keys:
         _check_unique(expected, path)
     if mode == "stat":
-        if "seed" in keys:
-            _say_seeds({row.seed for row in rows}, {one.key[-1] for one in expected}, path)
         keys = tuple(name for name in keys if name != "seed")
     ours, left_out, equal = _Ours(rows, keys), _Ours(others, keys), 0
     used: set[int] = set()  # by id: panels may share a cell, so its key may be of several rows
-    different, missing, made = [], [], set[str]()
+    different, missing, made, alone = [], [], set[str](), set[int]()
     for group in _groups(expected, len(keys), together=mode == "stat"):
         key = group[0].key[: len(keys)]  # the seed comes last
         found = ours.find(key, group[0], many=mode == "stat")
         if not found and left_out.have(key):
             continue
         used.update(map(id, found))
+        if found and len(group[0].key) > len(keys):  # the seeds of both sides
+            alone |= {row.seed for row in found} ^ {one.key[-1] for one in group}
         made.update(name for row in found for name in _other_settings(row, group[0].params or {}))
         name = next((one.metric for one in group if one.metric), "")
         pair = _Pair(name, [_outcome(row, name) for row in found], [one.outcome for one in group])
@@ -103,14 +103,14 @@ def compare(
             equal += 1
         else:
             different.append(difference)
+    _say_seeds(alone, path)
     if made:
         log.warning("%s: its rows were made with other settings than ours: %s", path, ", ".join(sorted(made)))
     return Comparison(mode, keys, equal, different, missing, sum(id(row) not in used for row in rows))
 
 
-def _say_seeds(ours: set[int], theirs: set[int | None], path: Path) -> None:
-    """Tell that means are over different seeds."""
-    alone = ours ^ {seed for seed in theirs if seed is not None}
+def _say_seeds(alone: set[int], path: Path) -> None:
+    """Tell that means are over different seeds, some of which are on one side alone."""
     if alone:
         shown = ", ".join(map(str, sorted(alone)[:MOST_SEEDS])) + (", ..." if len(alone) > MOST_SEEDS else "")
         log.warning("%s: means of different seeds are compared: %s are on one side alone", path, shown)
@@ -145,7 +145,7 @@ def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[l
 
 def _other_settings(row: Row, params: dict[str, Any]) -> list[str]:
     """Settings that are known of the row and of a reference's row, and differ; versions do not count."""
-    sides = [with_later(settings(one)) for one in (row.params, params)]
+    sides = [settings(one) for one in (row.params, params)]
     both = [name for name in sides[0].keys() & sides[1] if not name.endswith("version")]
     one = [name for name in sides[0].keys() ^ sides[1] if name.startswith("data.") and row.status == "ok"]
     return [*[name for name in both if sides[0][name] != sides[1][name]], *one] if params else []

@@ -65,21 +65,23 @@ def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") ->
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
-        for one in told:
-            if not _GLYPH.match(str(one.message)):
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-        _say_glyphs(path, [str(one.message) for one in told])
+        _pass_on(told, path)
     return paths
 
 
 _GLYPH = re.compile(r"Glyph (\d+) ")
 
 
-def _say_glyphs(path: Path, told: Sequence[str]) -> None:
-    """Name the characters that the font of the figure lacks."""
-    codes = sorted({int(found[1]) for text in told if (found := _GLYPH.match(text))})
+def _pass_on(told: Sequence[warnings.WarningMessage], path: Path) -> None:
+    """Name the characters that the font of the figure lacks, in one line, and repeat other warnings."""
+    codes = set()
+    for one in told:
+        if found := _GLYPH.match(str(one.message)):
+            codes.add(int(found[1]))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     if codes:
-        log.warning("%s: its font lacks %s, drawn as boxes; use other names", path, " ".join(map(chr, codes)))
+        log.warning("%s: its font lacks %s, drawn as boxes; use other names", path, " ".join(map(chr, sorted(codes))))
 
 
 def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Sequence[str]) -> list[Path]:

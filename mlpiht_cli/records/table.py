@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,17 @@ def read_csv(path: Path) -> list[Row]:
             reader = csv.DictReader(file)
             if not reader.fieldnames or "cell" not in reader.fieldnames:
                 raise InputError(f"{path}: not a results table of mlpiht (no column 'cell')")
-            twice = next((name for name in reader.fieldnames if list(reader.fieldnames).count(name) > 1), None)
-            if twice is not None:
-                raise InputError(f"{path}: two columns are called '{twice}'; rename or delete one")
+            check_names(reader.fieldnames, path)
             return [_parse(line, path, number) for number, line in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({reason(error)}); check the file") from error
+
+
+def check_names(names: Sequence[str], path: Path) -> None:
+    """Raise an error for a header that names a column twice."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: two columns are called '{twice[:80]}'; rename or delete one")
 
 
 def _check_header(names: Collection[str | None], path: Path) -> None:

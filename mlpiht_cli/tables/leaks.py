@@ -58,7 +58,7 @@ def warn_of_leaks(table: Table, kind: Kind) -> None:
 def warn_of_shared_rows(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], source: str) -> None:
     """Say how many test rows, inputs ``[n, d]`` and targets ``[n, k]``, are equal to a training row."""
     known, rows = ([row.tobytes() for row in np.concatenate([x.numpy(), y.numpy()], axis=1)] for x, y in (train, test))
-    shared = sum(row in known for known in [frozenset(known)] for row in rows)
+    shared = sum(map(frozenset(known).__contains__, rows))
     if shared > MANY_EQUAL * len(rows):
         log.warning(
             "%s: %d of %d test rows are equal to a training row, and the score is too good; take them out",

@@ -140,8 +140,9 @@ def _of_target(target: pd.Series[Any], kind: Kind, source: str) -> dict[str, obj
     """Classes, or mean and scale of numbers."""
     if kind == "classes":
         return {"classes": _sorted_labels(target, source)}
-    mean, scale = _moments(numbers(target, source)[:, None], [f"target '{target.name}'"], source)
-    if not _varies(numbers(target, source)[:, None])[0]:
+    values = numbers(target, source)[:, None]
+    mean, scale = _moments(values, [f"target '{target.name}'"], source)
+    if not _varies(values)[0]:
         raise InputError(f"{source}: target '{target.name}' is constant on the training rows; {MORE_ROWS}")
     return {"y_mean": float(mean[0]), "y_scale": float(scale[0])}
 

@@ -51,5 +51,6 @@ def read_rows(path: str, recipe: Recipe, with_target: bool = False, needed: tupl
         )
     names = [f"x{i}" for i in range(recipe.width) if f"x{i}" != recipe.target]
     shifted = {f"x{i}": known[name] for i, name in enumerate(names) if name in known}
-    table = read_table(path, replace(reading, known=shifted))
+    if shifted != known:
+        table = read_table(path, replace(reading, known=shifted))
     return replace(table, frame=table.frame.set_axis(names, axis=1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,6 @@ def _ar(generator: np.random.Generator, shape: tuple[int, int], correlation: flo
 
 
 _DRAWS: Mapping[str, _Draw] = {
-    "gaussian": lambda generator, shape, _: generator.standard_normal(shape),
     "sphere": _sphere,
     "uniform": lambda generator, shape, _: generator.uniform(-math.sqrt(3.0), math.sqrt(3.0), shape),
     "laplace": lambda generator, shape, _: generator.laplace(0.0, math.sqrt(0.5), shape),
@@ -63,7 +62,6 @@ _DRAWS: Mapping[str, _Draw] = {
     "lognormal": lambda generator, shape, _: np.exp(generator.standard_normal(shape)),
     "binary": lambda generator, shape, _: generator.integers(0, 2, shape).astype(np.float64),
 }
-KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Inputs:
     Attributes
     ----------
     kind
-        Its name, one of :data:`KINDS`.
+        Its name, a :data:`Kind` but ``gaussian``, whose stream is that of the paper's code.
     correlation
         Correlation of neighbouring entries, below 1 in size; only ``ar`` has it.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mlpiht_cli import plan
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.specs.point import Point
-from mlpiht_cli.tasks._inputs import KINDS
+from mlpiht_cli.tasks._inputs import Kind
 from mlpiht_cli.tasks.planted import Planted
 
 N, D = 40_000, 6
@@ -39,7 +40,7 @@ def drawn(kind: str, seed: int = 0, **settings: float) -> np.ndarray:
     return Planted(n=N, d=D, inputs=kind, **settings).build(Axes(3, 6), Streams(seed)).x.double().numpy()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_moments_are_those_of_the_distribution(kind: str) -> None:
     x = drawn(kind)
     mean, variance, fourth = MOMENTS[kind]
