@@ -33,6 +33,7 @@ _COORDINATES = 21
 _READOUT = 22
 _SIGNS = 23
 _PLANTED = 24
+_SUPPORTS = 25
 _ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 _RESTARTS = 2**40  # restart i of a method draws from streams _GATES + i * _RESTARTS, ...
@@ -224,6 +225,10 @@ class Streams:
     def moves(self) -> np.random.Generator:
         """Generator of the random starts of a search over supports."""
         return self._generator(_MOVES)
+
+    def supports(self) -> np.random.Generator:
+        """Generator of random supports, whose eigenvalues are compared with those of supports that are searched for."""
+        return self._generator(_SUPPORTS)
 
     def hashes(self, count: int, width: int) -> HashFunctions:
         """Random hash functions to ``width`` buckets, ``count`` of them."""

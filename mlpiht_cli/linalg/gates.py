@@ -154,6 +154,33 @@ class WeightGates(_FewGates):
         return weights is self._weights
 
 
+class GivenGates(_FewGates):
+    """Gate vectors that are given for some neurons, and never change.
+
+    Parameters
+    ----------
+    neurons
+        Live neurons, int64 ascending.
+    vectors
+        Their gate vectors ``[len(neurons), d]``.
+    """
+
+    def __init__(self, neurons: Tensor, vectors: Tensor) -> None:
+        self._given, self._vectors = neurons, vectors
+
+    def _listed(self) -> Tensor:
+        return self._given
+
+    def directions(self, ids: Tensor) -> Tensor:
+        """Return the gate vectors of the neurons ``ids``; zeros for others."""
+        padded = torch.cat([self._vectors, self._vectors.new_zeros(1, self._vectors.shape[1])])
+        return padded[self.places(ids)]
+
+    def follows(self, weights: SparseMatrix) -> bool:
+        """Return False."""
+        return False
+
+
 class SomeGates(_FewGates):
     """The gates of a few ``neurons`` (int64 ascending) of another rule; all other neurons count as dead."""
 

@@ -14,8 +14,10 @@ from mlpiht_cli.baselines.yardsticks.torch_prune import TorchPrune
 from mlpiht_cli.baselines.zero import Zero
 from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
+from mlpiht_cli.solvers.eigenvalues import Eigenvalues, GatePair
 from mlpiht_cli.solvers.feature_learning import FeatureLearning
 from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_convex import IHTConvex
 from mlpiht_cli.solvers.iht_cv import IHTCrossValidated
 from mlpiht_cli.solvers.iht_linear import IHTLinear
 from mlpiht_cli.solvers.iht_logistic import IHTLogistic
@@ -53,9 +55,12 @@ METHODS: dict[str, type[Method]] = {
         BestSubset,
         Boosting,
         Dense,
+        Eigenvalues,
         FeatureLearning,
+        GatePair,
         GradientDescent,
         IHT,
+        IHTConvex,
         IHTCrossValidated,
         IHTLinear,
         IHTLogistic,

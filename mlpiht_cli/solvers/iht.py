@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -17,7 +17,7 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.gated import compiled, gated_operator
 from mlpiht_cli.linalg.gates import GateRule, RandomGates, WeightGates
-from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator
+from mlpiht_cli.linalg.operators import GatedOperator, SensingOperator, Tile
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
@@ -45,14 +45,23 @@ def iht_step(
     support, residual, gradient, tiles = operator.descend(weights, y)
     step = exact_step(support, weights.values, gradient)
     del support  # frees its columns before the new ones are made
-    top = StreamedTopS(s, weights.rows * weights.cols if operator.static else None)
+    moved = thresholded(weights, step, tiles, s, operator.static)
+    kept, values = operator.columns(moved.index), moved.values.to(y.dtype)
+    values = refine(kept, values, y, step)
+    return SparseMatrix(moved.index, values, weights.rows, weights.cols), squared_norm(residual)
+
+
+def thresholded(weights: SparseMatrix, step: Tensor, tiles: Iterable[Tile], s: int, static: bool) -> SparseMatrix:
+    """Return ``H_s(w - step g)``: a step along the gradient ``g`` that comes in tiles, and hard thresholding.
+
+    With ``static``, the result has as many coordinates as the budget, which does not depend on the values.
+    """
+    top = StreamedTopS(s, weights.rows * weights.cols if static else None)
     for tile in tiles:
         moved = weights.dense_rows(tile.rows) - step * tile.values
         top.push(coordinates(tile.rows, weights.cols), moved.flatten())
     index, found = top.result()
-    kept, values = operator.columns(index), found.to(y.dtype)
-    values = refine(kept, values, y, step)
-    return SparseMatrix(index, values, weights.rows, weights.cols), squared_norm(residual)
+    return SparseMatrix(index, found, weights.rows, weights.cols)
 
 
 class IHT(Passes, Method):

@@ -1,0 +1,79 @@
+"""The gates whose guarantee is measured, and the support of the weights that belong to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.linalg.sparse import SparseMatrix
+from mlpiht_cli.rng import Streams
+from mlpiht_cli.theory.patterns import Patterns
+
+Source = Literal["planted", "random", "fitted"]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Gate vectors, and the support of weights of the same neurons.
+
+    Attributes
+    ----------
+    source
+        ``planted``: the first layer of the planted network; ``random``: the random start of IHT; ``fitted``: those of a
+        fitted network.
+    vectors
+        Gates of the live neurons, float64 ``[p, d]``.
+    own
+        Columns ``neuron * d + feature`` of nonzero weights, ascending; None for random gates, which have no weights.
+    """
+
+    source: Source
+    vectors: NDArray[np.float64]
+    own: NDArray[np.int64] | None
+
+    def patterns(self, x: torch.Tensor) -> Patterns:
+        """Return the patterns on inputs ``x`` ``[n, d]``: a neuron is open where ``x . h > 0``, computed in float64."""
+        masks = np.empty((len(self.vectors), len(x)), dtype=bool)
+        step = max(1, 2**22 // x.shape[1])
+        for start in range(0, len(x), step):
+            part = x[start : start + step].cpu().double().numpy()
+            masks[:, start : start + step] = self.vectors @ part.T > 0
+        return Patterns(masks)
+
+
+def random_gates(problem: Problem, m: int, streams: Streams) -> Gates:
+    """Return the random gates that IHT starts from, ``h_j ~ N(0, I)``."""
+    return Gates("random", streams.gates(problem.d).rows(0, m), None)
+
+
+def planted_gates(problem: Problem) -> Gates:
+    """Return the first layer of the planted network as gates.
+
+    Raises
+    ------
+    InputError
+        Nothing was planted.
+    """
+    if problem.truth is None:
+        raise InputError("--gates planted: nothing was planted in these data; use --gates fitted or random")
+    return _of_weights("planted", problem.truth[0], problem.truth[0])
+
+
+def fitted_gates(model: SparseMLP) -> Gates:
+    """Return the gates of a network's first layer: its own weights, or the fixed gates that it was fitted with."""
+    layer = model.layers[0]
+    return _of_weights("fitted", layer, layer if model.gates is None else model.gates)
+
+
+def _of_weights(source: Source, weights: SparseMatrix, gates: SparseMatrix) -> Gates:
+    """Gates of the neurons that have weights."""
+    live = weights.live_rows()
+    rows = weights.dense_rows(live).double().cpu().numpy()
+    return Gates(source, gates.dense_rows(live).double().cpu().numpy(), np.flatnonzero(rows.ravel()))
