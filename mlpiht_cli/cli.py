@@ -24,6 +24,7 @@ COMMANDS = {
     "generate": "Make a data set with its planted weights.",
     "fit": "Fit one network and print its result row.",
     "path": "Show a table's score against the budget, by cross-validation.",
+    "diagnose": "Measure what the recovery guarantee assumes, and say whether it applies.",
     "predict": "Predict a table's rows with a saved model.",
     "show": "Print a saved network as a formula, neuron by neuron.",
     "export": "Write a saved network for PyTorch or ONNX.",

@@ -16,7 +16,7 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.theory.columns import UnitColumns
-from mlpiht_cli.theory.diagnosis import Diagnosis, diagnose
+from mlpiht_cli.theory.diagnosis import Asked, Diagnosis, diagnose
 from mlpiht_cli.theory.gates import Gates, planted_gates, random_gates
 from mlpiht_cli.theory.pairs import largest_of_pair, least_of_pair, pair_of_gates
 
@@ -55,7 +55,7 @@ class Eigenvalues(Method):
         """Measure; nothing is random but the gates and the supports that are drawn for comparison."""
         planted = self.gates == "planted"
         gates = planted_gates(problem) if planted else random_gates(problem, shape.m, streams)
-        return measured(problem, shape, _facts(diagnose(problem, gates, budgets[0], streams)))
+        return measured(problem, shape, _facts(diagnose(problem, gates, Asked(budgets[0]), streams)))
 
 
 def _facts(found: Diagnosis) -> dict[str, Fact]:

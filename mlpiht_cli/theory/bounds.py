@@ -20,6 +20,8 @@ Index = NDArray[np.int64]
 
 TRIALS = 200
 """Number of random supports of a bracket."""
+DRAWN = 256
+"""Largest number of columns of a random support."""
 _WORK = 2e11
 """Largest number of products for the Gram matrices of random supports."""
 
@@ -182,7 +184,9 @@ class Eigenvalues:
     def _random(self, k: int) -> tuple[float | None, float | None]:
         """Extremes over random supports of all columns; None where their Gram matrices are too much work."""
         n = self.columns.features.shape[1]
-        if not self.complete and TRIALS * k * k * n > _WORK:
+        if k == self.size and self.spectrum is not None:
+            return max(0.0, float(self.spectrum[0])), float(self.spectrum[-1])
+        if k > DRAWN or (not self.complete and TRIALS * k * k * n > _WORK):
             return None, None
         least, most = math.inf, -math.inf
         for _ in range(TRIALS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +68,27 @@ class Diagnosis:
         return self.eigenvalues.columns
 
 
-def diagnose(problem: Problem, gates: Gates, s: int, streams: Streams, relax: float | None = None) -> Diagnosis:
-    """Measure what Theorem 1 of P1 assumes of ``gates`` on the training inputs, and say whether it applies.
+@dataclass(frozen=True)
+class Asked:
+    """What a diagnosis is about.
 
-    Parameters
+    Attributes
     ----------
     s
         Number of nonzeros of the weights that should be recovered.
     relax
         Budget over s that is asked about, ``s~ = ceil(relax s)``; None: the least budget that the condition allows.
+    sizes
+        Further numbers of columns whose eigenvalues are bracketed.
+    """
+
+    s: int
+    relax: float | None = None
+    sizes: Sequence[int] = ()
+
+
+def diagnose(problem: Problem, gates: Gates, asked: Asked, streams: Streams) -> Diagnosis:
+    """Measure what Theorem 1 of P1 assumes of ``gates`` on the training inputs, and say whether it applies.
 
     Raises
     ------
@@ -87,10 +100,11 @@ def diagnose(problem: Problem, gates: Gates, s: int, streams: Streams, relax: fl
     if not len(columns.index):
         raise InputError("every neuron is dead or every input is 0: there is no column to measure; use other gates")
     eigenvalues = Eigenvalues(columns, streams.supports())
-    budget = None if relax is None else math.ceil(relax * s)
+    s = asked.s
+    budget = None if asked.relax is None else math.ceil(asked.relax * s)
     judged = verdict(eigenvalues, s, budget)
     tilde = budget or min(judged.needed_found, float(eigenvalues.size))
-    sizes = {2, s, 2 * s, int(min(2 * tilde + s, eigenvalues.size))}
+    sizes = {2, s, 2 * s, int(min(2 * tilde + s, eigenvalues.size)), *asked.sizes}
     own = merged = None
     if gates.own is not None:
         own, merged = Own.of(columns, gates.own), Own.of(columns, columns.merged(gates.own))
@@ -98,7 +112,7 @@ def diagnose(problem: Problem, gates: Gates, s: int, streams: Streams, relax: fl
 
 
 def report(found: Diagnosis) -> dict[str, Any]:
-    """Return a diagnosis as JSON values; an infinite number is None."""
+    """Return a diagnosis as JSON values, but for infinite numbers."""
     columns, eigenvalues = found.columns, found.eigenvalues
     patterns, n = columns.patterns, columns.features.shape[1]
     norms = columns.norms[columns.index]
@@ -132,8 +146,8 @@ def report(found: Diagnosis) -> dict[str, Any]:
         "own_support_merged": None if found.merged is None else vars(found.merged),
         "supports": [_bracket(one, columns.d) for one in found.brackets],
         "condition": "s~ >= 32 kappa^2 s, kappa of 2 s~ + s columns",
-        "least_budget_found": _number(found.verdict.needed_found),
-        "least_budget_certified": _number(found.verdict.needed_certified),
+        "least_budget_found": found.verdict.needed_found,
+        "least_budget_certified": found.verdict.needed_certified,
         "verdict": found.verdict.answer,
         "because": found.verdict.reason,
     }
@@ -148,8 +162,8 @@ def _bracket(one: Bracket, d: int) -> dict[str, Any]:
         "beta_found": one.beta_found,
         "beta_random": one.beta_random,
         "beta_certified": one.beta_certified,
-        "kappa_found": _number(one.kappa_found),
-        "kappa_certified": _number(one.kappa_certified),
+        "kappa_found": one.kappa_found,
+        "kappa_certified": one.kappa_certified,
         "alpha_support": _places(one.alpha_support, d),
         "beta_support": _places(one.beta_support, d),
     }
@@ -158,7 +172,3 @@ def _bracket(one: Bracket, d: int) -> dict[str, Any]:
 def _places(index: Index, d: int) -> list[list[int]]:
     """Columns as ``[neuron, feature]``."""
     return [[int(column) // d, int(column) % d] for column in index]
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -19,6 +19,11 @@ EXAMPLES = {
     ],
     "show": ["mlpiht show model.npz --data my.csv", "mlpiht show model.npz --out model.png"],
     "export": ["mlpiht export model.npz --to onnx", "mlpiht export model.npz --to torch --out net.pt"],
+    "diagnose": [
+        "mlpiht diagnose --task planted --m 10 --s 20 --gates random",
+        "mlpiht diagnose --task mnist_binary --m 50 --s 200",
+        "mlpiht diagnose --model model.npz --json",
+    ],
     "generate": ["mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz"],
     "rerun": [
         "mlpiht rerun figure1 --only 'm=10,s=20,method=iht'",
