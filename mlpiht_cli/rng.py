@@ -7,7 +7,7 @@ initial weights are the same on every device.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -123,12 +123,36 @@ class HashFunctions:
         return codes
 
 
+Block = NDArray[np.floating[Any]]
+"""Some samples, one a row."""
+
+
 class Drawn(Hashable, Protocol):
     """A distribution of samples; equal ones draw equal samples."""
 
-    def rows(self, generator: np.random.Generator, rows: int, d: int, /) -> NDArray[np.floating[Any]]:
-        """Draw samples ``[rows, d]``, float64."""
+    def blocks(self, generator: np.random.Generator, n: int, d: int, rows: int, /) -> Iterator[Block]:
+        """Draw ``n`` samples of ``d`` features in blocks of ``rows`` and a last, smaller one, float64."""
         ...
+
+
+class Prepared(Hashable, Protocol):
+    """A map of samples ``[n, d]`` as a whole; equal ones map alike."""
+
+    def __call__(self, x: NDArray[np.float32], /) -> None:
+        """Replace the samples by what becomes of them, in their memory."""
+        ...
+
+
+@dataclass(frozen=True)
+class _PaperInputs:
+    """Standard normal inputs from NumPy's legacy generator, as in the paper's reference code."""
+
+    seed: int
+
+    def blocks(self, generator: np.random.Generator, n: int, d: int, rows: int, /) -> Iterator[Block]:
+        """Draw the samples; the given generator is not used."""
+        legacy = np.random.RandomState(self.seed)
+        return (legacy.normal(size=(min(rows, n - start), d)) for start in range(0, n, rows))
 
 
 @dataclass(frozen=True)
@@ -142,7 +166,7 @@ class Streams:
     seed: int
     layer: int = 0
     restart: int = 0
-    _inputs: dict[tuple[int, int, Drawn | None], torch.Tensor] = field(
+    _inputs: dict[tuple[int, int, Drawn | None, Prepared | None], torch.Tensor] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -170,21 +194,27 @@ class Streams:
         """Generator of the planted weights (``RandomState(seed + 1)``)."""
         return np.random.RandomState(self.seed + 1)
 
-    def planted_inputs(self, n: int, d: int, drawn: Drawn | None = None) -> torch.Tensor:
+    def planted_inputs(
+        self, n: int, d: int, drawn: Drawn | None = None, prepare: Prepared | None = None
+    ) -> torch.Tensor:
         """Planted inputs ``[n, d]`` in float32: never write to them.
 
-        They are standard normal (``RandomState(seed + 2)``), or ``drawn`` sample by sample from a stream of their own.
-        The last ones live as long as the streams: another call returns the same tensor, other ones free it first.
+        They are standard normal (``RandomState(seed + 2)``), or ``drawn`` block by block from a stream of their own; if
+        asked for, all are then prepared together. The last ones live as long as the streams: another call returns the
+        same tensor, other ones free it first.
         """
-        if (n, d, drawn) not in self._inputs:
+        key = n, d, drawn, prepare
+        if key not in self._inputs:
             self._inputs.clear()
-            generator, x = self._generator(_PLANTED), np.empty((n, d), dtype=np.float32)
-            legacy = np.random.RandomState(self.seed + 2)
-            for start in range(0, n, _ROWS):
-                rows = x[start : start + _ROWS]
-                rows[:] = legacy.normal(size=rows.shape) if drawn is None else drawn.rows(generator, *rows.shape)
-            self._inputs[n, d, drawn] = torch.from_numpy(x)
-        return self._inputs[n, d, drawn]
+            x, source = np.empty((n, d), dtype=np.float32), _PaperInputs(self.seed + 2) if drawn is None else drawn
+            for start, block in zip(
+                range(0, n, _ROWS), source.blocks(self._generator(_PLANTED), n, d, _ROWS), strict=True
+            ):
+                x[start : start + _ROWS] = block
+            if prepare is not None:
+                prepare(x)
+            self._inputs[key] = torch.from_numpy(x)
+        return self._inputs[key]
 
     def planted_signs(self) -> np.random.Generator:
         """Generator of the planted network's output signs, neuron by neuron."""

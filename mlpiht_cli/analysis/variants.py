@@ -10,6 +10,7 @@ from mlpiht_cli.records.rows import Row
 
 LATER: Mapping[str, Any] = {
     **{"signs": "positive", "noise": 0.0, "inputs": "gaussian", "correlation": 0.6},
+    **{"noise_unit": "absolute", "prepare": "raw"},
     **{"starts": 1, "offset": False, "exact": False},
 }
 """Settings added after rows were published, and the values that older rows were made with."""

@@ -1,46 +1,49 @@
 """Distributions of planted inputs: what the theory assumes of them, Gaussian entries, and what it does not.
 
 Each has one function that draws independent samples, row by row; all but ``sphere``, ``ar`` and ``shifted`` have
-independent entries of mean 0 and variance 1, or of one sign.
+independent entries of mean 0 and variance 1, or of one sign. ``mnist`` are pixels of stored images instead.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.rng import Block
+from mlpiht_cli.tasks.mnist import PIXELS, training_images
+
 # fmt: off
 Kind = Literal[
     "gaussian", "sphere", "uniform", "laplace", "student", "rademacher", "sparse", "ar", "shifted", "absolute",
-    "lognormal", "binary",
+    "lognormal", "binary", "mnist",
 ]
 # fmt: on
-Rows = NDArray[np.floating[Any]]
-_Draw = Callable[[np.random.Generator, tuple[int, int], float], Rows]
+_Draw = Callable[[np.random.Generator, tuple[int, int], float], Block]
 
 SHARE = 0.1
 """Share of entries that are not zero in ``sparse`` inputs."""
 
 
-def _sphere(generator: np.random.Generator, shape: tuple[int, int], _: float) -> Rows:
+def _sphere(generator: np.random.Generator, shape: tuple[int, int], _: float) -> Block:
     """Rows uniform on the sphere of radius sqrt(d)."""
     rows = generator.standard_normal(shape)
-    norms: Rows = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms: Block = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows * math.sqrt(shape[1]) / norms
 
 
-def _sparse(generator: np.random.Generator, shape: tuple[int, int], _: float) -> Rows:
+def _sparse(generator: np.random.Generator, shape: tuple[int, int], _: float) -> Block:
     """Gaussian entries, each of which is there with probability :data:`SHARE`; variance 1."""
     there = generator.random(shape) < SHARE
     return there * generator.standard_normal(shape) / math.sqrt(SHARE)
 
 
-def _ar(generator: np.random.Generator, shape: tuple[int, int], correlation: float) -> Rows:
+def _ar(generator: np.random.Generator, shape: tuple[int, int], correlation: float) -> Block:
     """Gaussian rows in which entries i and j have the correlation ``c^|i - j|``; variance 1."""
     rows = generator.standard_normal(shape)
     rest = math.sqrt(1.0 - correlation * correlation)
@@ -71,7 +74,7 @@ class Inputs:
     Attributes
     ----------
     kind
-        Its name, a :data:`Kind` but ``gaussian``, whose stream is that of the paper's code.
+        Its name, a :data:`Kind` but ``gaussian``, whose stream is that of the paper's code, and ``mnist``.
     correlation
         Correlation of neighbouring entries, below 1 in size; only ``ar`` has it.
     """
@@ -79,6 +82,49 @@ class Inputs:
     kind: str
     correlation: float
 
-    def rows(self, generator: np.random.Generator, rows: int, d: int, /) -> Rows:
-        """Draw samples ``[rows, d]``, float64."""
-        return _DRAWS[self.kind](generator, (rows, d), self.correlation)
+    def blocks(self, generator: np.random.Generator, n: int, d: int, rows: int, /) -> Iterator[Block]:
+        """Draw ``n`` samples of ``d`` features in blocks of ``rows``, float64."""
+        draw = _DRAWS[self.kind]
+        return (draw(generator, (min(rows, n - start), d), self.correlation) for start in range(0, n, rows))
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pixels in [0, 1] of MNIST's training images: samples are images, features the pixels that vary most.
+
+    The images come in a random order of the whole set, so that a larger sample begins with the smaller one. The pixels
+    are the ``d`` of largest variance over *all* training images, of equal ones the first, in the order of the image.
+    """
+
+    def blocks(self, generator: np.random.Generator, n: int, d: int, rows: int, /) -> Iterator[Block]:
+        """Draw ``n`` images without replacement and yield ``d`` pixels of each in blocks of ``rows``, float64.
+
+        Raises
+        ------
+        InputError
+            The file is missing, damaged, or has fewer images or pixels than are asked for.
+        """
+        images = training_images()
+        if n > len(images) or d > PIXELS:
+            raise InputError(f"MNIST: {too_large(n, d, len(images))}")
+        order, pixels = generator.permutation(len(images))[:n], _most_varied(images)[:d]
+        pixels = np.sort(pixels)
+        return (images[np.ix_(order[start : start + rows], pixels)] / 255.0 for start in range(0, n, rows))
+
+
+def too_large(n: int, d: int, images: int) -> str:
+    """Say that a sample is larger than the stored set, and what to do."""
+    return (
+        f"the training set has {images} images of {PIXELS} pixels, not n={n} of d={d}; "
+        f"set task.n to at most {images} and task.d to at most {PIXELS}"
+    )
+
+
+def _most_varied(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return all pixels, that of the largest variance first; the variances are compared as whole numbers."""
+    total, squares = np.zeros(PIXELS, np.int64), np.zeros(PIXELS, np.int64)
+    for block in np.array_split(images, max(1, len(images) // 1000)):
+        levels = block.astype(np.int64)
+        total += levels.sum(axis=0)
+        squares += (levels * levels).sum(axis=0)
+    return np.argsort(total * total - len(images) * squares, kind="stable")

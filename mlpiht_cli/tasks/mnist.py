@@ -19,6 +19,10 @@ from mlpiht_cli.tasks._readers import read_idx
 
 TRAIN_PER_DIGIT = 5000
 TEST_PER_DIGIT = 1000
+TRAIN_IMAGES, PIXELS = 60_000, 28 * 28
+"""Size of the official training set."""
+IMAGES_FILE = datasets.FILES["mnist"][0]
+"""File of the training images."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,21 @@ def mnist_split(digits: Sequence[int]) -> Split:
         test.append(rows[TRAIN_PER_DIGIT : TRAIN_PER_DIGIT + TEST_PER_DIGIT])
     a, b = np.concatenate(train), np.concatenate(test)
     return Split(images[a].astype(np.float32), labels[a], images[b].astype(np.float32), labels[b], notes)
+
+
+def training_images() -> NDArray[np.uint8]:
+    """Images of the official training set in the order of the file, ``[60000, 784]`` of levels 0..255.
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged, or its images have another size.
+    """
+    data, _ = datasets.load(IMAGES_FILE)
+    images = read_idx(data, IMAGES_FILE.name, 3)
+    if images.shape[1:] != (28, 28):
+        raise InputError(f"MNIST: images of shape {images.shape[1:]}, not (28, 28); see `mlpiht data verify mnist`")
+    return images.reshape(len(images), PIXELS)
 
 
 def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]]:

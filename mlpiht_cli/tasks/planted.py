@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,7 +17,10 @@ from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
-from mlpiht_cli.tasks._inputs import Inputs, Kind
+from mlpiht_cli.tasks import datasets
+from mlpiht_cli.tasks._inputs import Inputs, Kind, Pixels, too_large
+from mlpiht_cli.tasks._prepare import PREPARATIONS, Preparation
+from mlpiht_cli.tasks.mnist import IMAGES_FILE, PIXELS, TRAIN_IMAGES, training_images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +36,7 @@ class Planted(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"m", "s", "depth", "seed"})
-    later: ClassVar[frozenset[str]] = frozenset({"signs", "noise", "inputs", "correlation"})
+    later: ClassVar[frozenset[str]] = frozenset({"signs", "noise", "noise_unit", "inputs", "correlation", "prepare"})
     pictured: ClassVar[Literal["image", "weights"] | None] = "weights"
 
     n: int = Field(50_000, ge=1, description="samples")
@@ -45,11 +49,31 @@ class Planted(Task):
     noise: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="standard deviation of noise on the training targets alone"
     )
+    noise_unit: Literal["absolute", "rms"] = Field(
+        "absolute", description="unit of `noise`: that of the targets, or their root mean square without noise"
+    )
 
-    inputs: Kind = Field("gaussian", description="distribution of the inputs; the paper has Gaussian ones")
+    inputs: Kind = Field(
+        "gaussian",
+        description="distribution of the inputs; the paper has Gaussian ones, and `mnist` are the d pixels of the "
+        "training images that vary most, in [0, 1]",
+    )
     correlation: float = Field(
         0.6, gt=-1, lt=1, description="correlation of neighbouring features with `inputs: ar`, c^|i - j| of others"
     )
+
+    prepare: Preparation = Field(
+        "raw",
+        description="what is done to the drawn inputs before they get labels: nothing, mean 0 and deviation 1 for each "
+        "feature, or a covariance that is the identity",
+    )
+
+    @model_validator(mode="after")
+    def _enough_pixels(self) -> Planted:
+        """Refuse more images or pixels than the published training set has."""
+        if self.inputs == "mnist" and (self.n > TRAIN_IMAGES or self.d > PIXELS):
+            raise ValueError(f"inputs: mnist: {too_large(self.n, self.d, TRAIN_IMAGES)}")
+        return self
 
     @model_validator(mode="after")
     def _one_output(self) -> Planted:
@@ -61,6 +85,15 @@ class Planted(Task):
     def dims(self) -> Dims:
         """Size of the data."""
         return Dims(self.n, self.d, self.k)
+
+    def check_data(self) -> None:
+        """Read the images once where they are the inputs; a missing file is downloaded."""
+        if self.inputs == "mnist":
+            training_images()
+
+    def content(self) -> dict[str, object]:
+        """Checksum of the local file of images where they are the inputs and the file is not the official one."""
+        return datasets.unofficial([IMAGES_FILE]) if self.inputs == "mnist" else {}
 
     def _sizes(self, axes: Axes) -> list[int]:
         """Widths from input to output; a single output has no weights, since it is the sum of the last hidden layer."""
@@ -80,8 +113,7 @@ class Planted(Task):
         """Draw weights and inputs from NumPy's legacy streams, so that every array is pinned by the seed."""
         weights, signs = self.weights(axes, streams), self.output_signs(axes, streams)
         hidden, output = (weights[:-1], weights[-1]) if self.k > 1 else (weights, signs)
-        drawn = None if self.inputs == "gaussian" else Inputs(self.inputs, self.correlation)
-        x = streams.planted_inputs(self.n, self.d, drawn)
+        x = streams.planted_inputs(self.n, self.d, self._drawn(), PREPARATIONS[self.prepare])
         y = _labels(x, hidden, output)
         if not y.any():
             raise CellSkipped("the planted network is zero on every sample, so there is nothing to recover")
@@ -90,11 +122,19 @@ class Planted(Task):
         peak = float(np.abs(y).max())
         readout = None if signs is None else torch.from_numpy(signs[:, 0])
         train = targets if not self.noise else torch.from_numpy(self._noisy(y, streams))
-        return Problem(x, train, x, targets, "psnr", peak=peak, truth=truth, truth_readout=readout)
+        notes = {f"unofficial_{name}": digest for name, digest in self.content().items()}
+        return Problem(x, train, x, targets, "psnr", peak=peak, truth=truth, truth_readout=readout, notes=notes)
+
+    def _drawn(self) -> Inputs | Pixels | None:
+        """Return the source of the inputs; None for that of the paper."""
+        if self.inputs == "gaussian":
+            return None
+        return Pixels() if self.inputs == "mnist" else Inputs(self.inputs, self.correlation)
 
     def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:
         """Targets with noise, for training; the score uses the targets without noise, so that it measures recovery."""
-        return (y + self.noise * streams.noise().standard_normal(y.shape)).astype(np.float32)
+        unit = 1.0 if self.noise_unit == "absolute" else math.sqrt(np.square(y, dtype=np.float64).mean())
+        return (y + self.noise * unit * streams.noise().standard_normal(y.shape)).astype(np.float32)
 
     def output_signs(self, axes: Axes, streams: Streams) -> NDArray[np.float32] | None:
         """Planted output signs ``[m, 1]``, float32; None if all are +1."""
