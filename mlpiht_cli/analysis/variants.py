@@ -12,6 +12,7 @@ LATER: Mapping[str, Any] = {
     **{"signs": "positive", "noise": 0.0, "inputs": "gaussian", "correlation": 0.6},
     **{"noise_unit": "absolute", "prepare": "raw"},
     **{"starts": 1, "offset": False, "exact": False},
+    **{"relax": 1.0, "schedule": "constant", "relax_share": 0.6},
 }
 """Settings added after rows were published, and the values that older rows were made with."""
 SIZES = frozenset({"task.n", "task.d"})

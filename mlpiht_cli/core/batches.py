@@ -53,6 +53,11 @@ class Batches:
         """Whether every epoch is one batch, the whole training set."""
         return not 0 < self._size < self._problem.n
 
+    @property
+    def per_epoch(self) -> int:
+        """Number of batches of an epoch."""
+        return 1 if self.full else -(-self._problem.n // self._size)
+
     def next_epoch(self) -> tuple[Tensor | None, list[tuple[int, int]]]:
         """Draw the next epoch: the order of the samples (None: unchanged), and the span ``(first, end)`` of each batch.
 

@@ -22,6 +22,7 @@ from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, exact_step, squared_norm
 from mlpiht_cli.linalg.threshold import StreamedTopS
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.solvers.iht_settings import RELAXATION, IHTSettings
 from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.solvers.passes import Passes
 
@@ -64,8 +65,8 @@ def thresholded(weights: SparseMatrix, step: Tensor, tiles: Iterable[Tile], s: i
     return SparseMatrix(index, found, weights.rows, weights.cols)
 
 
-class IHT(Passes, Method):
-    """Iterative hard thresholding: at most ``s`` weights are nonzero after every step.
+class IHT(Passes, IHTSettings, Method):
+    """Iterative hard thresholding: at most ``s`` weights are nonzero after every step, with ``relax`` after the last.
 
     The hidden weights are fused with the output weights, whose signs are fixed: neuron j adds ``sign_j relu(w_j . x)``.
     """
@@ -73,14 +74,10 @@ class IHT(Passes, Method):
     name: ClassVar[str] = "iht"
     version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs(outputs=1, loss="squared", instead="iht_vector")
+    later: ClassVar[frozenset[str]] = Method.later | RELAXATION
 
     gates: Literal["sequential", "fixed"] = Field(
         "sequential", description="whether gates follow the weights or stay at their random start (convex)"
-    )
-    gate_period: int = Field(1, ge=1, description="steps between two gate updates (Tables 1 and 2)")
-    inner_steps: int = Field(10, ge=0, description="refinement steps on the kept support")
-    signs: Literal["positive", "both"] = Field(
-        "positive", description="fixed output signs: all +1, or +1 and -1 in turn, which can fit any target"
     )
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
@@ -108,12 +105,12 @@ class IHT(Passes, Method):
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         """Run IHT with one hidden layer.
 
-        The run ends early when no step can change the weights: every neuron is dead, or a step on all samples returned
-        the weights that its gates come from.
+        The run ends early when no step can change the weights: every neuron is dead, or a step on all samples with the
+        budget of the network returned the weights that its gates come from.
         """
         random = RandomGates(streams.gates(problem.d), m, problem.x)
         state = _State(self, random, SparseMatrix.zeros(m, problem.d, problem.x), budget)
-        for turn in self._turns(problem, streams):
+        for turn in self._turns(problem, m, budget, streams):
             if state.is_over(turn):
                 break
             before = state.weights
@@ -123,17 +120,18 @@ class IHT(Passes, Method):
             yield Step(loss, float(state.weights.values.sum()), moved, network=network)
         yield Reached(self._model(state.weights, random))
 
-    def _turns(self, problem: Problem, streams: Streams) -> Iterator[_Turn]:
-        """Yield the batches in the order of the protocol, and whether the gates are refreshed before each batch.
+    def _turns(self, problem: Problem, m: int, s: int, streams: Streams) -> Iterator[_Turn]:
+        """Yield the batches in the order of the protocol, with the budget, and whether gates are refreshed before each.
 
         Gates are set after every ``gate_period``-th step, but never in the first epoch. So the random gates serve the
         first epoch and the first batch of the second one; in full batch, steps 0 and 1.
         """
         refresh, count = False, 0
         batches = Batches(problem, self.batch, streams.batch_order())
+        steps, weights = self.passes * batches.per_epoch, m * problem.d
         for epoch in range(self.passes):
             for features, y in batches.epoch():
-                yield _Turn(features, y[0], refresh, batches.full)
+                yield _Turn(features, y[0], refresh, batches.full, self.budget(count, steps, s, weights))
                 refresh = self.gates == "sequential" and epoch > 0 and count % self.gate_period == 0
                 count += 1
 
@@ -158,12 +156,16 @@ class IHT(Passes, Method):
 
 @dataclass(frozen=True)
 class _Turn:
-    """Batch of one step: features ``[d, b]``, targets ``[b]``, whether gates are refreshed before, whether all data."""
+    """Batch of one step: features ``[d, b]``, targets ``[b]``, whether gates are refreshed before, whether all data.
+
+    ``budget`` is the number of weights that the step may keep; it never rises from step to step.
+    """
 
     features: Tensor
     y: Tensor
     refresh: bool
     full: bool
+    budget: int
 
 
 class _State:
@@ -177,6 +179,7 @@ class _State:
         self._source: SparseMatrix | None = None  # the weights that the gates follow
         self._operator: GatedOperator | None = None
         self._before: SparseMatrix | None = None
+        self._kept = 0  # the budget of the last step
         self.weights = weights
 
     def is_over(self, turn: _Turn) -> bool:
@@ -186,6 +189,8 @@ class _State:
             return True  # all neurons are dead
         if not turn.full or self._before is None or not self.weights.equals(self._before):
             return False
+        if self._kept > self._s:
+            return False  # a smaller budget, now or later, changes them
         # Compare the gates of the step that changed nothing, not the gates after a refresh.
         return not self._follows or (self._source is not None and self.weights.equals(self._source))
 
@@ -196,6 +201,6 @@ class _State:
             self._gates = WeightGates(self.weights, static=not compiled(turn.features.device))
         if turn.refresh or not turn.full or self._operator is None:
             self._operator = gated_operator(turn.features, self._gates, self.weights.rows, self._signs)
-        self._before = self.weights
-        self.weights, loss = iht_step(self._operator, turn.y, self.weights, self._s, self._refine)
+        self._before, self._kept = self.weights, turn.budget
+        self.weights, loss = iht_step(self._operator, turn.y, self.weights, turn.budget, self._refine)
         return float(loss)
