@@ -266,6 +266,8 @@ METRICS: dict[str, Metric] = {
     "mse_ratio": Metric("test MSE / variance", falling=True),
     "alignment": Metric("median alignment"),
     "support_recall": Metric("share of true coordinates found"),
+    "gates_changed": Metric("share of mask entries that change", falling=None),
+    "gates_settled": Metric("step from which no gate changes", falling=True, digits=1),
     "lipschitz": Metric("smoothness constant L", falling=None),
     "on_support_gradient": Metric("largest gradient on the support", falling=True),
     "off_support_ratio": Metric("ratio off the support", falling=True),

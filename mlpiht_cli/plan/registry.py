@@ -16,6 +16,7 @@ from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
 from mlpiht_cli.solvers.eigenvalues import Eigenvalues, GatePair
 from mlpiht_cli.solvers.feature_learning import FeatureLearning
+from mlpiht_cli.solvers.gate_motion import GateMotion
 from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_convex import IHTConvex
 from mlpiht_cli.solvers.iht_cv import IHTCrossValidated
@@ -58,6 +59,7 @@ METHODS: dict[str, type[Method]] = {
         Eigenvalues,
         FeatureLearning,
         GatePair,
+        GateMotion,
         GradientDescent,
         IHT,
         IHTConvex,

@@ -103,7 +103,16 @@ class IHT(Passes, IHTSettings, Method):
         return Layerwise(self).iterate(problem, shape, budgets[0], streams)
 
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
-        """Run IHT with one hidden layer.
+        """Run IHT with one hidden layer."""
+        network = None
+        for step, _ in self.walk(problem, m, budget, streams):
+            yield step
+            network = step.network
+        assert network is not None, "there is a step, and it offers its network"
+        yield Reached(network())
+
+    def walk(self, problem: Problem, m: int, budget: int, streams: Streams) -> Iterator[tuple[Step, GateRule]]:
+        """Run IHT with one hidden layer, and yield each step with the gates that it had.
 
         The run ends early when no step can change the weights: every neuron is dead, or a step on all samples with the
         budget of the network returned the weights that its gates come from.
@@ -112,13 +121,12 @@ class IHT(Passes, IHTSettings, Method):
         state = _State(self, random, SparseMatrix.zeros(m, problem.d, problem.x), budget)
         for turn in self._turns(problem, m, budget, streams):
             if state.is_over(turn):
-                break
+                return
             before = state.weights
             loss = state.advance(turn) / len(turn.y)
             moved = not torch.equal(before.index, state.weights.index)
             network = partial(self._model, state.weights, random)
-            yield Step(loss, float(state.weights.values.sum()), moved, network=network)
-        yield Reached(self._model(state.weights, random))
+            yield Step(loss, float(state.weights.values.sum()), moved, network=network), state.gates
 
     def _turns(self, problem: Problem, m: int, s: int, streams: Streams) -> Iterator[_Turn]:
         """Yield the batches in the order of the protocol, with the budget, and whether gates are refreshed before each.
@@ -175,7 +183,7 @@ class _State:
         self._s, self._refine = s, Refinement(method.inner_steps)
         self._follows = method.gates == "sequential"
         self._signs = None if method.signs == "positive" else method.output_signs(weights.rows, weights.values)
-        self._gates: GateRule = random
+        self.gates: GateRule = random
         self._source: SparseMatrix | None = None  # the weights that the gates follow
         self._operator: GatedOperator | None = None
         self._before: SparseMatrix | None = None
@@ -198,9 +206,9 @@ class _State:
         """Take a step and return the loss before it."""
         if turn.refresh:
             self._source = self.weights
-            self._gates = WeightGates(self.weights, static=not compiled(turn.features.device))
+            self.gates = WeightGates(self.weights, static=not compiled(turn.features.device))
         if turn.refresh or not turn.full or self._operator is None:
-            self._operator = gated_operator(turn.features, self._gates, self.weights.rows, self._signs)
+            self._operator = gated_operator(turn.features, self.gates, self.weights.rows, self._signs)
         self._before, self._kept = self.weights, turn.budget
         self.weights, loss = iht_step(self._operator, turn.y, self.weights, turn.budget, self._refine)
         return float(loss)
