@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlpiht_cli.core.theory_labels import LABELS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -271,6 +273,7 @@ METRICS: dict[str, Metric] = {
     "lipschitz": Metric("smoothness constant L", falling=None),
     "on_support_gradient": Metric("largest gradient on the support", falling=True),
     "off_support_ratio": Metric("ratio off the support", falling=True),
+    **{name: Metric(label, falling=falling) for name, (label, falling) in LABELS.items()},
 }
 """Facts by name: metrics of tasks first, then other scores, then measures that some methods and tasks report."""
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scores import finite_numbers
-from mlpiht_cli.figures.lines import AXIS_NAMES, Line, lines, log_ticks, style
+from mlpiht_cli.figures.lines import AXIS_NAMES, Line, Scores, lines, log_ticks
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import LineAxis
 
@@ -28,7 +28,7 @@ class _Group:
 
     title: str
     lines: list[tuple[str, Line]]
-    """Label and line; panels of one title share their labels."""
+    """Label, maybe empty, and line; panels of one title share their labels."""
 
     @property
     def panels(self) -> list[PanelTable]:
@@ -39,31 +39,42 @@ class _Group:
 def curve(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the axis that the figure names; the band is their range.
 
-    All panels share one pair of axes if they have few lines and one metric. Otherwise each panel has its own, and a
-    panel of many lines has several, one for each value of an axis.
+    Each score of ``also`` is a further line in the same axes, without a band. The labels of scores are cut at a comma:
+    the axis has the part that they share, and the legend the part that tells them apart. All panels share one pair of
+    axes if they have few lines and one metric. Otherwise each panel has its own, and a panel of many lines has several,
+    one for each value of an axis.
     """
     groups = _groups(data)
     columns = _columns(groups)
     figure, grid = _grid(len(groups), columns)
-    styles: dict[str, dict[str, str]] = {}
+    keys = dict.fromkeys(_key(label, line, data) for group in groups for label, line in group.lines)
     for axes, group in zip(grid, groups, strict=True):
         for label, line in group.lines:
-            _draw(axes, line, styles.setdefault(label, style(len(styles))), label)
+            scores, number = Scores.of(line.panel, data), [*keys].index(_key(label, line, data))
+            for name, word in scores.words.items():
+                words = ", ".join(filter(None, (label, word))) or line.panel.title
+                _draw(axes, line, name, scores.style(name, number, len(keys) > 1), words)
         _dress(axes, group, data, room=10 if len(groups) == 1 else 6)
     _share(grid, groups, columns)
     _explain(figure, grid, data, look)
     return figure
 
 
+def _key(label: str, line: Line, data: FigureTable) -> str:
+    """What lines of one look share: their label, or else the panel, unless the scores tell the lines apart."""
+    return label or ("" if data.spec.also else line.panel.title)
+
+
 def _groups(data: FigureTable) -> list[_Group]:
+    each = 1 + len(data.spec.also)
     every = [line for panel in data.panels for line in lines(panel, data.spec.x)]
     alone = len(data.panels) == 1
-    if len(every) <= CROWDED and len({panel.metric for panel in data.panels}) == 1:
+    if len(every) * each <= CROWDED and len({panel.metric for panel in data.panels}) == 1:
         return [_Group("", [(_label(line, data, None, [] if alone else [line.panel.title]), line) for line in every])]
     groups: dict[tuple[str, int | None], _Group] = {}
     for panel in data.panels:
         own = [line for line in every if line.panel is panel]
-        facet = own[0].varied[0] if len(own) > CROWDED and own[0].varied else None
+        facet = own[0].varied[0] if len(own) * each > CROWDED and own[0].varied else None
         for line in own:
             value = None if facet is None else line.fixed[facet]
             place = [] if facet is None else [f"{facet} = {value}"]
@@ -74,7 +85,7 @@ def _groups(data: FigureTable) -> list[_Group]:
 
 
 def _label(line: Line, data: FigureTable, said: LineAxis | None, first: list[str]) -> str:
-    return ", ".join([*first, *line.words(data, said)] or [line.panel.title])
+    return ", ".join([*first, *line.words(data, said)])
 
 
 def _columns(groups: list[_Group]) -> int:
@@ -101,7 +112,7 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
     x, panel = data.spec.x, group.panels[0]
     log_ticks(axes, [value for one in group.panels for value in getattr(one, x) if value is not None], room)
     axes.set_xlabel(AXIS_NAMES[x])
-    axes.set_ylabel(panel.facts.label)
+    axes.set_ylabel(Scores.of(panel, data).axis)
     axes.set_yscale(data.spec.scale)
     if panel.limits is not None and not (data.spec.scale == "log" and panel.limits[0] <= 0):
         axes.set_ylim(*panel.limits)
@@ -137,12 +148,13 @@ def _explain(figure: Figure, grid: list[Axes], data: FigureTable, look: Look) ->
         figure.suptitle(title, fontsize=10, parse_math=False)
 
 
-def _draw(axes: Axes, line: Line, look: dict[str, str], label: str) -> None:
-    panel = line.panel
-    found = {value: finite_numbers(line.at(value), panel.metric) for value in getattr(panel, line.x)}
+def _draw(axes: Axes, line: Line, score: str, look: dict[str, str], label: str) -> None:
+    """Draw the median of a score, with a band if it is the metric."""
+    found = {value: finite_numbers(line.at(value), score) for value in getattr(line.panel, line.x)}
     points = {x: values for x, values in found.items() if values}
     if not points:
         return
     low, high, middle = ([float(f(values)) for values in points.values()] for f in (np.min, np.max, np.median))
-    axes.fill_between([*points], low, high, color=look["color"], alpha=0.15, linewidth=0)
+    if score == line.panel.metric:
+        axes.fill_between([*points], low, high, color=look["color"], alpha=0.15, linewidth=0)
     axes.plot([*points], middle, markersize=4, label=label, **look)  # type: ignore[arg-type]

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 from matplotlib.axes import Axes
 
+from mlpiht_cli.core.metric import metric
 from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import LineAxis
@@ -29,6 +31,53 @@ def style(number: int) -> dict[str, str]:
     """Colour, dashes and marker of a line by its number; the combinations repeat after 84."""
     dash = DASHES[number % len(DASHES)]
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": dash, "marker": MARKERS[number % len(MARKERS)]}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores that lines show in one pair of axes, the metric first.
+
+    Attributes
+    ----------
+    names
+        Names of the scores.
+    """
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, panel: PanelTable, data: FigureTable) -> Scores:
+        """Those of a panel: its metric, and the further scores of the figure."""
+        return cls(tuple(dict.fromkeys([panel.metric, *data.spec.also])))
+
+    @property
+    def axis(self) -> str:
+        """Label of the axis: what the labels of the scores share, the part before the comma."""
+        if len(self.names) == 1:
+            return self._labels[0]
+        return " and ".join(dict.fromkeys(label.partition(", ")[0] for label in self._labels))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What tells a line from those of the other scores, by name; empty for a score alone."""
+        if len(self.names) == 1:
+            return {self.names[0]: ""}
+        parts = [label.partition(", ") for label in self._labels]
+        short = len({first for first, _, _ in parts}) == 1 and len({rest for _, _, rest in parts}) == len(parts)
+        shown = [rest or first for first, _, rest in parts] if short else self._labels
+        return dict(zip(self.names, shown, strict=True))
+
+    @property
+    def _labels(self) -> list[str]:
+        return [metric(name).label for name in self.names]
+
+    def style(self, name: str, number: int, several: bool) -> dict[str, str]:
+        """Look of a score of the line ``number``; ``several``: a colour stands for a line, dashes for a score."""
+        i = self.names.index(name)
+        if not several:
+            return style(number + i)
+        look = style(number)
+        return look if i == 0 else {**style(number + i), "color": look["color"]}
 
 
 @dataclass(frozen=True)
@@ -67,11 +116,35 @@ def lines(panel: PanelTable, x: LineAxis) -> Iterator[Line]:
         yield Line(panel, method, dict(zip(others, values, strict=True)), x)
 
 
-def log_ticks(axes: Axes, values: Sequence[float], room: int = 10) -> None:
-    """Make the x axis logarithmic with ticks at values of the grid, at most ``room`` of them."""
-    axes.set_xscale("log")
+def log_ticks(axes: Axes, values: Sequence[float], room: int = 10, least: float | None = None) -> None:
+    """Make the x axis logarithmic, with ticks at ``room`` values of the grid or fewer; linear below ``least``."""
+    if least is None:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
     ticks = sorted(set(values), reverse=True)
     ticks = ticks[:: -(-len(ticks) // room)]
     labels = [f"{tick:.0f}" if float(tick).is_integer() else f"{tick:.3g}" for tick in ticks]
     axes.set_xticks(ticks, labels=labels, fontsize=8)
     axes.minorticks_off()
+
+
+def even_ticks(axes: Axes, values: Sequence[float], room: int = 10) -> None:
+    """Give the x axis the scale on which the values stand most evenly, with ticks at values of the grid.
+
+    Linear, or logarithmic; with a 0 among the values the latter is linear up to the least positive one. Logarithmic if
+    both are as even; linear with a value below 0.
+    """
+    xs = np.array(sorted(set(values)), dtype=float)
+    positive = xs[xs > 0]
+    if not positive.size or xs[0] < 0:
+        scales = [xs]
+    else:
+        least = positive[0]
+        scales = [np.where(xs > 0, 1 + np.log(np.maximum(xs, least) / least), 0.0), xs]
+    uneven = [np.ptp(np.log(np.diff(scale))) if len(scale) > 2 else 0.0 for scale in scales]
+    if len(scales) == 1 or uneven[1] < uneven[0] - 1e-9:
+        axes.set_xticks(xs[::-1][:: -(-len(xs) // room)])
+        axes.tick_params(axis="x", labelsize=8)
+    else:
+        log_ticks(axes, [float(x) for x in xs], room, least=float(positive[0]) if xs[0] == 0 else None)

@@ -53,7 +53,8 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
                 continue
             panel, here = grid.panel, list(grid.points())
             panels.append(_panel((panel.name, panel.title or panel.name), here, _scale(panel, figure, view), rows))
-            _check_metric(panels[-1], path)
+            for score in dict.fromkeys([panels[-1].metric, *figure.also]):
+                _check_metric(panels[-1], score, path)
         name, title = (f"{stem}-{view.name}", view.title or spec.title) if view else (stem, spec.title)
         tables.append(FigureTable(name, title, figure, _note(spec.profile_title(profile), panels), panels))
     return tables
@@ -97,7 +98,7 @@ def _from_csv(path: Path) -> FigureTable:
                 rows.put(RowKey(name, names[name, row.cell], row.m, row.s, row.seed, *size), row, number)
         shown = _metric(own, figure, path)
         panels.append(_panel((name, name), here, (shown, metric(shown).limits), rows))
-        _check_metric(panels[-1], path)
+        _check_metric(panels[-1], shown, path)
     rows.warn()
     profiles = {row.profile for row in table}
     note = _note(f"{profiles.pop() if len(profiles) == 1 else 'mixed profiles'} profile", panels)
@@ -122,15 +123,15 @@ def _metric(rows: list[Row], figure: FigureSpec, path: Path) -> str:
     return names[0]
 
 
-def _check_metric(panel: PanelTable, path: Path) -> None:
+def _check_metric(panel: PanelTable, score: str, path: Path) -> None:
     """Every row must have a metric of tasks; of a measure, which some methods report, one row is enough."""
     known = [row for row in panel.rows.values() if finite_number(row) is not None]
-    without = [row for row in known if finite_number(row, panel.metric) is None]
-    if without if panel.facts.always else known and len(without) == len(known):
+    without = [row for row in known if finite_number(row, score) is None]
+    if without if metric(score).always else known and len(without) == len(known):
         measures = ", ".join(dict.fromkeys(name for row in known for name in row.measures))
         has = without[0].metric + (f" and the measures {measures}" if measures else "")
         raise InputError(
-            f"{path}: the figure shows {panel.metric}, but the rows of panel '{panel.name}' have {has}; "
+            f"{path}: the figure shows {score}, but the rows of panel '{panel.name}' have {has}; "
             "set the figure's or the panel's metric"
         )
 

@@ -21,6 +21,10 @@ LEAST_SIZES = {"scaling": 2, "success": 1}
 """By kind: the least number of n that each panel varies."""
 
 
+FURTHER = ("curve", "setting")
+"""Kinds that draw further scores."""
+
+
 class _KindFault(NamedTuple):
     """A field of the figure that does not suit its kind, and what is wrong."""
 
@@ -30,7 +34,7 @@ class _KindFault(NamedTuple):
 
 def kind_faults(draft: Draft) -> list[Fault]:
     """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
-    absent = {name for name in ("kind", "level", "setting") if ("figure", name) in draft.left_out}
+    absent = {name for name in ("kind", "level", "setting", "also") if ("figure", name) in draft.left_out}
     if ("figure",) in draft.left_out or "kind" in absent:
         return []
     faults, spec = [], draft.spec
@@ -60,4 +64,6 @@ def _of_kind(kind: str, figure: FigureSpec, panels: list[Panel]) -> _KindFault |
         return _KindFault("level", LEVELS[kind])
     if kind == "setting" and figure.setting is None:
         return _KindFault("setting", "kind setting needs the method's setting that lines run over")
+    if figure.also and kind not in FURTHER:
+        return _KindFault("also", f"{' and '.join(FURTHER)} draw further scores; kind {kind} shows the metric alone")
     return None

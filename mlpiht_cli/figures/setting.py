@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scores import finite_number
-from mlpiht_cli.figures.lines import log_ticks, style
+from mlpiht_cli.errors import InputError
+from mlpiht_cli.figures.lines import Scores, even_ticks
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
 
@@ -18,59 +21,98 @@ AT = " @ "
 def setting(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the setting that the figure names, with a band for their range; axes by budget.
 
-    A method without an ``@`` in its label is a horizontal line at its median.
+    A method without an ``@`` in its label is a horizontal line at its median. Each score of ``also`` is a further line
+    in the same axes, without a band. The axis is linear where the values of the setting are spaced evenly, and
+    logarithmic otherwise (linear up to the least positive value if there is a 0).
+
+    Raises
+    ------
+    InputError
+        A method with an ``@`` in its label has no such setting.
     """
     places = [(panel, s) for panel in data.panels for s in panel.s]
     figure = Figure(figsize=(3.2 * len(places) + 0.8, 3.6), layout="constrained")
     grid = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
     for axes, (panel, s) in zip(grid, places, strict=True):
-        xs = _draw(axes, panel, s, data.spec.setting or "")
+        xs = _draw(axes, panel, s, data)
         if xs:
-            log_ticks(axes, xs, room=6)
+            even_ticks(axes, xs, room=6)
         if data.spec.level is not None:
             axes.axhline(data.spec.level, color="0.4", linewidth=0.8)
         axes.set_yscale(data.spec.scale)
         if panel.limits is not None:
             axes.set_ylim(*panel.limits)
         axes.set_title(f"{panel.title}, s = {s}" if len(data.panels) > 1 else f"s = {s}", fontsize=9, parse_math=False)
-        axes.set_xlabel((data.spec.setting or "").replace("_", " "), fontsize=9)
+        axes.set_xlabel(setting_label(data), fontsize=9)
         axes.grid(color="0.92", linewidth=0.5)
-    grid[0].set_ylabel(data.panels[0].facts.label, fontsize=9)
+    grid[0].set_ylabel(Scores.of(data.panels[0], data).axis, fontsize=9)
     handles = {str(line.get_label()): line for axes in grid for line in axes.lines if str(line.get_label())[0] != "_"}
     if len(handles) > 1:
-        figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+        columns = min(4, 2 * len(places))
+        figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
     if not look.paper:
         note = data.note.replace("mean over", "median and range over")
         figure.suptitle(f"{data.title}\n{note}", fontsize=10, parse_math=False)
     return figure
 
 
-def _draw(axes: Axes, panel: PanelTable, s: int, name: str) -> list[float]:
+def setting_label(data: FigureTable) -> str:
+    """Label of the axis of the figure's setting."""
+    return (data.spec.setting or "").replace("_", " ")
+
+
+def line_names(methods: Sequence[str]) -> list[str]:
+    """Names of the lines of some methods: those along the setting first, then those across the figure."""
+    along = [method.partition(AT)[0] for method in methods if AT in method]
+    return list(dict.fromkeys([*along, *(method for method in methods if AT not in method)]))
+
+
+def _draw(axes: Axes, panel: PanelTable, s: int, data: FigureTable) -> list[float]:
     """Draw the lines of one budget, and return the values of the setting."""
-    found: dict[str, dict[float, list[float]]] = {}
-    across: dict[str, list[float]] = {}
+    scores, every, seen = Scores.of(panel, data), line_names(data.methods), set()
+    for label in line_names(panel.methods):
+        for name, word in scores.words.items():
+            points = _points(panel, s, label, name, data.spec.setting or "")
+            look = scores.style(name, every.index(label), len(every) > 1)
+            parts = (label if len(every) > 1 or not word else "", word)
+            words, along = ", ".join(filter(None, parts)), sorted(x for x in points if x is not None)
+            if along:
+                low, middle, high = ([float(f(points[x])) for x in along] for f in (np.min, np.median, np.max))
+                if name == panel.metric:
+                    axes.fill_between(along, low, high, color=look["color"], alpha=0.15, linewidth=0)
+                axes.plot(along, middle, markersize=4, label=words, **look)  # type: ignore[arg-type]
+                seen.update(along)
+            if None in points:
+                level = float(np.median(points[None]))
+                axes.axhline(level, color=look["color"], linestyle=look["linestyle"], label=words)
+    return sorted(seen)
+
+
+def _points(panel: PanelTable, s: int, label: str, score: str, name: str) -> dict[float | None, list[float]]:
+    """Values of a score by those of the setting, of the methods of one line; None is across the figure."""
+    found: dict[float | None, list[float]] = {}
     for method in panel.methods:
+        if method.partition(AT)[0] != label:
+            continue
         rows = [row for m in panel.m for row in panel.at(method, m, s, panel.sizes[0]) if row is not None]
-        for row, value in ((row, finite_number(row, panel.metric)) for row in rows):
-            x = _setting(row, name) if AT in method else None
-            if value is not None and x is not None:
-                found.setdefault(method.partition(AT)[0], {}).setdefault(x, []).append(value)
-            elif value is not None:
-                across.setdefault(method, []).append(value)
-    for i, (label, points) in enumerate(found.items()):
-        look = style(i)
-        xs = sorted(points)
-        low, middle, high = ([float(f(points[x])) for x in xs] for f in (np.min, np.median, np.max))
-        axes.fill_between(xs, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        axes.plot(xs, middle, markersize=4, label=label, **look)  # type: ignore[arg-type]
-    for i, (label, values) in enumerate(across.items(), start=len(found)):
-        look = style(i)
-        axes.axhline(float(np.median(values)), color=look["color"], linestyle=look["linestyle"], label=label)
-    return sorted({x for points in found.values() for x in points})
+        for row, value in ((row, finite_number(row, score)) for row in rows):
+            if value is not None:
+                found.setdefault(place_of(row, method, name), []).append(value)
+    return found
 
 
-def _setting(row: Row, name: str) -> float | None:
-    """A setting of the row's method, where it is a number."""
-    method = row.params.get("method")
-    value = method.get(name) if isinstance(method, dict) else None
-    return float(value) if isinstance(value, int | float) else None
+def place_of(row: Row, method: str, name: str) -> float | None:
+    """Place on the axis of a row of the method with this label; None for a method across the figure.
+
+    Raises
+    ------
+    InputError
+        The label has an ``@``, and the row's method has no such setting that is a number.
+    """
+    if AT not in method:
+        return None
+    own = row.params.get("method")
+    value = own.get(name) if isinstance(own, dict) else None
+    if not isinstance(value, int | float):
+        raise InputError(f"figure.setting: method '{method}' has no setting '{name}' that is a number")
+    return float(value)

@@ -165,7 +165,7 @@ class FigureTable:
     def fingerprint(self) -> str:
         """Hash of the values shown: a picture with another hash is older than the table."""
         shown = [
-            (panel.name, row.cell, finite_number(row, panel.metric))
+            (panel.name, row.cell, *(finite_number(row, name) for name in (panel.metric, *self.spec.also)))
             for panel in self.panels
             for row in panel.rows.values()
         ]

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from mlpiht_cli.specs.fields import Budget, Finite, Limits, MetricName, Name, Seed, Strict, Width, distinct
 
 LineAxis = Literal["s", "n", "d", "m"]
+MOST_ALSO = 5
+"""Further scores that lines still tell apart."""
 
 
 class View(Strict):
@@ -19,6 +21,9 @@ class View(Strict):
     panels: list[str] | None = Field(None, min_length=1, description="names of the panels it shows, by default all")
     kind: str | None = Field(None, description="kind of picture or table, in place of the figure's")
     metric: MetricName | None = Field(None, description="metric shown, in place of the figure's and its panels'")
+    also: list[MetricName] | None = Field(
+        None, max_length=MOST_ALSO, description="further scores as lines, in place of the figure's"
+    )
     limits: Limits | None = Field(None, description="lowest and highest value of the metric, in place of the figure's")
     scale: Literal["linear", "log"] | None = Field(None, description="scale of the metric, in place of the figure's")
     x: LineAxis | None = Field(None, description="axis that curves run over, in place of the figure's")
@@ -28,7 +33,7 @@ class View(Strict):
     against: str | None = Field(None, description="label of the method that is subtracted, in place of the figure's")
     slopes: dict[str, Finite] | None = Field(None, description="reference exponents, in place of the figure's")
 
-    _unique = field_validator("panels")(distinct)
+    _unique = field_validator("panels", "also")(distinct)
 
 
 class FigureSpec(Strict):
@@ -37,6 +42,11 @@ class FigureSpec(Strict):
     label: str = Field(description="what it reproduces, e.g. Figure 1")
     kind: str | list[str] = Field("heatmap", min_length=1, description="one or more kinds of picture or table")
     metric: MetricName = Field("psnr", description="metric shown; a panel or view may show another")
+    also: list[MetricName] = Field(
+        default_factory=list,
+        max_length=MOST_ALSO,
+        description="of curve and setting: further scores, lines without a band in the axes of the metric",
+    )
     limits: Limits | None = Field(
         None, description="lowest and highest value of the metric; by default its own, or what the rows span"
     )
@@ -58,6 +68,8 @@ class FigureSpec(Strict):
     slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
 
+    _unique = field_validator("also")(distinct)
+
     @property
     def kinds(self) -> list[str]:
         """Kinds, the main one first."""
@@ -67,7 +79,8 @@ class FigureSpec(Strict):
         """What a view is drawn by: its own fields over the figure's."""
         given = view.model_dump(exclude={"name", "title", "panels"}, exclude_none=True)
         if view.metric not in (None, self.metric):
-            given.setdefault("limits", None)  # the figure's are those of another metric
+            for field, nothing in (("limits", None), ("also", [])):
+                given.setdefault(field, nothing)  # the figure's belong to another metric
         return self.model_copy(update={**given, "views": []})
 
 
