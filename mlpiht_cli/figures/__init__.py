@@ -41,6 +41,7 @@ FIGURES: dict[str, Draw] = {
     "scaling": _drawn_by("scaling", "scaling"),
     "setting": _drawn_by("setting", "setting"),
     "starts": _drawn_by("starts", "starts"),
+    "shares": _drawn_by("shares", "shares"),
     "success": _drawn_by("success", "success"),
 }
 MAPS = frozenset({"heatmap", "std", "difference"})

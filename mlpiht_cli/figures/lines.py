@@ -122,6 +122,7 @@ def log_ticks(axes: Axes, values: Sequence[float], room: int = 10, least: float 
         axes.set_xscale("log")
     else:
         axes.set_xscale("symlog", linthresh=least, linscale=0.4)
+        axes.set_xlim(-0.4 * least, 1.2 * max(values))
     ticks = sorted(set(values), reverse=True)
     ticks = ticks[:: -(-len(ticks) // room)]
     labels = [f"{tick:.0f}" if float(tick).is_integer() else f"{tick:.3g}" for tick in ticks]

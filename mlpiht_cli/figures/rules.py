@@ -15,10 +15,11 @@ from mlpiht_cli.specs.schema import Panel
 LEVELS = {
     "scaling": "scaling needs the level of the metric that n* is the n of",
     "success": "success needs the level of the metric that a seed has to reach",
+    "shares": "shares needs the level of the metric that a seed has to reach",
 }
 """What a kind needs the figure's level for."""
 LEAST_SIZES = {"scaling": 2, "success": 1}
-"""By kind: the least number of n that each panel varies."""
+"""By kind: the least number of n that each panel varies; success over a setting needs none."""
 
 
 FURTHER = ("curve", "setting")
@@ -53,7 +54,8 @@ def kind_faults(draft: Draft) -> list[Fault]:
 def _of_kind(kind: str, figure: FigureSpec, panels: list[Panel]) -> _KindFault | None:
     """What keeps a kind from showing these panels; None if nothing does."""
     sized = next((panel.name for panel in panels if len(panel.sizes) > 1), None)
-    single = next((panel.name for panel in panels if len(panel.n or []) < LEAST_SIZES.get(kind, 0)), None)
+    least = 0 if kind == "success" and figure.setting is not None else LEAST_SIZES.get(kind, 0)
+    single = next((panel.name for panel in panels if len(panel.n or []) < least), None)
     if kind not in KINDS:
         return _KindFault("kind", f"unknown kind '{kind}'{did_you_mean(kind, KINDS)}")
     if kind in MAPS and sized is not None:

@@ -52,14 +52,16 @@ class FigureSpec(Strict):
     )
     scale: Literal["linear", "log"] = Field("linear", description="scale of the metric's axis in curves")
     x: LineAxis = Field("s", description="axis that curves run over")
-    setting: Name | None = Field(None, description="of kind setting: the method's setting that lines run over")
+    setting: Name | None = Field(
+        None, description="of setting, and of success in place of n: the method's setting that lines run over"
+    )
     level: Finite | None = Field(
         None,
-        description="of scaling: n* is the n from which the metric stays beyond it; of success: the value that a seed "
-        "has to reach; of setting: a line to read by",
+        description="of scaling: n* is the n from which the metric stays beyond it; of success and "
+        "shares: the value that a seed has to reach; of setting: a line to read by",
     )
     falling: bool | None = Field(
-        None, description="of scaling and success: whether less is better; by default what the metric says"
+        None, description="of scaling, success and shares: whether less is better; by default what the metric says"
     )
     against: str | None = Field(
         None,

@@ -39,7 +39,7 @@ def panel() -> PanelTable:
 
 
 def figure_table(panel: PanelTable) -> FigureTable:
-    return FigureTable("fig", "Title", FigureSpec(label="Figure 1"), "note", [panel])
+    return FigureTable("fig", "Title", FigureSpec(label="Figure 1", level=30), "note", [panel])
 
 
 def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: PanelTable) -> None:
@@ -53,7 +53,9 @@ def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: Panel
     assert np.isnan(partial.std[0, 2]), "one seed has no spread"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FIGURES if kind not in ("difference", "scaling", "success")])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in FIGURES if kind not in ("difference", "scaling", "success", "verdicts")]
+)
 @pytest.mark.parametrize("look", [Look(), Look(paper=True, annotate=True), Look(partial=True)])
 def test_every_kind_draws_with_every_look(panel: PanelTable, kind: str, look: Look, tmp_path: Path) -> None:
     figure = FIGURES[kind](figure_table(panel), look)

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.analysis.scaling import wilson
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
+from mlpiht_cli.figures.lines import even_ticks
+from mlpiht_cli.figures.rules import kind_faults
 from mlpiht_cli.figures.table import PanelTable
 from mlpiht_cli.records.rows import Row
+from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.figure import FigureSpec
+from mlpiht_cli.specs.load import parse
+from mlpiht_cli.specs.schema import Spec
+from tests.hand import TINY
 
 
 def row(n: int, seed: int, psnr: float | None) -> Row:
@@ -65,6 +76,93 @@ def test_what_cannot_be_drawn_is_said() -> None:
     fixed = FigureTable(**{**vars(whole), "panels": [PanelTable("a", "A", ["iht"], [3], [4], [0], "psnr", None, {})]})
     with pytest.raises(InputError, match="does not vary n"):
         FIGURES["success"](fixed, Look())
+
+
+def over_decoys(hits: Mapping[str, Mapping[int | None, int]], s: tuple[int, ...] = (4,), seeds: int = 5) -> FigureTable:
+    """Seeds below the number of hits are exact; ``None`` decoys: a method without the setting."""
+    rows, labels = {}, []
+    for name, by_decoys in hits.items():
+        for decoys, count in by_decoys.items():
+            labels.append(label := name if decoys is None else f"{name} @ {decoys}")
+            for budget in s:
+                for seed in range(seeds):
+                    settings = {} if decoys is None else {"decoys": decoys}
+                    one = row(100, seed, 1.0).model_copy(update={"exact": seed < count, "params": {"method": settings}})
+                    rows[RowKey("a", label, 3, budget, seed)] = one
+    spec = FigureSpec(label="x", kind="success", setting="decoys", metric="exact", level=1)
+    panel = PanelTable("a", "A", labels, [3], list(s), [*range(seeds)], "exact", None, rows)
+    return FigureTable("t", "T", spec, f"mean over {seeds} seeds", [panel])
+
+
+HITS = {"exact step": {0: 5, 5: 5, 45: 4, 95: 4}, "theorem's": {0: 5, 5: 5, 45: 4, 95: 0}, "known": {None: 3}}
+
+
+def test_shares_over_a_setting_are_those_of_the_seeds_at_each_point() -> None:
+    (axes,) = FIGURES["success"](over_decoys(HITS), Look()).axes
+    drawn = {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
+    for name in ("exact step", "theorem's"):
+        assert drawn[name] == [[decoys, count / 5] for decoys, count in HITS[name].items()]
+    assert [y for _, y in drawn["known"]] == [0.6, 0.6], "a method without the setting is a line across"
+    low = min(float(band.get_paths()[0].vertices[:, 1].min()) for band in axes.collections)
+    assert low == pytest.approx(wilson(0, 5)[0])
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("decoys", "symlog"), "0 has a place on the axis"
+    assert axes.get_ylabel() == "share of seeds with exact recovery"
+
+
+def test_a_setting_has_a_line_for_each_budget() -> None:
+    (axes,) = FIGURES["success"](over_decoys({"iht": {5: 5, 45: 4}}, s=(4, 8)), Look()).axes
+    assert [str(line.get_label()) for line in axes.lines] == ["s = 4", "s = 8"]
+
+
+def test_points_with_missing_or_skipped_seeds_are_left_out() -> None:
+    whole = over_decoys({"iht": {5: 5, 45: 4, 95: 3}})
+    rows = dict(whole.panels[0].rows)
+    del rows[RowKey("a", "iht @ 5", 3, 4, 0)]
+    skipped = RowKey("a", "iht @ 45", 3, 4, 0)
+    rows[skipped] = rows[skipped].model_copy(update={"status": "skipped"})
+    lacking = FigureTable(**{**vars(whole), "panels": [PanelTable(**{**vars(whole.panels[0]), "rows": rows})]})
+    (line,) = FIGURES["success"](lacking, Look()).axes[0].lines
+    assert np.asarray(line.get_xydata()).tolist() == [[95, 0.6]]
+
+
+def test_a_point_without_the_setting_is_told() -> None:
+    data = over_decoys({"iht": {5: 5}})
+    other = FigureTable(**{**vars(data), "spec": data.spec.model_copy(update={"setting": "decoy"})})
+    with pytest.raises(InputError, match="method 'iht @ 5' has no setting 'decoy' that is a number"):
+        FIGURES["success"](other, Look())
+
+
+def test_a_spec_of_success_varies_n_or_names_a_setting() -> None:
+    def faults(**figure: Any) -> list[str]:
+        data = {
+            **parse(TINY, Path("tiny.yaml")).data,
+            "figure": {"label": "F", "kind": "success", "level": 1, **figure},
+        }
+        return [fault.message for fault in kind_faults(Draft(Spec.model_validate(data)))]
+
+    assert faults(setting="decoys") == []
+    assert faults() == ["success needs panels that vary n; 'a' does not"]
+    assert faults(setting="decoys", level=None) == ["success needs the level of the metric that a seed has to reach"]
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([0.125, 0.25, 0.375, 0.5], "linear"),
+        ([1, 2, 4], "log"),
+        ([5, 10, 20, 50, 100], "log"),
+        ([0, 5, 10, 20, 50, 100], "symlog"),
+        ([0, 1, 2, 3, 4], "linear"),
+        ([-1, 10, 100], "linear"),
+        ([7], "log"),
+        ([0], "linear"),
+    ],
+)
+def test_an_axis_has_the_scale_on_which_its_values_are_even(values: list[float], scale: str) -> None:
+    axes = Figure().subplots()
+    even_ticks(axes, values)
+    assert axes.get_xscale() == scale
+    assert sorted(axes.get_xticks().tolist()) == values
 
 
 @given(st.integers(1, 200), st.integers(0, 200))
