@@ -45,6 +45,12 @@ def number(row: Row, name: str | None = None) -> float | None:
     return math.nan if value == -math.inf else metric(row.metric if name is None else name).countable(value)
 
 
+def word(row: Row, name: str) -> str | None:
+    """A measure of a finished row that is a word; None where it is a number, and where there is none."""
+    value = row.measures.get(name)
+    return value if row.status == "ok" and isinstance(value, str) else None
+
+
 def finite_number(row: Row, name: str | None = None) -> float | None:
     """The :func:`number` of a row where it is finite, else None."""
     value = number(row, name)

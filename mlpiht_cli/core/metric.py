@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlpiht_cli.core.theory_labels import LABELS
+from mlpiht_cli.core.theory_labels import LABELS, VERDICTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,6 +112,8 @@ class Metric:
         Says of a problem why a model that ignores the inputs has a perfect score; None where it has not.
     aliases
         Further names of its column in references.
+    words
+        Values of a measure that is a word, the best first.
     """
 
     label: str
@@ -132,6 +134,7 @@ class Metric:
     undefined: str = ""
     trivial: Callable[[Problem], str | None] = lambda _: None
     aliases: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     def is_exact(self, value: float | None) -> bool | None:
         """Whether a value means exact recovery; None for no value, and for a metric without an exact level."""
@@ -274,6 +277,7 @@ METRICS: dict[str, Metric] = {
     "on_support_gradient": Metric("largest gradient on the support", falling=True),
     "off_support_ratio": Metric("ratio off the support", falling=True),
     **{name: Metric(label, falling=falling) for name, (label, falling) in LABELS.items()},
+    "verdict": Metric("verdict of the theorem", falling=None, words=VERDICTS),
 }
 """Facts by name: metrics of tasks first, then other scores, then measures that some methods and tasks report."""
 

@@ -28,3 +28,5 @@ LABELS: dict[str, tuple[str, bool | None]] = {
     "gates_changed": ("share of gates that change", None),
     "gates_settled": ("step from which the gates stay", None),
 }
+VERDICTS = ("applies", "least squares only", "undecided", "fails")
+"""What ``verdict`` says of the theorem, the best first."""

@@ -43,8 +43,9 @@ FIGURES: dict[str, Draw] = {
     "starts": _drawn_by("starts", "starts"),
     "shares": _drawn_by("shares", "shares"),
     "success": _drawn_by("success", "success"),
+    "verdicts": _drawn_by("verdicts", "verdicts"),
 }
-MAPS = frozenset({"heatmap", "std", "difference"})
+MAPS = frozenset({"heatmap", "std", "difference", "verdicts"})
 """Kinds with the axes m and s, which cannot show panels of several n or d."""
 TEXTS: dict[str, dict[str, Write]] = {
     "table": {"md": markdown, "csv": comma_separated},

@@ -74,7 +74,7 @@ def spread(data: FigureTable, look: Look) -> Figure:
         here = grid.std[np.isfinite(grid.std)]
         tops[panel.metric] = max(tops.get(panel.metric, 1e-3), *here, 0.0)
     upper = [
-        _Map(f"std, {_title(method, panel, data)}", panel, grid.std, _spread_state(grid), _spread_scale(panel, tops))
+        _Map(f"std, {title_of(method, panel, data)}", panel, grid.std, _spread_state(grid), _spread_scale(panel, tops))
         for (panel, method), grid in zip(columns, grids, strict=True)
     ]
     note = data.note.replace("mean over", "standard deviation and mean over")
@@ -125,7 +125,8 @@ def _pairs(data: FigureTable) -> list[tuple[str, str]]:
     return [(method, against) for method in methods if method != against]
 
 
-def _title(method: str, panel: PanelTable, data: FigureTable) -> str:
+def title_of(method: str, panel: PanelTable, data: FigureTable) -> str:
+    """Title of the map of a method in a panel."""
     return f"{in_capitals(method)}: {panel.title}" if len(data.panels) > 1 or panel.title else in_capitals(method)
 
 
@@ -134,7 +135,7 @@ def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map
     low, high = panel.span
     extend = "min" if panel.facts.bounded else "both"
     scale = _Scale(CMAP, panel.facts.label, low=low, high=high, extend=extend)
-    return _Map(_title(method, panel, data), panel, grid.mean, grid.state, scale)
+    return _Map(title_of(method, panel, data), panel, grid.mean, grid.state, scale)
 
 
 def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) -> Figure:
@@ -162,7 +163,7 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
     if not look.paper:
         seeds = " or those at hand" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
-    _legend(figure, states)
+    explain(figure, [], states)
     return figure
 
 
@@ -175,40 +176,50 @@ def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
     panel, scale = one.panel, one.scale
     norm = _norm(scale)
     image = axes.imshow(one.values, cmap=mpl.colormaps[scale.cmap], norm=norm, aspect="auto", interpolation="none")
+    dress(axes, panel, one.title)
+    for place, state in np.ndenumerate(one.state):
+        if state in STATES:
+            mark(axes, place, str(state))
+        elif look.annotate:
+            _write(axes, place, one)
+    return image
+
+
+def dress(axes: Axes, panel: PanelTable, title: str) -> None:
+    """Title, labels and ticks of a map over m and s."""
     room = int(max(2.4, CELL * len(panel.s)) / 0.082)  # characters of a title above the map
-    axes.set_title(textwrap.fill(one.title, room), fontsize=10, parse_math=False)
+    axes.set_title(textwrap.fill(title, room), fontsize=10, parse_math=False)
     axes.set_xticks(range(len(panel.s)), labels=[str(s) for s in panel.s], fontsize=8, rotation=45)
     axes.set_yticks(range(len(panel.m)), labels=[str(m) for m in panel.m], fontsize=8)
     axes.tick_params(length=0)
     axes.set_xlabel("budget s (nonzero weights)", fontsize=9)
     axes.set_ylabel("hidden width m", fontsize=9)
-    for (i, j), state in np.ndenumerate(one.state):
-        if state in STATES:
-            face, hatch, _ = STATES[str(state)]
-            box = Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=face, edgecolor="0.6", hatch=hatch, linewidth=0)
-            axes.add_patch(box)
-            if state == "skipped":
-                axes.text(j, i, "–", ha="center", va="center", color="0.3", fontsize=8)  # noqa: RUF001
-        elif look.annotate:
-            _write(axes, (i, j), one)
-    return image
 
 
-def _write(axes: Axes, place: tuple[int, int], one: _Map) -> None:
+def mark(axes: Axes, place: tuple[int, ...], state: str) -> None:
+    """Mark a cell, in row i and column j of a map, that has no value."""
+    (i, j), (face, hatch, _) = place, STATES[state]
+    axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=face, edgecolor="0.6", hatch=hatch, linewidth=0))
+    if state == "skipped":
+        axes.text(j, i, "–", ha="center", va="center", color="0.3", fontsize=8)  # noqa: RUF001
+
+
+def _write(axes: Axes, place: tuple[int, ...], one: _Map) -> None:
     """Write the value in a colour that contrasts with its cell."""
     value, scale = float(one.values[place]), one.scale
     red, green, blue, _ = mpl.colormaps[scale.cmap](_norm(scale)(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
     text = f"{value:.2f}" if scale.high <= 1 else f"{value:.0f}"
-    axes.text(*place[::-1], text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+    axes.text(place[1], place[0], text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
 
 
-def _legend(figure: Figure, states: set[str]) -> None:
-    """Explain the marks that the maps have."""
-    handles = [
+def explain(figure: Figure, handles: Sequence[Patch], states: set[str]) -> None:
+    """A legend with some handles, and with the marks that the maps have."""
+    marks = [
         Patch(facecolor=face, hatch=hatch, edgecolor="0.6", label=words)
         for state, (face, hatch, words) in STATES.items()
         if state in states
     ]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    every = [*handles, *marks]
+    if every:
+        figure.legend(handles=every, loc="outside lower center", ncols=min(len(every), 4), fontsize=8, frameon=False)

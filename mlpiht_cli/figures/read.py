@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpiht_cli.analysis.places import Places, RowKey
-from mlpiht_cli.analysis.scores import finite_number
+from mlpiht_cli.analysis.scores import finite_number, word
 from mlpiht_cli.analysis.tables import placed, read_results
 from mlpiht_cli.analysis.variants import labels
 from mlpiht_cli.core.metric import metric, task_metrics
@@ -126,7 +126,7 @@ def _metric(rows: list[Row], figure: FigureSpec, path: Path) -> str:
 def _check_metric(panel: PanelTable, score: str, path: Path) -> None:
     """Every row must have a metric of tasks; of a measure, which some methods report, one row is enough."""
     known = [row for row in panel.rows.values() if finite_number(row) is not None]
-    without = [row for row in known if finite_number(row, score) is None]
+    without = [row for row in known if finite_number(row, score) is None and word(row, score) is None]
     if without if metric(score).always else known and len(without) == len(known):
         measures = ", ".join(dict.fromkeys(name for row in known for name in row.measures))
         has = without[0].metric + (f" and the measures {measures}" if measures else "")

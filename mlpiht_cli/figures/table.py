@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.analysis.places import RowKey
-from mlpiht_cli.analysis.scores import finite_number, finite_numbers
+from mlpiht_cli.analysis.scores import finite_number, finite_numbers, word
 from mlpiht_cli.core.metric import Metric, metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
@@ -87,6 +87,19 @@ class PanelTable:
         return list(product(self.n, self.d))
 
     @property
+    def only_size(self) -> tuple[int | None, int | None]:
+        """The one (n, d) of a map.
+
+        Raises
+        ------
+        InputError
+            There are several.
+        """
+        if len(self.sizes) > 1:
+            raise InputError(f"panel '{self.name}' varies n or d, which a map over m and s cannot show; draw a curve")
+        return self.sizes[0]
+
+    @property
     def total(self) -> int:
         """Number of cells."""
         runs = sum(len(self.own_seeds.get(method, self.seeds)) for method in self.methods)
@@ -102,15 +115,13 @@ class PanelTable:
         InputError
             The panel has several n or d, which a grid over m and s cannot show.
         """
-        if len(self.sizes) > 1:
-            raise InputError(f"panel '{self.name}' varies n or d, which a map over m and s cannot show; draw a curve")
-        shape = (len(self.m), len(self.s))
+        shape, size = (len(self.m), len(self.s)), self.only_size
         mean, std, state = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, "missing", dtype="<U8")
         for i, m in enumerate(self.m):
             for j, s in enumerate(self.s):
-                rows = dict(zip(self._seeds(method), self.at(method, m, s, self.sizes[0]), strict=True))
+                rows = dict(zip(self._seeds(method), self.at(method, m, s, size), strict=True))
                 if other is not None:
-                    others = zip(self._seeds(other), self.at(other, m, s, self.sizes[0]), strict=True)
+                    others = zip(self._seeds(other), self.at(other, m, s, size), strict=True)
                     rows |= {seed: None for seed, row in others if row is None}
                 values, state[i, j] = _values(list(rows.values()), self.metric, partial)
                 if values:
@@ -125,18 +136,29 @@ class PanelTable:
         return self.own_seeds.get(method, self.seeds)
 
 
-def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[float], str]:
-    """Values and state of one grid cell over its seeds."""
+def state_of(rows: Sequence[Row | None], partial: bool) -> str:
+    """State of one grid cell over its seeds, by their statuses: ``ok``, ``missing``, ``skipped`` or ``bad``."""
     known = {row.status for row in rows if row is not None}
     if known - {"ok", "skipped"}:
-        return [], "bad"  # a mean without diverged runs would favour a method that diverges
+        return "bad"  # a mean without diverged runs would favour a method that diverges
     if None in rows and not (partial and "ok" in known):
-        return [], "missing"
-    if "skipped" in known:
-        return [], "skipped"
-    there = [row for row in rows if row is not None]
+        return "missing"
+    return "skipped" if "skipped" in known else "ok"
+
+
+def _values(rows: Sequence[Row | None], name: str, partial: bool) -> tuple[list[float], str]:
+    """Values and state of one grid cell over its seeds."""
+    state, there = state_of(rows, partial), [row for row in rows if row is not None]
+    if state != "ok":
+        return [], state
     values = finite_numbers(there, name)
     return (values, "ok") if len(values) == len(there) else ([], "bad")
+
+
+def _shown(row: Row, name: str) -> float | str | None:
+    """What a figure may show of a row: a number, or a word."""
+    number = finite_number(row, name)
+    return word(row, name) if number is None else number
 
 
 @dataclass(frozen=True)
@@ -165,7 +187,7 @@ class FigureTable:
     def fingerprint(self) -> str:
         """Hash of the values shown: a picture with another hash is older than the table."""
         shown = [
-            (panel.name, row.cell, *(finite_number(row, name) for name in (panel.metric, *self.spec.also)))
+            (panel.name, row.cell, *(_shown(row, name) for name in (panel.metric, *self.spec.also)))
             for panel in self.panels
             for row in panel.rows.values()
         ]
