@@ -75,10 +75,11 @@ def documented(function: Callable[..., Any]) -> str:
 
 def measures(_: str) -> str:
     """Measures of claims, with what they need."""
-    from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, NEED_LEVEL
+    from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, NEED_LEVEL, NEED_WORD
     from mlpiht_cli.checks.thresholds import THRESHOLDS
 
     needs = {name: "`against`" for name in COMPARISONS} | {name: "`level`" for name in NEED_LEVEL | THRESHOLDS.keys()}
+    needs |= {name: "`word` and `metric`" for name in NEED_WORD}
     said = {name: f" Needs {what}." for name, what in needs.items()}
     found = {**MEASURES, **THRESHOLDS}
     parts = [f"### {name}\n\n{documented(one)}{said.get(name, '')}" for name, one in found.items()]

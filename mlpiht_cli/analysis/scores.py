@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mlpiht_cli.core.metric import metric, task_metrics
 from mlpiht_cli.records.rows import SCORES, Row
+
+if TYPE_CHECKING:
+    from mlpiht_cli.specs.schema import Claim
 
 KEEP_NO_BUDGET = frozenset({"boosting", "dense", "feature_learning", "gradient_descent", "lasso_cv", "mlp", "skglm"})
 """Methods whose networks may have more nonzeros than the budget: what their classes say, read without torch."""
@@ -74,6 +78,25 @@ def ranked(row: Row, name: str) -> float | None:
     if row.status == "ok" and value is not None and bound is not None and value >= (recorded(row, bound) or 0.0):
         return math.inf
     return finite_number(row, name)
+
+
+def claimed(row: Row, claim: Claim) -> float | None:
+    """Score of a row as a claim counts it: a number, a difference or ratio of two, or 1 where it is the word.
+
+    Returns
+    -------
+    None where the row lacks a score; nan as in :func:`number`, and for 0 over 0; a number over 0 is infinite.
+    """
+    if claim.word is not None:
+        said = word(row, claim.metric or "")
+        return math.nan if row.status != "ok" else None if said is None else float(said == claim.word)
+    first, name = number(row, claim.metric), claim.minus or claim.over
+    if name is None or first is None:
+        return first
+    second = number(row, name)
+    if second is None or claim.minus is not None:
+        return None if second is None else first - second
+    return first / second if second else math.copysign(math.inf, first) if first else math.nan
 
 
 def intact(row: Row) -> bool:

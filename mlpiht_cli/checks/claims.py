@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from mlpiht_cli.analysis.places import RowKey
-from mlpiht_cli.analysis.scores import intact, number
+from mlpiht_cli.analysis.scores import claimed, intact
 from mlpiht_cli.analysis.tables import placed
 from mlpiht_cli.checks import thresholds
-from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, Place, Sample, Scores, standard_error
+from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, SHARES_OF_CELLS, standard_error
+from mlpiht_cli.checks.sample import Place, Sample, Scores
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.expand import Expansion
@@ -96,7 +97,7 @@ def _gather(label: str, claim: Claim, expansion: Expansion, table: Mapping[RowKe
         rows = {seed: table.get(at._replace(seed=seed)) for seed in seeds}
         there = {seed: row for seed, row in rows.items() if row is not None}
         out.doctored.update(row.metric or "metric" for row in there.values() if not intact(row))
-        found = {seed: number(row, claim.metric) for seed, row in there.items()}
+        found = {seed: claimed(row, claim) for seed, row in there.items()}
         known = {seed: value for seed, value in found.items() if value is not None}
         if len(known) < len(found) or any(row.status == "skipped" for row in there.values()):
             out.skipped.add(place)  # even if other seeds have values

@@ -8,95 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpiht_cli.specs.schema import Claim
+from mlpiht_cli.checks.sample import Place, Sample, filled
 
 MIN_WIDTHS = 3
 """Least number of widths for a rank correlation: with two it is always -1 or 1."""
-
-
-class Place(NamedTuple):
-    """A cell of a claim: one grid point, all seeds together."""
-
-    panel: str
-    m: int
-    s: int
-    n: int | None = None
-    d: int | None = None
-
-
-Scores = dict[Place, dict[int, float]]
-"""Score by place and seed, cut to the limits of the claim; nan for a run that diverged or failed."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Scores that a claim is measured on: of its method and, where it compares, of the other method."""
-
-    claim: Claim
-    own: Scores
-    other: Scores
-    falling: bool = False
-    """Whether less of the metric is better."""
-
-    def without(self, seed: int) -> Sample:
-        """The sample without one seed; another method with a single seed draws no numbers and keeps it."""
-        yardstick = {place: by_seed for place, by_seed in self.other.items() if len(by_seed) == 1}
-        return replace(self, own=_without(self.own, seed), other={**_without(self.other, seed), **yardstick})
-
-    @property
-    def seeds(self) -> set[int]:
-        """Seeds of the method's scores."""
-        return {seed for scores in self.own.values() for seed in scores}
-
-    @property
-    def worst(self) -> float:
-        """Score of a bad run of the method: the end of the scale that is worse for the claim."""
-        return self._end(high=self.claim.at_most is not None)
-
-    @property
-    def widest(self) -> float:
-        """Value of a spread that includes a bad run."""
-        return 0.0 if self.claim.at_most is None else self._end(high=True) - self._end(high=False)
-
-    def mean(self, place: Place) -> float:
-        """Mean of the method over the seeds."""
-        return float(np.mean(_filled(self.own[place], self.worst)))
-
-    def other_mean(self, place: Place) -> float:
-        """Mean of the other method over the seeds."""
-        return float(np.mean(_filled(self.other[place], self._end(high=False))))
-
-    def not_worse(self, place: Place) -> bool:
-        """Whether the method's mean is as good as the other's, up to the margin of the claim."""
-        own, other, margin = self.mean(place), self.other_mean(place), self.claim.margin
-        return own <= other + margin if self.falling else own >= other - margin
-
-    def bad(self, *places: Place) -> bool:
-        """Whether a run of the method diverged or failed at one of the places."""
-        return any(math.isnan(value) for place in places for value in self.own[place].values())
-
-    def all_scores(self) -> NDArray[np.float64]:
-        """Every score of the method, one for each seed."""
-        parts = [_filled(scores, self.worst) for scores in self.own.values()]
-        return np.concatenate(parts) if parts else np.empty(0)
-
-    def over_m(self) -> list[list[Place]]:
-        """Groups of places that differ only in the width, widths ascending."""
-        rows: dict[Place, list[Place]] = {}
-        for place in sorted(self.own):
-            rows.setdefault(place._replace(m=0), []).append(place)
-        return list(rows.values())
-
-    def _end(self, high: bool) -> float:
-        low, top = self.claim.clip or (-math.inf, math.inf)
-        return top if high else low
 
 
 def share_not_worse(sample: Sample) -> float | None:
@@ -180,10 +100,42 @@ def median(sample: Sample) -> float | None:
     return float(np.median(scores)) if scores.size else None
 
 
+def least(sample: Sample) -> float | None:
+    """Least of all scores, every seed of every place: ``min_i x_i``."""
+    return min(map(float, sample.all_scores()), default=None)
+
+
+def largest(sample: Sample) -> float | None:
+    """Largest of all scores, every seed of every place: ``max_i x_i``."""
+    return max(map(float, sample.all_scores()), default=None)
+
+
+def largest_distance(sample: Sample) -> float | None:
+    """Largest distance of a score from 0, with ``minus`` of two scores of one row: ``max_i |x_i|``."""
+    bad = 0.0 if sample.claim.at_most is None else math.inf
+    return max((bad if math.isnan(value) else abs(value) for value in sample.each()), default=None)
+
+
 def share_above(sample: Sample) -> float | None:
     """Share of all scores at or above the level, even where less is better: ``#{i: x_i >= level} / #{i}``."""
     level = math.nan if sample.claim.level is None else sample.claim.level
     return _mean([float(value >= level) for value in sample.all_scores()], math.nan)
+
+
+def share_below(sample: Sample) -> float | None:
+    """Share of all scores at or below the level, even where more is better: ``#{i: x_i <= level} / #{i}``."""
+    level = math.nan if sample.claim.level is None else sample.claim.level
+    return _mean([_counted(value, value <= level, sample) for value in sample.each()], math.nan)
+
+
+def share_saying(sample: Sample) -> float | None:
+    """Share of rows whose measure is the word of the claim: ``#{i: x_i = word} / #{i}``."""
+    return _mean([_counted(value, value == 1.0, sample) for value in sample.each()], math.nan)
+
+
+def _counted(value: float, hit: bool, sample: Sample) -> float:
+    """1 or 0; a bad run counts as what is worse for the claim."""
+    return float(sample.claim.at_most is not None if math.isnan(value) else hit)
 
 
 def share_within(sample: Sample) -> float | None:
@@ -214,7 +166,7 @@ def _within(sample: Sample) -> dict[Place, list[float]]:
     bad = float(sample.claim.at_most is not None)
     found = {}
     for place, scores in sample.own.items():
-        bar = float(np.mean(_filled(sample.other[place], math.inf))) + sample.claim.margin
+        bar = float(np.mean(filled(sample.other[place], math.inf))) + sample.claim.margin
         found[place] = [bad if math.isnan(value) else float(value <= bar) for value in scores.values()]
     return found
 
@@ -241,7 +193,7 @@ def largest_excess(sample: Sample) -> float | None:
     def excess(place: Place) -> float:
         if sample.bad(place):
             return sample.worst
-        return max(sample.own[place].values()) - float(np.min(_filled(sample.other[place], math.inf)))
+        return max(sample.own[place].values()) - float(np.min(filled(sample.other[place], math.inf)))
 
     return max(map(excess, sample.own), default=None)
 
@@ -256,7 +208,12 @@ MEASURES: dict[str, Measure] = {
     "rank_correlation_m": rank_correlation_m,
     "median": median,
     "mean": mean,
+    "least": least,
+    "largest": largest,
+    "largest_distance": largest_distance,
     "share_above": share_above,
+    "share_below": share_below,
+    "share_saying": share_saying,
     "share_within": share_within,
     "share_best_within": share_best_within,
     "least_rise_within": least_rise_within,
@@ -267,7 +224,9 @@ COMPARISONS = frozenset(
     {"share_not_worse", "mean_difference", "share_within", "share_best_within", "least_rise_within", "largest_excess"}
 )
 """Measures that need ``against``."""
-NEED_LEVEL = frozenset({"share_above"})
+NEED_LEVEL = frozenset({"share_above", "share_below"})
+NEED_WORD = frozenset({"share_saying"})
+"""Measures of a metric that is a word."""
 SHARES_OF_CELLS = frozenset({"share_not_worse", "share_best_within"})
 """Measures that are means of a 0 or 1 for each cell."""
 
@@ -286,13 +245,3 @@ def _mean(values: list[float], worst: float) -> float | None:
     if not values:
         return None
     return worst if math.isinf(worst) and worst in values else float(np.mean(values))
-
-
-def _filled(scores: dict[int, float], bad: float) -> NDArray[np.float64]:
-    values = np.array(list(scores.values()))
-    return np.where(np.isnan(values), bad, values)
-
-
-def _without(scores: Scores, seed: int) -> Scores:
-    left = {place: {one: v for one, v in by_seed.items() if one != seed} for place, by_seed in scores.items()}
-    return {place: by_seed for place, by_seed in left.items() if by_seed}

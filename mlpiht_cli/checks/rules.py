@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, NEED_LEVEL, Place
+from mlpiht_cli.checks.measures import COMPARISONS, MEASURES, NEED_LEVEL, NEED_WORD
+from mlpiht_cli.checks.sample import Place
 from mlpiht_cli.checks.thresholds import THRESHOLDS, grid_fault
 from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.specs.draft import Draft
@@ -31,6 +32,12 @@ def _of_claim(claim: Claim, at: Location, draft: Draft) -> Iterator[Fault]:
         yield Fault((*at, "against"), f"{claim.measure} needs the label of the method it compares with")
     if claim.measure in NEED_LEVEL | THRESHOLDS.keys() and claim.level is None:
         yield Fault((*at, "level"), f"{claim.measure} needs the level that it counts from")
+    if claim.measure in NEED_WORD:
+        for field, what in (("word", "the word that it counts"), ("metric", "the measure that is a word")):
+            if getattr(claim, field) is None:
+                yield Fault((*at, field), f"{claim.measure} needs {what}")
+    elif claim.word is not None:
+        yield Fault((*at, "word"), f"{claim.measure} is of numbers; only {' and '.join(NEED_WORD)} counts a word")
     for profile in claim.profiles or []:
         if profile not in draft.spec.profiles and profile != PAPER and draft.whole("profiles"):
             hint = did_you_mean(profile, draft.spec.profiles)

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from mlpiht_cli.analysis.scaling import Curve, Scaling
-from mlpiht_cli.checks.measures import Measure, Place, Sample, Scores
+from mlpiht_cli.checks.measures import Measure
+from mlpiht_cli.checks.sample import Place, Sample, Scores
 from mlpiht_cli.records.rows import Row
 
 

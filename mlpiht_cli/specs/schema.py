@@ -99,6 +99,11 @@ class Claim(Strict):
     method: str = Field(description="label of the method that the claim is about")
     against: str | None = Field(None, description="label of the method that it is compared with")
     metric: MetricName | None = Field(None, description="metric that the claim is about, if not the task's own")
+    minus: MetricName | None = Field(None, description="another score, which is subtracted from the metric in each row")
+    over: MetricName | None = Field(None, description="another score, which the metric is divided by in each row")
+    word: str | None = Field(
+        None, min_length=1, description="of a measure that is a word: the word that a share counts"
+    )
     where: str | None = Field(None, description="which cells, as in --only: 'panel=depth1,m>=10'; by default all")
     margin: Finite = Field(0.0, description="slack of a comparison, in units of the metric")
     level: Finite | None = Field(None, description="value that a share counts from, or that a threshold is the n of")
@@ -116,6 +121,8 @@ class Claim(Strict):
     def _one_threshold(self) -> Claim:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("give one of at_least and at_most")
+        if len([one for one in (self.minus, self.over, self.word) if one is not None]) > 1:
+            raise ValueError("give one of minus, over and word")
         return self
 
 

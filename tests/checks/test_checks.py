@@ -12,8 +12,9 @@ from scipy import stats
 
 from mlpiht_cli.analysis.scores import KEEP_NO_BUDGET, intact
 from mlpiht_cli.checks.claims import Judged, check_claims
-from mlpiht_cli.checks.measures import MEASURES, Place, Sample, standard_error
+from mlpiht_cli.checks.measures import MEASURES, standard_error
 from mlpiht_cli.checks.rules import claim_faults
+from mlpiht_cli.checks.sample import Place, Sample
 from mlpiht_cli.core.metric import PERFECT_DB
 from mlpiht_cli.plan.registry import METHODS
 from mlpiht_cli.records.rows import Row
@@ -29,7 +30,7 @@ def judge(rows: list[Row], **claim: Any) -> Judged:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_measures_agree_with_short_computations(seed: int) -> None:
-    rows = drawn(seed)
+    rows = [one.model_copy(update={"measures": {"says": "up" if one.value > 20 else "down"}}) for one in drawn(seed)]
     iht, imp = array(rows, "iht"), array(rows, "imp")
     a, b = iht.mean(-1), imp.mean(-1)
     spreads = np.ptp(np.clip(iht, 0, 50).mean(-1), axis=0)
@@ -43,7 +44,12 @@ def test_measures_agree_with_short_computations(seed: int) -> None:
         "rank_correlation_m": ({}, np.mean(correlations)),
         "median": ({}, np.median(iht)),
         "mean": ({"where": "m>=3,seed=0|2"}, iht[1:, :, [0, 2]].mean()),
+        "least": ({"where": "m>=3"}, iht[1:].min()),
+        "largest": ({"where": "m<=3"}, iht[:2].max()),
+        "largest_distance": ({"clip": [-50, 5]}, np.abs(np.clip(iht, -50, 5)).max()),
         "share_above": ({"level": 20}, np.mean(iht >= 20)),
+        "share_below": ({"level": 20}, np.mean(iht <= 20)),
+        "share_saying": ({"metric": "says", "word": "up"}, np.mean(iht > 20)),
         "share_within": ({"against": "imp", "margin": 9}, within.mean()),
         "share_best_within": ({"against": "imp", "margin": 9}, within.any(-1).mean()),
         "least_rise_within": ({"against": "imp", "margin": 9}, within[:, 1].mean() - within[:, 0].mean()),
@@ -75,6 +81,59 @@ def test_ties_share_their_rank_and_constants_have_none() -> None:
     assert judge(rows, measure="rank_correlation_m").measured == pytest.approx(1)
     assert judge(rows, measure="rank_correlation_m", where="s=20").verdict == "no data"
     assert judge(rows, measure="rank_correlation_m", where="m<=3").verdict == "no data"
+
+
+def told(**measures: list[float | str]) -> list[Row]:
+    """Rows of IHT at m = 2, 3, 5 and s = 10, 20 with three seeds, whose measures are these in turn."""
+    rows = [one for one in table(lambda *_: 1, lambda *_: 1) if one.method == "iht"]
+    return [
+        one.model_copy(update={"measures": {name: values[i % len(values)] for name, values in measures.items()}})
+        for i, one in enumerate(rows)
+    ]
+
+
+def test_two_scores_of_one_row_are_compared_row_by_row() -> None:
+    measured, law = [0.9, 0.5, 0.3], [0.89, 0.53, 0.3]
+    rows = told(tail_factor=measured, law_factor=law)
+    claim = {"metric": "tail_factor", "minus": "law_factor"}
+    judged = judge(rows, measure="largest_distance", **claim, at_most=0.03)
+    assert (judged.measured, judged.cells_used) == (pytest.approx(0.03), 6)
+    assert judge(rows, measure="largest", **claim, at_most=0).measured == pytest.approx(0.01)
+    assert judge(rows, measure="least", **claim).measured == pytest.approx(-0.03)
+    assert judge(rows, measure="share_below", **claim, level=0).measured == pytest.approx(2 / 3)
+    ratios = [a / b for a, b in zip(measured, law, strict=True)]
+    over = {"metric": "tail_factor", "over": "law_factor"}
+    assert judge(rows, measure="median", **over).measured == pytest.approx(np.median(ratios))
+    assert judge(rows, measure="mean", **over, clip=[1, 2]).measured == pytest.approx(np.mean(np.maximum(ratios, 1)))
+    assert judge(rows, measure="mean", metric="tail_factor", over="absent").verdict == "no data"
+
+
+def test_a_ratio_over_nothing_is_infinite_or_bad() -> None:
+    rows = told(beta=[2.0, 2.0, 3.0], alpha=[1.0, 0.0, 1.0])
+    assert judge(rows, measure="largest", metric="beta", over="alpha", at_most=9).measured == math.inf
+    assert judge(rows, measure="median", metric="beta", over="alpha").measured == 3
+    nothing = told(beta=[2.0, 0.0, 3.0], alpha=[1.0, 0.0, 1.0])
+    judged = judge(nothing, measure="share_below", metric="beta", over="alpha", level=10)
+    assert judged.measured == pytest.approx(2 / 3)
+    assert "6 rows of iht diverged or failed" in judged.reason
+
+
+def test_rows_are_counted_by_their_word() -> None:
+    rows = told(verdict=["applies", "fails", "least squares only"])
+    claim = {"measure": "share_saying", "metric": "verdict"}
+    judged = judge(rows, **claim, word="fails", where="m>=3,seed=1")
+    assert (judged.measured, judged.verdict, judged.cells) == (1.0, "holds", 4)
+    assert judge(rows, **claim, word="fails").measured == pytest.approx(1 / 3)
+    assert judge(rows, **claim, word="undecided", at_most=0).verdict == "holds"
+    assert judge(broken(rows, "iht", m=2), **claim, word="undecided", at_most=0).measured == pytest.approx(1 / 3)
+    assert judge(broken(rows, "iht", m=2), **claim, word="fails").measured == pytest.approx(2 / 9)
+    assert judge(told(verdict=[1.0]), **claim, word="fails").verdict == "no data"
+
+
+def test_a_claim_has_one_score_to_compare_with() -> None:
+    for pair in ({"minus": "a", "over": "b"}, {"minus": "a", "word": "b"}):
+        with pytest.raises(ValueError, match="give one of minus, over and word"):
+            spec_with(**pair)
 
 
 def test_jackknife_over_seeds() -> None:
@@ -137,6 +196,12 @@ CLAIMS: list[dict[str, Any]] = [
     {"measure": "median"},
     {"measure": "mean", "clip": [-20, 50]},
     {"measure": "share_above", "level": 20},
+    {"measure": "least"},
+    {"measure": "largest"},
+    {"measure": "largest_distance"},
+    {"measure": "share_below", "level": 20},
+    {"measure": "share_saying", "metric": "says", "word": "up"},
+    {"measure": "median", "over": "final_loss"},
     {"measure": "share_within", "against": "imp", "margin": 5},
     {"measure": "share_best_within", "against": "imp", "margin": -5},
     {"measure": "least_rise_within", "against": "imp"},
@@ -150,7 +215,10 @@ CLAIMS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("where", [{"m": 2}, {"m": 5}, {"seed": 1}, {"m": 2, "s": 10, "seed": 0}, {}], ids=str)
 @pytest.mark.parametrize("both", [False, True], ids=["one", "both"])
 def test_divergence_never_favours(bound: str, claim: dict[str, Any], where: dict[str, int], both: bool) -> None:
-    rows = drawn()
+    rows = [
+        one.model_copy(update={"final_loss": one.value - 20, "measures": {"says": "up" if one.value > 20 else "down"}})
+        for one in drawn()
+    ]
     before = judge(rows, **claim, **{bound: 0}).measured
     rows = broken(rows, "imp", "failed", **where) if both else rows
     with_imp = judge(rows, **claim, **{bound: 0}).measured
@@ -256,6 +324,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "against": ({"against": "impp"}, "against", "no method 'impp' in these panels, did you mean 'imp'?"),
     "no against": ({"measure": "share_not_worse"}, "against", "needs the label of the method"),
     "no level": ({"measure": "share_above"}, "level", "needs the level"),
+    "no level below": ({"measure": "share_below"}, "level", "needs the level"),
+    "no word": ({"measure": "share_saying", "metric": "verdict"}, "word", "needs the word that it counts"),
+    "no metric": ({"measure": "share_saying", "word": "fails"}, "metric", "needs the measure that is a word"),
+    "word of numbers": ({"word": "fails"}, "word", "mean is of numbers; only share_saying counts a word"),
     "bad where": ({"where": "width=3"}, "where", "where: unknown field 'width'"),
     "empty where": ({"where": ""}, "where", "where is empty"),
     "nothing there": ({"where": "m=4"}, "where", "no cell of hand fits 'm=4'"),
