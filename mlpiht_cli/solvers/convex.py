@@ -66,8 +66,8 @@ class Convex:
 
     @property
     def zeros(self) -> SparseMatrix:
-        """Weights that are all zero, float64."""
-        return SparseMatrix.zeros(self.rows, len(self.features), self.features.new_empty(0, dtype=torch.float64))
+        """Weights that are all zero."""
+        return SparseMatrix.zeros(self.rows, len(self.features), self.features)
 
     @cached_property
     def used(self) -> Tensor:
@@ -88,7 +88,7 @@ class Convex:
         size, nothing = self.rows * len(self.features), torch.zeros_like(self.y)
 
         def apply(vector: Array) -> Array:
-            weights = SparseMatrix.from_dense(torch.from_numpy(vector).reshape(self.rows, -1).to(self.y.device))
+            weights = SparseMatrix.from_dense(torch.from_numpy(vector).reshape(self.rows, -1).to(self.y))
             out = np.zeros((self.rows, len(self.features)))
             for rows, values in self.operator.descend(weights, nothing).tiles:
                 there = rows < self.rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -88,8 +87,7 @@ class IHTConvex(Method):
             before = weights
             weights, loss = self._step(convex, weights, wide, eta)
             moved = not torch.equal(before.index, weights.index)
-            network = partial(_model, convex, weights)
-            yield Step(loss / problem.n, float(weights.values.sum()), moved, network=network)
+            yield Step(loss / problem.n, float(weights.values.sum()), moved)
             stretches.add(before.index, loss)
             if weights.equals(before) or (not moved and abs(last - loss) <= SETTLED * loss):
                 break
@@ -107,7 +105,7 @@ class IHTConvex(Method):
             return moved, float(loss)
         found = convex.operator.descend(weights, convex.y)
         step = torch.tensor(eta, dtype=torch.float64, device=convex.y.device)
-        moved = thresholded(weights, step, found.tiles, s, convex.operator.static)
+        moved = thresholded(weights, step, found.tiles, s, convex.operator.static).to(convex.y.device, convex.y.dtype)
         return moved, float(squared_norm(found.residual))
 
     def _convex(self, problem: Problem, shape: Shape, streams: Streams) -> Convex:
