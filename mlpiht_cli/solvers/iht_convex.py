@@ -82,16 +82,15 @@ class IHTConvex(Method):
         convex, budget = self._convex(problem, shape, streams), budgets[0]
         wide = min(math.ceil(self.relax * budget), convex.rows * problem.d)
         eta = 2.0 / (3.0 * convex.spectrum[1]) if self.step == "theorem" else None
-        weights, last, stretches = convex.zeros, math.inf, Stretches()
+        weights, stretches = convex.zeros, Stretches()
         for _ in range(self.steps):
             before = weights
             weights, loss = self._step(convex, weights, wide, eta)
             moved = not torch.equal(before.index, weights.index)
             yield Step(loss / problem.n, float(weights.values.sum()), moved)
             stretches.add(before.index, loss)
-            if weights.equals(before) or (not moved and abs(last - loss) <= SETTLED * loss):
+            if weights.equals(before) or stretches.is_still(SETTLED):
                 break
-            last = loss
         fitted, _ = convex.solve(weights.index[top_s(weights.values, budget)])
         facts = {} if eta is None else _pace(convex, stretches, eta)
         if self.gates == "planted":

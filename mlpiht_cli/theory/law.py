@@ -84,6 +84,11 @@ class Stretches:
             self._longest = [*self.longest[: _KEPT - 1], self._now]
         self._now.losses.append(loss)
 
+    def is_still(self, share: float) -> bool:
+        """Whether the last step with its support changed the loss by at most this share of it."""
+        losses = [] if self._now is None else self._now.losses[-2:]
+        return len(losses) == 2 and abs(losses[0] - losses[1]) <= share * losses[1]
+
     @property
     def longest(self) -> list[Stretch]:
         """Stretches, the longest first."""
