@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlpiht_cli.api.fits import Fitted, evaluate, fit, load_model
+    from mlpiht_cli.api.guarantee import diagnose
     from mlpiht_cli.api.problems import generate, problem
     from mlpiht_cli.api.sweeps import sweep
     from mlpiht_cli.baselines.imp import IMP
@@ -44,6 +45,7 @@ __all__ = [
     "SparseReLUClassifier",
     "SparseReLURegressor",
     "__version__",
+    "diagnose",
     "evaluate",
     "fit",
     "generate",
@@ -54,6 +56,7 @@ __all__ = [
 
 _MODULES = {
     "api.fits": ("Fitted", "evaluate", "fit", "load_model"),
+    "api.guarantee": ("diagnose",),
     "api.problems": ("generate", "problem"),
     "api.sweeps": ("sweep",),
     "baselines.imp": ("IMP",),

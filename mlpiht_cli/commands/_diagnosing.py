@@ -51,12 +51,12 @@ class Diagnosing:
         case = self._of_model(given) if given["model"] is not None else self._of_data(given)
         gates = self._gates(case, given["gates"])
         s = case.cell.point.s if gates.source != "fitted" or gates.own is None else max(1, len(gates.own))
-        return diagnose(case.problem, gates, Asked(s, given["relax"], given["columns"]), case.cell.streams)
+        return diagnose(case.problem.x, gates, Asked(s, given["relax"], given["columns"]), case.cell.streams)
 
     def _gates(self, case: _Case, wanted: str | None) -> Gates:
         """The gates that are asked for; by default the planted ones, of the data, else those of the fit."""
         if wanted == "random":
-            return random_gates(case.problem, case.cell.point.m, case.cell.streams)
+            return random_gates(case.problem.d, case.cell.point.m, case.cell.streams)
         if wanted == "planted" or (wanted is None and case.model is None):
             return planted_gates(case.problem)
         if case.model is None or not case.model.layers[0].nnz:

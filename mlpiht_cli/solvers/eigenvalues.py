@@ -54,8 +54,8 @@ class Eigenvalues(Method):
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Measure; nothing is random but the gates and the supports that are drawn for comparison."""
         planted = self.gates == "planted"
-        gates = planted_gates(problem) if planted else random_gates(problem, shape.m, streams)
-        return measured(problem, shape, _facts(diagnose(problem, gates, Asked(budgets[0]), streams)))
+        gates = planted_gates(problem) if planted else random_gates(problem.d, shape.m, streams)
+        return measured(problem, shape, _facts(diagnose(problem.x, gates, Asked(budgets[0]), streams)))
 
 
 def _facts(found: Diagnosis) -> dict[str, Fact]:

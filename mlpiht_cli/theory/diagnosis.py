@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.theory.bounds import Bracket, Eigenvalues, rounding
 from mlpiht_cli.theory.columns import Index, UnitColumns
 from mlpiht_cli.theory.gates import Gates
 from mlpiht_cli.theory.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MOST_OWN = 4000
 """Largest support whose Gram matrix is made."""
@@ -87,16 +89,16 @@ class Asked:
     sizes: Sequence[int] = ()
 
 
-def diagnose(problem: Problem, gates: Gates, asked: Asked, streams: Streams) -> Diagnosis:
-    """Measure what Theorem 1 of P1 assumes of ``gates`` on the training inputs, and say whether it applies.
+def diagnose(x: Tensor, gates: Gates, asked: Asked, streams: Streams) -> Diagnosis:
+    """Measure what Theorem 1 of P1 assumes of ``gates`` on inputs ``x`` ``[n, d]``, and say whether it applies.
 
     Raises
     ------
     InputError
         No neuron is open on any sample.
     """
-    features = problem.columns.cpu().numpy()
-    columns = UnitColumns(features, gates.patterns(problem.x))
+    features = np.ascontiguousarray(x.T.cpu().numpy())
+    columns = UnitColumns(features, gates.patterns(x))
     if not len(columns.index):
         raise InputError("every neuron is dead or every input is 0: there is no column to measure; use other gates")
     eigenvalues = Eigenvalues(columns, streams.supports())

@@ -48,9 +48,9 @@ class Gates:
         return Patterns(masks)
 
 
-def random_gates(problem: Problem, m: int, streams: Streams) -> Gates:
-    """Return the random gates that IHT starts from, ``h_j ~ N(0, I)``."""
-    return Gates("random", streams.gates(problem.d).rows(0, m), None)
+def random_gates(d: int, m: int, streams: Streams) -> Gates:
+    """Return the random gates of ``d`` features that IHT starts from, ``h_j ~ N(0, I)``."""
+    return Gates("random", streams.gates(d).rows(0, m), None)
 
 
 def planted_gates(problem: Problem) -> Gates:
@@ -62,7 +62,7 @@ def planted_gates(problem: Problem) -> Gates:
         Nothing was planted.
     """
     if problem.truth is None:
-        raise InputError("--gates planted: nothing was planted in these data; use --gates fitted or random")
+        raise InputError("planted gates: nothing was planted in these data; use fitted or random gates")
     return _of_weights("planted", problem.truth[0], problem.truth[0])
 
 
