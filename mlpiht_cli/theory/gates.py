@@ -14,6 +14,7 @@ from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
+from mlpiht_cli.system.memory import check_room
 from mlpiht_cli.theory.patterns import Patterns
 
 Source = Literal["planted", "random", "fitted"]
@@ -40,6 +41,7 @@ class Gates:
 
     def patterns(self, x: torch.Tensor) -> Patterns:
         """Return the patterns on inputs ``x`` ``[n, d]``: a neuron is open where ``x . h > 0``, computed in float64."""
+        check_room(2 * len(self.vectors) * len(x), f"masks of {len(self.vectors)} gates on {len(x)} samples")
         masks = np.empty((len(self.vectors), len(x)), dtype=bool)
         step = max(1, 2**22 // x.shape[1])
         for start in range(0, len(x), step):
