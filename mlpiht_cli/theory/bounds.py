@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.theory.columns import UnitColumns
-from mlpiht_cli.theory.dictionary import Examined, most_columns, near_columns, shared_columns
+from mlpiht_cli.theory.dictionary import Examined, is_examined_in_full, near_columns, shared_columns
 from mlpiht_cli.theory.supports import Search
 
 Array = NDArray[np.float64]
@@ -73,9 +73,9 @@ class Bracket:
 class Eigenvalues:
     """Brackets of the restricted eigenvalues of a dictionary of unit columns.
 
-    A dictionary of at most :func:`most_columns` columns is examined in full. Of a larger one two parts are: columns of
-    neurons with near patterns, for alpha, and columns of features that neurons share, for beta. What is found there
-    bounds the whole dictionary; nothing is then certain of it but ``beta_k <= k``.
+    A dictionary of at most 3000 columns (fewer with many samples) is examined in full. Of a larger one two parts are:
+    columns of neurons with near patterns, for alpha, and columns of features that neurons share, for beta. What is
+    found there bounds the whole dictionary; nothing is then certain of it but ``beta_k <= k``.
     """
 
     def __init__(self, columns: UnitColumns, generator: np.random.Generator) -> None:
@@ -90,7 +90,7 @@ class Eigenvalues:
     @cached_property
     def complete(self) -> bool:
         """Whether all columns are examined together."""
-        return self.size <= most_columns(self.columns)
+        return is_examined_in_full(self.columns)
 
     @cached_property
     def _near(self) -> Examined:

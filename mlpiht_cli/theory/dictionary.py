@@ -13,17 +13,29 @@ from mlpiht_cli.theory.columns import UnitColumns
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_MOST = 2400
+_MOST = 3000
 """Largest number of columns whose Gram matrix is made."""
-_WORK = 1e11
-"""Largest number of products of that Gram matrix."""
+_WORK = 4e11
+"""Largest number of products of the Gram matrix of a whole dictionary."""
+_PART = 1e11
+"""Largest number of products of the Gram matrix of a part."""
 _TILE = 2**24
 """Largest number of entries in memory at a time."""
 
 
+def is_examined_in_full(columns: UnitColumns) -> bool:
+    """Whether all columns are examined together."""
+    return len(columns.index) <= _room(columns, _WORK)
+
+
 def most_columns(columns: UnitColumns) -> int:
-    """Return the number of columns that are examined together: time and memory are bounded."""
-    return max(64, min(_MOST, int((_WORK / columns.features.shape[1]) ** 0.5)))
+    """Return the number of columns of a part of a dictionary."""
+    return _room(columns, _PART)
+
+
+def _room(columns: UnitColumns, work: float) -> int:
+    """Return the number of columns whose Gram matrix takes at most some work; time and memory are bounded."""
+    return min(_MOST, max(64, int((work / columns.features.shape[1]) ** 0.5)))
 
 
 @dataclass(frozen=True)
