@@ -12,7 +12,7 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.theory.diagnosis import Asked, report
 from mlpiht_cli.theory.diagnosis import diagnose as measure
-from mlpiht_cli.theory.gates import Gates, fitted_gates, planted_gates, random_gates
+from mlpiht_cli.theory.gates import Gates, fitted_gates, given_gates, planted_gates, random_gates
 
 
 def diagnose(
@@ -62,7 +62,7 @@ def diagnose(
     elif isinstance(gates, SparseMLP):
         chosen = fitted_gates(gates)
     else:
-        chosen = Gates("fitted", matrix(gates, "gates").double().numpy(), None)
+        chosen = given_gates("fitted", matrix(gates, "gates").double().numpy())
     if chosen.vectors.shape[1] != inputs.shape[1]:
         raise InputError(f"x has {inputs.shape[1]} columns, the gates have {chosen.vectors.shape[1]}")
     return report(measure(inputs, chosen, Asked(s, s_tilde, columns), Streams(seed)))

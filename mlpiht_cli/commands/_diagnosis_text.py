@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 WIDTH = 100
+SHORT = 24
+"""Largest support that is printed in the text."""
 _SUPPORTS = ("k", "alpha certain", "alpha found", "random", "beta random", "found", "certain", "kappa found", "certain")
 _VALUES = (
     "k",
@@ -31,6 +33,7 @@ def diagnosis_text(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "all supports of k columns (found: some support has it; certain: every support keeps it)"
     yield from _table(found["supports"])
+    yield from _found(found["supports"])
     yield ""
     yield from textwrap.wrap(f"verdict: {found['verdict']}: {found['because']}", WIDTH, subsequent_indent="  ")
 
@@ -73,6 +76,17 @@ def _table(brackets: list[Mapping[str, Any]]) -> Iterator[str]:
     widths = [max(len(cell) for cell in column) for column in zip(_SUPPORTS, *rows, strict=True)]
     for row in (_SUPPORTS, *rows):
         yield "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+
+
+def _found(brackets: list[Mapping[str, Any]]) -> Iterator[str]:
+    """The supports themselves, where they are short."""
+    yield f"supports found, as neuron.feature from 0 (of more than {SHORT} columns: see --json)"
+    for one in brackets:
+        for name in ("alpha", "beta"):
+            support = one[f"{name}_support"]
+            if len(support) <= SHORT:
+                text = f"{name}_{one['k']}: " + " ".join(f"{neuron}.{feature}" for neuron, feature in support)
+                yield from textwrap.wrap(text, WIDTH - 2, initial_indent="  ", subsequent_indent="    ")
 
 
 def _number(value: float | None) -> str:

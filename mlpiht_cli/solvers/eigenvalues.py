@@ -17,7 +17,7 @@ from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.theory.columns import UnitColumns
 from mlpiht_cli.theory.diagnosis import Asked, Diagnosis, diagnose
-from mlpiht_cli.theory.gates import Gates, planted_gates, random_gates
+from mlpiht_cli.theory.gates import given_gates, planted_gates, random_gates
 from mlpiht_cli.theory.pairs import largest_of_pair, least_of_pair, pair_of_gates
 
 
@@ -99,7 +99,7 @@ class GatePair(Method):
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Measure the pair."""
         angle = math.pi * self.angle
-        gates = Gates("random", pair_of_gates(angle, problem.d), None)
+        gates = given_gates("random", pair_of_gates(angle, problem.d))
         columns = UnitColumns(problem.columns.cpu().numpy(), gates.patterns(problem.x))
         values = np.linalg.eigvalsh(columns.gram(columns.index))
         facts: dict[str, Fact] = {"lambda_min": float(values[0]), "lambda_max": float(values[-1])}

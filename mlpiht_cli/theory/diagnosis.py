@@ -146,7 +146,7 @@ def report(found: Diagnosis) -> dict[str, Any]:
         },
         "own_support": None if found.own is None else vars(found.own),
         "own_support_merged": None if found.merged is None else vars(found.merged),
-        "supports": [_bracket(one, columns.d) for one in found.brackets],
+        "supports": [_bracket(one, found) for one in found.brackets],
         "condition": "s~ >= 32 kappa^2 s, kappa of 2 s~ + s columns",
         "least_budget_found": found.verdict.needed_found,
         "least_budget_certified": found.verdict.needed_certified,
@@ -155,7 +155,7 @@ def report(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _bracket(one: Bracket, d: int) -> dict[str, Any]:
+def _bracket(one: Bracket, found: Diagnosis) -> dict[str, Any]:
     return {
         "k": one.k,
         "alpha_found": one.alpha_found,
@@ -166,11 +166,12 @@ def _bracket(one: Bracket, d: int) -> dict[str, Any]:
         "beta_certified": one.beta_certified,
         "kappa_found": one.kappa_found,
         "kappa_certified": one.kappa_certified,
-        "alpha_support": _places(one.alpha_support, d),
-        "beta_support": _places(one.beta_support, d),
+        "alpha_support": _places(one.alpha_support, found),
+        "beta_support": _places(one.beta_support, found),
     }
 
 
-def _places(index: Index, d: int) -> list[list[int]]:
-    """Columns as ``[neuron, feature]``."""
-    return [[int(column) // d, int(column) % d] for column in index]
+def _places(index: Index, found: Diagnosis) -> list[list[int]]:
+    """Columns as ``[neuron, feature]``, with the neuron's number in its network."""
+    rows, features = np.divmod(index, found.columns.d)
+    return [[int(neuron), int(feature)] for neuron, feature in zip(found.gates.numbers[rows], features, strict=True)]

@@ -31,12 +31,15 @@ class Gates:
         fitted network.
     vectors
         Gates of the live neurons, float64 ``[p, d]``.
+    numbers
+        Numbers of these neurons in their network, int64 ``[p]`` ascending.
     own
-        Columns ``neuron * d + feature`` of nonzero weights, ascending; None for random gates, which have no weights.
+        Columns ``j * d + feature`` of nonzero weights of gate j, ascending; None for gates without weights.
     """
 
     source: Source
     vectors: NDArray[np.float64]
+    numbers: NDArray[np.int64]
     own: NDArray[np.int64] | None
 
     def patterns(self, x: torch.Tensor) -> Patterns:
@@ -50,9 +53,14 @@ class Gates:
         return Patterns(masks)
 
 
+def given_gates(source: Source, vectors: NDArray[np.float64]) -> Gates:
+    """Return gates ``[p, d]`` without weights."""
+    return Gates(source, vectors, np.arange(len(vectors)), None)
+
+
 def random_gates(d: int, m: int, streams: Streams) -> Gates:
     """Return the random gates of ``d`` features that IHT starts from, ``h_j ~ N(0, I)``."""
-    return Gates("random", streams.gates(d).rows(0, m), None)
+    return given_gates("random", streams.gates(d).rows(0, m))
 
 
 def planted_gates(problem: Problem) -> Gates:
@@ -78,4 +86,5 @@ def _of_weights(source: Source, weights: SparseMatrix, gates: SparseMatrix) -> G
     """Gates of the neurons that have weights."""
     live = weights.live_rows()
     rows = weights.dense_rows(live).double().cpu().numpy()
-    return Gates(source, gates.dense_rows(live).double().cpu().numpy(), np.flatnonzero(rows.ravel()))
+    vectors = gates.dense_rows(live).double().cpu().numpy()
+    return Gates(source, vectors, live.cpu().numpy(), np.flatnonzero(rows.ravel()))
