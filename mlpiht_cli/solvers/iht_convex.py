@@ -37,8 +37,9 @@ class IHTConvex(Method):
     ``gates: planted`` it is told the planted gates, so it shows what the gates cost and is no rival of other methods.
     The facts ``tail_factor``, ``law_factor`` and ``bound_factor`` of the theorem's step are the factor of the loss per
     step in the end, what :mod:`mlpiht_cli.theory.law` says of it, and the same law for the least eigenvalue of all
-    columns, which no support exceeds. With planted gates, ``over_oracle`` is the error of the weights over that of
-    least squares on the planted support.
+    columns, which no support exceeds. ``loss_ratio`` is the loss after the last step, before the prune, over that of no
+    weights; ``law_ratio`` (for the planted support) and ``bound_ratio`` are such factors to the power of ``steps``.
+    With planted gates, ``over_oracle`` is the error of the weights over that of least squares on the planted support.
     """
 
     name: ClassVar[str] = "iht_convex"
@@ -92,7 +93,10 @@ class IHTConvex(Method):
             if weights.equals(before) or stretches.is_still(SETTLED):
                 break
         fitted, _ = convex.solve(weights.index[top_s(weights.values, budget)])
-        facts = {} if eta is None else _pace(convex, stretches, eta)
+        facts = _progress(convex, weights, stretches.first)
+        if eta is not None:
+            own = problem.planted_layer if self.gates == "planted" else None
+            facts |= _pace(convex, stretches, eta) | _foretold(convex, own, eta, self.steps)
         if self.gates == "planted":
             facts |= _oracle(convex, problem, fitted)
         yield Reached(_model(convex, fitted), facts=facts)
@@ -136,6 +140,22 @@ def _model(convex: Convex, weights: SparseMatrix) -> SparseMLP:
     gates = SparseMatrix(coordinates(live, unscaled.cols), vectors, unscaled.rows, unscaled.cols)
     signs = torch.ones(convex.rows).to(unscaled.values) if convex.signs is None else convex.signs
     return SparseMLP((unscaled,), signs, gates)
+
+
+def _progress(convex: Convex, weights: SparseMatrix, first: float) -> dict[str, Fact]:
+    """Return the loss of weights over the loss ``first`` of no weights."""
+    residual = convex.operator.descend(weights, convex.y).residual
+    return {"loss_ratio": float(squared_norm(residual)) / first}
+
+
+def _foretold(convex: Convex, planted: SparseMatrix | None, eta: float, steps: int) -> dict[str, Fact]:
+    """Return what the bound and the law say of ``loss_ratio``: the law where the gates are those of planted weights."""
+    facts: dict[str, Fact] = {"bound_ratio": law(eta, convex.spectrum[0]) ** steps}
+    if planted is None:
+        return facts
+    index = planted.index[convex.operator.scale[planted.index] > 0]
+    least = float(np.linalg.eigvalsh(convex.normal_equations(index)[0])[0])
+    return facts | {"law_ratio": law(eta, least) ** steps}
 
 
 def _pace(convex: Convex, stretches: Stretches, eta: float) -> dict[str, Fact]:

@@ -121,6 +121,29 @@ def test_the_loss_falls_by_the_law(m: int, s: int, relax: int) -> None:
     assert float(facts["tail_factor"]) < float(facts["bound_factor"]) < 1
 
 
+def test_the_loss_after_some_steps_is_told_with_what_the_law_and_the_bound_say() -> None:
+    """Written out for columns of unit norm: hard thresholding of plain gradient steps, budget s."""
+    problem, steps = planted(2, 4, 300), 5
+    x, w = problem.x.numpy(), problem.planted_layer
+    assert w is not None
+    a = np.concatenate([(x @ row.numpy() > 0)[:, None] * x for row in w.dense()], 1)
+    norms = np.linalg.norm(a, axis=0)
+    there, own = norms > 0, w.dense().numpy().ravel() != 0
+    a, y = a[:, there] / norms[there], problem.y[:, 0].numpy()
+    v, true = np.zeros(a.shape[1]), a[:, own[there]]
+    values = np.linalg.eigvalsh(a.T @ a)
+    eta = 2 / (3 * values[-1])
+    for _ in range(steps):
+        v = v - eta * a.T @ (a @ v - y)
+        v[np.argsort(-np.abs(v))[4:]] = 0
+    facts = fitted(problem, 2, 4, relax=1, step="theorem", steps=steps).facts
+    assert facts["loss_ratio"] == pytest.approx(np.sum((a @ v - y) ** 2) / np.sum(y**2), rel=1e-9)
+    assert facts["law_ratio"] == pytest.approx((1 - eta * np.linalg.eigvalsh(true.T @ true)[0]) ** (2 * steps))
+    assert facts["bound_ratio"] == pytest.approx((1 - eta * values[0]) ** (2 * steps))
+    random = fitted(problem, 2, 4, gates="random", step="theorem", steps=steps).facts
+    assert "law_ratio" not in random, "weights of other gates say nothing of these columns"
+
+
 def test_the_tail_is_measured_until_it_drowns_in_the_floor() -> None:
     """A sum of two modes on a floor: the slow one is left, and the losses end at the floor."""
     floor, stretches = 1e-8, Stretches()
