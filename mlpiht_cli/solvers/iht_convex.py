@@ -145,7 +145,7 @@ def _model(convex: Convex, weights: SparseMatrix) -> SparseMLP:
 def _progress(convex: Convex, weights: SparseMatrix, first: float) -> dict[str, Fact]:
     """Return the loss of weights over the loss ``first`` of no weights."""
     residual = convex.operator.descend(weights, convex.y).residual
-    return {"loss_ratio": float(squared_norm(residual)) / first}
+    return {"loss_ratio": float(squared_norm(residual)) / first} if first else {}
 
 
 def _foretold(convex: Convex, planted: SparseMatrix | None, eta: float, steps: int) -> dict[str, Fact]:

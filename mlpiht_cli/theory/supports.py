@@ -229,12 +229,13 @@ class Search:
                 rest = np.delete(index, place)
                 level, vector = lowest(self._part(rest)) if len(rest) else (np.inf, np.empty(0))
                 ranks = self._promise(rest, level, vector) if len(rest) else np.diag(self.matrix)
-                for row in np.argsort(ranks, kind="stable")[:_EXCHANGED]:
-                    tried = np.sort(np.append(rest, row))
-                    found = lowest(self._part(tried))[0]
-                    if found < value - 1e-12 and len(np.unique(tried)) == len(index):
-                        index, value, better = tried, found, True
-                        break
+                rows = np.argsort(ranks, kind="stable")[:_EXCHANGED]
+                rows = rows[~np.isin(rows, rest)]
+                tried = np.sort(np.column_stack([np.tile(rest, (len(rows), 1)), rows]), axis=1)
+                found = self._least_values(tried)
+                lower = np.flatnonzero(found < value - 1e-12)
+                if len(lower):
+                    index, value, better = tried[lower[0]], float(found[lower[0]]), True
         return Support(value, index)
 
 
