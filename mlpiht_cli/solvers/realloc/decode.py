@@ -29,7 +29,7 @@ def signed(blocks: Blocks) -> Blocks:
     if blocks.skip is None or not len(blocks.weights):
         return blocks
     w, skip = blocks.slopes.cpu().numpy(), blocks.skip.cpu().numpy()
-    puzzle = _Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1, blocks.outputs is not None)
+    puzzle = Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1, blocks.outputs is not None)
     starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
     turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
     sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
@@ -37,7 +37,7 @@ def signed(blocks: Blocks) -> Blocks:
     return replace(blocks, weights=blocks.weights * sign[:, None], skip=left)
 
 
-class _Signs:
+class Signs:
     """Search for the neurons to flip.
 
     ``several`` holds the neurons with several weights; the others are single, at most one per input. ``w`` holds

@@ -98,7 +98,7 @@ class MomentProposal:
             image[image.abs() < (0.99 * image.abs().amax(1, keepdim=True)).clamp(max=noise)] = 0.0
             size = image.norm(dim=1)
             image = image / size.clamp(min=1e-30)[:, None]
-            keep = _distinct(image, size, 0.9 if turn == self.rounds - 1 else 0.97)
+            keep = distinct(image, size, 0.9 if turn == self.rounds - 1 else 0.97)
             keep = keep[size[keep] > noise]
             still = (image * directions).sum(1).abs()[keep]
             directions = image[keep]
@@ -124,7 +124,7 @@ class MomentProposal:
                 break
         lifted = directions @ whitening.lift.T
         lifted = lifted / lifted.norm(dim=1, keepdim=True).clamp(min=1e-30)
-        found: Tensor = lifted[_distinct(lifted, size, 0.97)]
+        found: Tensor = lifted[distinct(lifted, size, 0.97)]
         return found
 
 
@@ -155,7 +155,7 @@ def sparse_starts(moment: Tensor, clean: Tensor, signs: bool) -> Tensor:
     return unit
 
 
-def _distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
+def distinct(directions: Tensor, size: Tensor, cosine: float) -> Tensor:
     """Return positions of directions, largest ``size`` first; skip those closer than ``cosine`` to an earlier one."""
     close = ((directions @ directions.T).abs() > cosine).cpu().numpy()
     order = size.argsort(descending=True).tolist()

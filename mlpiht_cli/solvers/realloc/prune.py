@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 from mlpiht_cli.solvers.realloc.newton import Fitted
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RIDGE = 1e-6  # share of the diagonal, above the rounding of float32: keeps the inverse finite if two blocks are equal
 
@@ -28,29 +32,55 @@ class Elimination:
 
     def __call__(self, fitted: Fitted) -> Blocks:
         """Return the network on the remaining support, with adjusted weights."""
+        blocks = fitted.blocks
+        parts = [blocks.weights[blocks.support], *([] if blocks.skip is None else [blocks.skip])]
+        count = blocks.nnz
+        stop = Stop(self.z**2 * fitted.loss, self.budget, count)
+        moved, alive = stop.eliminated(fitted.quadratic.hessian, torch.cat(parts))
+        weights, keep = torch.zeros_like(blocks.weights), torch.zeros_like(blocks.support)
+        weights[blocks.support] = moved[:count]
+        keep[blocks.support] = alive
+        skip = None if blocks.skip is None else moved[count:]
+        return replace(blocks, weights=weights, skip=skip).kept(keep)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When removing entries ends: each is worth more than ``price``, and at most ``budget`` of them are left.
+
+    Only the first ``count`` entries can be removed.
+    """
+
+    price: float
+    budget: int
+    count: int
+
+    def eliminated(self, hessian: Tensor, entries: Tensor) -> tuple[Tensor, Tensor]:
+        """Remove entries one by one; return all entries, adjusted, and which of the first are left, bool ``[count]``.
+
+        Parameters
+        ----------
+        hessian
+            Curvature of the squared error in the entries, float64 ``[p, p]``.
+        entries
+            float64 ``[p]``.
+        """
         from scipy.linalg.blas import dger
 
-        blocks, hessian = fitted.blocks, fitted.quadratic.hessian.cpu().numpy()
-        scale = np.sqrt(np.maximum(hessian.diagonal(), 1e-30))
-        correlation = hessian / np.outer(scale, scale)
+        matrix, count = hessian.cpu().numpy(), self.count
+        scale = np.sqrt(np.maximum(matrix.diagonal(), 1e-30))
+        correlation = matrix / np.outer(scale, scale)
         correlation[np.diag_indices_from(correlation)] += RIDGE
         inverse = np.asfortranarray(np.linalg.inv(correlation))
-        parts = [blocks.weights[blocks.support], *([] if blocks.skip is None else [blocks.skip])]
-        values = torch.cat(parts).cpu().numpy() * scale
-        count = blocks.nnz
+        values = entries.cpu().numpy() * scale
         alive = np.ones(count, dtype=bool)
         while alive.any():
             price = np.where(alive, values[:count] ** 2 / np.maximum(inverse.diagonal()[:count], 1e-30), np.inf)
             i = int(price.argmin())
-            if price[i] > self.z**2 * fitted.loss and alive.sum() <= self.budget:
+            if price[i] > self.price and alive.sum() <= self.budget:
                 break
             share = inverse[:, i] / inverse[i, i]
             values -= share * values[i]
             inverse = dger(-1.0, share, inverse[i].copy(), a=inverse, overwrite_a=True)
             alive[i], values[i], inverse[i, i] = False, 0.0, 1.0
-        moved = torch.from_numpy(values / scale).to(blocks.weights.device)
-        weights, keep = torch.zeros_like(blocks.weights), torch.zeros_like(blocks.support)
-        weights[blocks.support] = moved[:count]
-        keep[blocks.support] = torch.from_numpy(alive).to(keep.device)
-        skip = None if blocks.skip is None else moved[count:]
-        return replace(blocks, weights=weights, skip=skip).kept(keep)
+        return torch.from_numpy(values / scale).to(entries.device), torch.from_numpy(alive).to(entries.device)
