@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field
 
 from mlpiht_cli.core.fit import Events, Move, Reached, Status, Step, finite
@@ -14,13 +14,15 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.starts import training_loss
 from mlpiht_cli.linalg.gated import threads_for
-from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT
+from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.solvers.passes import Passes
-from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
+from mlpiht_cli.solvers.realloc.problem import OneOutput
 from mlpiht_cli.solvers.realloc.search import Limits, Search
+from mlpiht_cli.solvers.realloc_vector.problem import SeveralOutputs
+from mlpiht_cli.solvers.realloc_vector.search import VectorSearch
 
 
 class IHTRealloc(Passes, Method):
@@ -30,11 +32,14 @@ class IHTRealloc(Passes, Method):
     instead: it reads neurons off the Hermite moments of the residual, fits all weights together with a free linear part
     by Gauss-Newton steps, removes weights that are not significant, and repeats on the remaining residual. The method
     comes from this project, not from a paper; its log (docs/recovery.md) says what was tried.
+
+    With several outputs it starts after ``iht_vector`` with safeguarded steps, and the budget counts hidden and output
+    weights; output weights have any sign, so that ``signs`` means nothing.
     """
 
     name: ClassVar[str] = "iht_realloc"
     version: ClassVar[int] = 2
-    needs: ClassVar[Needs] = IHT.needs
+    needs: ClassVar[Needs] = Needs(loss="squared", instead="iht_vector")
     later: ClassVar[frozenset[str]] = Method.later | {"signs"}
 
     rounds: int = Field(30, ge=0, description="largest number of search rounds; the search stops once it is exact")
@@ -46,7 +51,11 @@ class IHTRealloc(Passes, Method):
 
     def weights(self, d: int, k: int, shape: Shape) -> int:
         """Return the number of weights that IHT counts."""
-        return self._start().weights(d, k, shape)
+        return self._start(k).weights(d, k, shape)
+
+    def supports(self, problem: Problem, shape: Shape) -> str | None:
+        """Require the squared loss, and what IHT for several outputs requires."""
+        return super().supports(problem, shape) or self._start(problem.k).supports(problem, shape)
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Fit one budget; a deeper network is the better of the search layer by layer and of IHT, by training loss.
@@ -63,7 +72,7 @@ class IHTRealloc(Passes, Method):
                 break
             yield last
         found = last.model if isinstance(last, Reached) else None
-        plain = self._start().fit(problem, shape, budgets[0], streams)
+        plain = self._start(problem.k).fit(problem, shape, budgets[0], streams)
         other = plain.model if plain.status is Status.OK else None
         keeps = training_loss(found, problem) <= training_loss(other, problem)
         yield last if keeps else Reached(plain.model, history=plain.history)
@@ -72,27 +81,35 @@ class IHTRealloc(Passes, Method):
         """Run IHT with one hidden layer, then the search."""
         steps, start = 0, None
         with threads_for(problem.x.device):  # the search is most of the work and uses torch products
-            for event in self._start().layer(problem, m, budget, streams):
+            for event in self._start(problem.k).layer(problem, m, budget, streams):
                 if isinstance(event, Reached):
                     start = event
                 else:
                     steps += isinstance(event, Step)
                     yield event
         assert start is not None, "IHT ends with its network"
-        scale = _scale(problem.x)
-        samples = Samples((problem.x / scale).T.contiguous(), problem.y[:, 0])
-        blocks = _blocks(start.model, scale, self.signs == "both")
-        search = Search(samples, Limits(m, budget), streams.moves(), (blocks, samples.loss(blocks)))
+        search, answer = self._search(problem, start.model, Limits(m, budget), streams)
         for loss in self._searched(search):
             yield Step(loss, moved=False)
         moves = tuple(Move(steps + turn, name, count) for turn, name, count in search.moves)
         facts = _totals(moves)
-        model = start.model
-        if facts["accepted"]:
-            model = _model(search.best[0], scale, model).to(problem.x.device, problem.x.dtype)
+        model = answer() if facts["accepted"] else start.model
         yield Reached(model, facts=facts, moves=moves, followed=not facts["accepted"])
 
-    def _searched(self, search: Search) -> Iterator[float]:
+    def _search(
+        self, problem: Problem, start: SparseMLP, limits: Limits, streams: Streams
+    ) -> tuple[Search | VectorSearch, Callable[[], SparseMLP]]:
+        """Return the search from a network, and what gives its answer."""
+        if problem.k == 1:
+            one = OneOutput.of(problem, self.signs == "both")
+            search = one.search(start, limits, streams.moves())
+            return search, lambda: one.model(search.best[0], start)
+        several = SeveralOutputs.of(problem)
+        joint = several.search(start, limits, streams.moves())
+        loss = partial(training_loss, problem=problem)  # rounding can make a network worse than an exact start
+        return joint, lambda: min(several.model(joint.best[0], start), start, key=loss)
+
+    def _searched(self, search: Search | VectorSearch) -> Iterator[float]:
         """Run the search; yield the best loss after each round."""
         if self.rounds:
             search.polish()
@@ -103,8 +120,11 @@ class IHTRealloc(Passes, Method):
             yield search.best[1]
         search.tidy()
 
-    def _start(self) -> IHT:
-        """Return the IHT solver that the search starts after."""
+    def _start(self, k: int) -> IHT | IHTVector:
+        """Return the solver that the search for ``k`` outputs starts after."""
+        if k > 1:
+            passes = {"batch": self.batch, "epochs" if self.batch else "steps": self.passes}
+            return IHTVector.model_validate({"dtype": self.dtype, "step": "safeguarded", **passes})
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
 
 
@@ -112,26 +132,3 @@ def _totals(moves: Sequence[Move]) -> dict[str, int]:
     """Count the neurons that were proposed and merged, and the networks that were accepted."""
     totals = {name: sum(move.count for move in moves if move.name == name) for name in ("proposed", "merged")}
     return totals | {"accepted": sum(move.name == "accepted" for move in moves)}
-
-
-def _scale(x: torch.Tensor) -> torch.Tensor:
-    """Return the RMS of each input, rounded to a power of two so that division is exact; 1 for an all-zero input."""
-    mean = x.double().square().mean(0).sqrt()
-    return torch.where(mean > 0, torch.exp2(mean.clamp(min=1e-30).log2().round()), 1.0).to(x.dtype)
-
-
-def _blocks(model: SparseMLP, scale: torch.Tensor, free: bool) -> Blocks:
-    """Return the live neurons of a network, for inputs divided by ``scale``; with output signs if signs are free."""
-    layer, readout = model.layers[0], model.readout
-    live = layer.live_rows()
-    weights = layer.dense_rows(live).double() * scale
-    return Blocks(weights, weights != 0, outputs=readout[live].double() if free and readout is not None else None)
-
-
-def _model(blocks: Blocks, scale: torch.Tensor, like: SparseMLP) -> SparseMLP:
-    """Return the network of the blocks, as wide as ``like``."""
-    weights, readout, m = blocks.weights / scale, like.readout, like.layers[0].rows
-    found = SparseMatrix.from_dense(weights)
-    if blocks.outputs is not None:
-        readout = torch.cat([blocks.outputs, blocks.outputs.new_ones(m - len(weights))]).to(like.layers[0].values.dtype)
-    return SparseMLP((SparseMatrix(found.index, found.values, m, weights.shape[1]),), readout)

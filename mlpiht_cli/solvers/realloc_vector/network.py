@@ -61,6 +61,25 @@ class Neurons:
         hidden = torch.where(support, self.hidden, 0.0)[live]
         return Neurons(hidden, support[live], torch.where(used, self.output, 0.0)[live], used[live], self.skip)
 
+    def taken(self, places: Tensor) -> Neurons:
+        """Return the network of some neurons."""
+        hidden, support, output, used = (part[places] for part in self._rows)
+        return Neurons(hidden, support, output, used, self.skip)
+
+    @property
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.hidden, self.support, self.output, self.used
+
+    def joined(self, other: Neurons) -> Neurons:
+        """Return the network with the neurons of another added; the linear part of the other is ignored."""
+        hidden, support, output, used = (torch.cat(pair) for pair in zip(self._rows, other._rows, strict=True))
+        return Neurons(hidden, support, output, used, self.skip)
+
+    def sizes(self) -> Tensor:
+        """Return ``|u_j| |a_j|``, ``[b]``."""
+        out: Tensor = self.hidden.norm(dim=1) * self.output.norm(dim=1)
+        return out
+
     def scaled(self) -> Neurons:
         """Return the same network with a largest entry of +1 or -1 in every row ``u_j``."""
         size = self.hidden.abs().amax(1, keepdim=True).clamp(min=1e-300)

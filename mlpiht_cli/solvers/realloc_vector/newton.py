@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 SPREAD = 1e-8  # least ratio of the mean squared errors of two outputs that weights tell apart
 
 
+def factored(matrix: Tensor) -> Tensor:
+    """Return the lower Cholesky factor of a matrix, with as little added to its diagonal as it takes."""
+    diagonal = matrix.diagonal().clamp(min=1e-3 * float(matrix.diagonal().mean()) + 1e-30)
+    for power in range(-9, 3):
+        factor, info = torch.linalg.cholesky_ex(matrix + torch.diag(10.0**power * diagonal))
+        if int(info) == 0:
+            break
+    found: Tensor = factor
+    return found
+
+
 def weights_of(losses: Tensor, floor: float) -> Tensor:
     """Return the inverse mean squared error of each output, not above that of the floor, ``[k]``."""
     return 1.0 / losses.clamp(min=max(floor, SPREAD * float(losses.max()), 1e-300))
@@ -131,9 +142,7 @@ def _without_linear(
     if at.skip is None:
         return (sums.hidden, sums.output), None
     size = int(at.support.sum())
-    inputs = products[size:, size:]
-    inputs.diagonal().add_(1e-9 * inputs.diagonal().mean() + 1e-30)
-    factor = torch.linalg.cholesky(inputs)
+    factor = factored(products[size:, size:])
     cross = products[size:, :size]
     half = torch.linalg.solve_triangular(factor, cross, upper=False)
     free = torch.cholesky_solve(sums.linear / weight, factor)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mlpiht_cli.linalg.moments import PHI0, gram, tiles
+from mlpiht_cli.linalg.moments import PHI0, tiles
 from mlpiht_cli.solvers.realloc.propose import CLEAN, CLEAR, SHORT, distinct
-from mlpiht_cli.solvers.realloc.prune import Stop
-from mlpiht_cli.solvers.realloc_vector.network import Neurons, VectorSamples
+from mlpiht_cli.solvers.realloc_vector.network import VectorSamples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +93,8 @@ def starts(moments: Moments, draws: np.random.Generator) -> Tensor:
     eye = torch.eye(d, dtype=clean.dtype, device=clean.device)
     both = torch.cat([eye[a] + eye[b], eye[a] - eye[b], rows, others, _shared(moments, draws)])
     norm = both.norm(dim=1)
-    return both[norm > 0] / norm[norm > 0, None]
+    unit: Tensor = both[norm > 0] / norm[norm > 0, None]
+    return unit
 
 
 def _shared(moments: Moments, draws: np.random.Generator) -> Tensor:
@@ -135,6 +135,8 @@ class VectorProposal:
 
     def __call__(self, samples: VectorSamples, residual: Tensor, draws: np.random.Generator) -> Tensor:
         """Return unit directions of neurons that the residual ``[k, n]`` may miss, float64 ``[b, d]``."""
+        if not len(residual):
+            return torch.zeros(0, len(samples.features), dtype=torch.float64, device=residual.device)
         moments = Moments.of(samples.features, residual)
         directions = starts(moments, draws)
         noise = CLEAR * math.sqrt(6.0 / samples.n) / PHI0
@@ -173,64 +175,3 @@ def fourth_moments(x: Tensor, rest: Tensor, directions: Tensor) -> Tensor:
         second += ((squares - 1.0) * r).sum(1)
         total += (z * (squares - 3.0) * r) @ part.T
     return (3.0 * directions * second[:, None] - total) / n / PHI0
-
-
-@dataclass(frozen=True)
-class Amplitudes:
-    """Output weights of given directions by least squares, and backward elimination in every output.
-
-    Attributes
-    ----------
-    z
-        Standard deviations that an output weight has to be worth.
-    floor
-        Mean squared error below which an output counts as exact.
-    """
-
-    z: float
-    floor: float
-
-    def __call__(self, samples: VectorSamples, residual: Tensor, at: Neurons) -> Neurons:
-        """Return a network with the output weights that fit best, and its linear part.
-
-        Parameters
-        ----------
-        samples
-            The data.
-        residual
-            Residual of the network, ``[k, n]``.
-        at
-            The network; new neurons have output weights 0. All rows ``u_j`` and its linear part take part in the fit.
-        """
-        assert at.skip is not None, "the search has a linear part"
-        d, b = at.skip.shape[0], at.count
-        total, right = _products(samples.features, residual, at.hidden)
-        total.diagonal().mul_(1.0 + 1e-9).add_(1e-30 + 1e-12 * total.diagonal().mean())
-        factor = torch.linalg.cholesky(total)
-        solved = torch.linalg.solve_triangular(factor, right, upper=False)
-        rest = factor[d:, d:]
-        change = torch.linalg.solve_triangular(rest.T, solved[d:], upper=True)
-        hessian = rest @ rest.T
-        energy = residual.double().square().sum(1)
-        loss = ((energy - solved.square().sum(0)) / samples.n).clamp(min=self.floor)
-        out = torch.zeros_like(change)
-        for q in range(change.shape[1]):
-            stop = Stop(self.z**2 * float(loss[q]), b, b)
-            values, alive = stop.eliminated(hessian, at.output[:, q] + change[:, q])
-            out[:, q] = torch.where(alive, values, 0.0)
-        moved = solved[:d] - factor[d:, :d].T @ (out - at.output)
-        skip = at.skip + torch.linalg.solve_triangular(factor[:d, :d].T, moved, upper=True)
-        return Neurons(at.hidden, at.support, out, out != 0, skip).kept(at.support, out != 0)
-
-
-def _products(x: Tensor, residual: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the Gram matrix of the inputs and the activations, and their products with the residual ``[k, n]``."""
-    u = hidden.to(x.dtype)
-    size = len(x) + len(u)
-    total = torch.zeros(size, size, dtype=torch.float64, device=x.device)
-    right = total.new_zeros(size, len(residual))
-    for run in tiles(x.shape[1]):
-        columns = torch.cat([x[:, run], (u @ x[:, run]).clamp_(min=0.0)])
-        total += gram(columns)
-        right += columns @ residual[:, run].T
-    return total, right
