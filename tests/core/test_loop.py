@@ -206,5 +206,5 @@ def test_a_refusal_is_made_of_what_is_needed_and_the_methods_own_name() -> None:
     assert "mine needs one hidden layer, asked for 2" in str(needs.refusal("mine", one, Shape(1, 2)))
     assert needs.refusal("mine", one, Shape(1)) == "mine needs 9 samples or more, the problem has 4"
     assert Needs().refusal("mine", two, Shape(1, 5)) is None
-    for name in ("iht", "iht_realloc", "iht_linear", "imp_fused"):
+    for name in ("iht", "iht_linear", "imp_fused"):
         assert str(METHODS[name]().supports(two, Shape(1))).startswith(f"{name} needs one output")

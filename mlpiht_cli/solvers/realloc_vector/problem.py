@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlpiht_cli.core.model import SparseMLP
@@ -51,6 +51,7 @@ class SeveralOutputs:
         """Return a search that starts with a network as the best one."""
         units = self.outputs.square() / len(self.live)
         start = self._neurons(model)
+        limits = replace(limits, s=min(limits.s, limits.m * (len(self.inputs) + len(self.live))))
         return VectorSearch(self.samples, limits, draws, units, (start, float(units @ self.samples.losses(start))))
 
     def _neurons(self, model: SparseMLP) -> Neurons:
