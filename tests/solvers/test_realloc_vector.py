@@ -179,6 +179,14 @@ def test_moments_are_sums_over_the_neurons() -> None:
     assert float((image * unit).sum(1).abs().min()) > 0.95
 
 
+def test_the_mix_of_outputs_ignores_those_with_a_quadratic_part_alone() -> None:
+    """In the mix (-1, 0) the fourth moment of ``relu(u . x)`` at u is -u; a share of the other output shortens it."""
+    x, unit = inputs(100_000), torch.nn.functional.normalize(U[1:2])
+    z = (unit @ x)[0]
+    image = fourth_moments(x, torch.stack([z.relu(), 0.2 * (z.square() - 1.0)]), unit)
+    torch.testing.assert_close(image, -unit, atol=0.1, rtol=0)
+
+
 def test_proposals_are_the_planted_directions() -> None:
     data = samples(PLANTED, n=40_000)
     centred = VectorSamples(data.features, data.y)
@@ -289,6 +297,8 @@ def test_a_network_above_the_limits_is_never_the_answer(limits: Limits) -> None:
     assert 0.0 < loss < before, "something that fits, but not the planted network"
     search._offer(VectorFitted(PLANTED, torch.zeros(K).double(), _no_quadratic(PLANTED)))
     assert search.best[1] == loss, "a better network above the limits is refused"
+    search._offer(VectorFitted(found, 2 * ALL * loss, _no_quadratic(found)))
+    assert search.best[1] == loss, "a worse one within the limits is refused"
 
 
 def _no_quadratic(at: Neurons) -> Joint:

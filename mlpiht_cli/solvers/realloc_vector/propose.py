@@ -158,8 +158,8 @@ class VectorProposal:
 def fourth_moments(x: Tensor, rest: Tensor, directions: Tensor) -> Tensor:
     """Return fourth moments along unit directions v ``[b, d]``, each in the mix of outputs that v shows best.
 
-    The mix is that of ``E[r_q He_4(v . x)]``, a matched filter for residuals of equal variance. Divided as in
-    :func:`mlpiht_cli.linalg.moments.fourth_moment`.
+    The mix is that of ``E[r_q He_4(v . x)]``, a matched filter for residuals of equal variance. The units are those of
+    :func:`mlpiht_cli.linalg.moments.fourth_moment`; the sign is that of the mix.
     """
     n, v = x.shape[1], directions.to(x.dtype)
     answers = v.new_zeros(len(v), len(rest))
