@@ -105,7 +105,7 @@ class IHTRealloc(Passes, Method):
             search = one.search(start, limits, streams.moves())
             return search, lambda: one.model(search.best[0], start)
         several = SeveralOutputs.of(problem)
-        joint = several.search(start, limits, streams.moves())
+        joint = several.search(start, limits)
         loss = partial(training_loss, problem=problem)  # rounding can make a network worse than an exact start
         return joint, lambda: min(several.model(joint.best[0], start), start, key=loss)
 

@@ -53,6 +53,20 @@ def with_inputs(samples: VectorSamples, at: Neurons, losses: Tensor, most: int) 
     return replace(at, support=at.support | (z >= least.clamp(min=4.0)))
 
 
+def with_outputs(samples: VectorSamples, at: Neurons, losses: Tensor, most: int) -> Neurons:
+    """Return the network with the output weights whose gradient is above the noise, at most ``most``.
+
+    The noise is that of the residual ``r_q`` times the activation, whose mean square is ``|u_j|^2 / 2``.
+    """
+    if not at.count or most < 1:
+        return at
+    slopes = samples.sums(at, torch.ones_like(losses)).output
+    noise = (0.5 * samples.n * at.hidden.square().sum(1)[:, None] * losses).sqrt()
+    z = torch.where(at.used, 0.0, slopes.abs() / noise.clamp(min=1e-300))
+    least = z.flatten().topk(min(most, z.numel())).values[-1]
+    return replace(at, used=at.used | (z >= least.clamp(min=4.0)))
+
+
 @dataclass(frozen=True)
 class Amplitudes:
     """Output weights of a network's neurons by least squares, and backward elimination in every output.

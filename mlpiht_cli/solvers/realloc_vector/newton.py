@@ -209,7 +209,7 @@ class JointNewton:
     def __call__(self, samples: VectorSamples, blocks: Neurons) -> VectorFitted:
         """Fit the weights on the supports."""
         damping = DAMPING[1]
-        size = blocks.nnz + (0 if blocks.skip is None else len(samples.features))
+        size = int(blocks.support.sum()) + (0 if blocks.skip is None else len(samples.features))
         curvature = max(LEAST_SAMPLES, SAMPLES_PER_WEIGHT * size) if self.sampled else samples.n
         losses = samples.losses(blocks)
         for _ in range(self.rounds):

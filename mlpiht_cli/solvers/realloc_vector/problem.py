@@ -13,7 +13,6 @@ from mlpiht_cli.solvers.realloc_vector.network import Neurons, VectorSamples
 from mlpiht_cli.solvers.realloc_vector.search import VectorSearch
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from mlpiht_cli.core.problem import Problem
@@ -47,12 +46,12 @@ class SeveralOutputs:
         samples = VectorSamples((problem.x / inputs).T.contiguous(), (y / outputs).T.contiguous())
         return cls(samples, inputs.double(), outputs.double(), live)
 
-    def search(self, model: SparseMLP, limits: Limits, draws: np.random.Generator) -> VectorSearch:
+    def search(self, model: SparseMLP, limits: Limits) -> VectorSearch:
         """Return a search that starts with a network as the best one."""
         units = self.outputs.square() / len(self.live)
         start = self._neurons(model)
         limits = replace(limits, s=min(limits.s, limits.m * (len(self.inputs) + len(self.live))))
-        return VectorSearch(self.samples, limits, draws, units, (start, float(units @ self.samples.losses(start))))
+        return VectorSearch(self.samples, limits, units, (start, float(units @ self.samples.losses(start))))
 
     def _neurons(self, model: SparseMLP) -> Neurons:
         hidden, output = model.layers

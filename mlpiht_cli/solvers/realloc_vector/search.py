@@ -6,23 +6,21 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from mlpiht_cli.linalg.moments import looks_normal
 from mlpiht_cli.solvers.realloc.search import Limits
 from mlpiht_cli.solvers.realloc_vector.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc_vector.finish import EXACT, Finish
 from mlpiht_cli.solvers.realloc_vector.grow import Amplitudes, candidates, largest, linear_fit, with_inputs
 from mlpiht_cli.solvers.realloc_vector.network import Neurons, VectorSamples
 from mlpiht_cli.solvers.realloc_vector.newton import JointNewton, VectorFitted, weights_of
-from mlpiht_cli.solvers.realloc_vector.propose import VectorProposal
+from mlpiht_cli.solvers.realloc_vector.propose import directions, second_moments
 from mlpiht_cli.solvers.realloc_vector.prune import JointElimination
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-EXACT = 1e-12
-"""Mean squared error below which an output is exact in float32, relative to its mean square."""
 SAMPLES_PER_INPUT = 1.5
 """Samples per input below which the search does not run: a free linear part would fit too much."""
 FINAL = 1e-13
@@ -35,10 +33,6 @@ CLOSE = 1e-7
 """Mean squared error, relative, below which a round's network is decoded; the last one is decoded in any case."""
 TOLERANCES = (0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 """Entries of the linear part that are dropped on trial, in standard deviations of the outputs."""
-NEAR = 1e-10
-"""Mean squared error, relative, below which a finished network is fitted in float64."""
-ROUNDING = (1e-4, 1e-5, 1e-6, 1e-7)
-"""Weights below these shares of the largest of their layer are dropped on trial, if the loss stays."""
 
 
 @dataclass
@@ -51,8 +45,6 @@ class VectorSearch:
         The data; the targets of every output have a root mean square of about one.
     limits
         The limits of the answer; weights count in both layers.
-    draws
-        Generator of the mixes of outputs.
     units
         What a mean squared error of 1 of each output adds to the loss of the problem, ``[k]``.
     best
@@ -63,7 +55,6 @@ class VectorSearch:
 
     samples: VectorSamples
     limits: Limits
-    draws: np.random.Generator
     units: Tensor
     best: tuple[Neurons, float]
     moves: list[tuple[int, str, int]] = field(default_factory=list)
@@ -71,10 +62,9 @@ class VectorSearch:
     def __post_init__(self) -> None:
         self._loss, self._stalled, self._round = math.inf, 0, 0
         features, k = self.samples.features, len(self.samples.y)
-        self._double: VectorSamples | None = None
         none = torch.zeros(0, len(features), dtype=torch.float64, device=features.device)
         self._blocks = Neurons.of(none, none.new_zeros(0, k), none.new_zeros(len(features), k))
-        self._newton, self._propose = JointNewton(3, floor=EXACT), VectorProposal()
+        self._newton, self._settle = JointNewton(3, floor=EXACT), Finish(self.samples)
 
     @property
     def is_exact(self) -> bool:
@@ -126,9 +116,9 @@ class VectorSearch:
         residual = samples.residual(blocks)
         losses = residual.double().square().mean(1)
         unfit = losses > max(EXACT, UNFIT * float(losses.max()))
-        directions = self._propose(samples, residual[unfit], self.draws)
-        self._note("proposed", len(directions))
-        wider = candidates(with_inputs(samples, blocks, losses.clamp(min=EXACT), self.limits.inputs), directions)
+        new = directions(second_moments(samples.features, residual[unfit]))
+        self._note("proposed", len(new))
+        wider = candidates(with_inputs(samples, blocks, losses.clamp(min=EXACT), self.limits.inputs), new)
         return largest(Amplitudes(3.5, EXACT)(samples, residual, wider), 2 * self.limits.weights)
 
     def _merged(self, fitted: VectorFitted) -> VectorFitted:
@@ -157,7 +147,7 @@ class VectorSearch:
             clear = unpaired(turned, tolerance)
             if clear.nnz and clear.nnz != before:
                 before = clear.nnz
-                self._offer(self._settled(self._within(clear)))
+                self._offer(self._settle(self._within(clear), self.limits.s))
 
     def _within(self, blocks: Neurons) -> Neurons:
         """Remove the smallest neurons and the least needed weights above the limits."""
@@ -167,29 +157,6 @@ class VectorSearch:
                 break
             blocks = JointElimination(0.0, self.limits.s)(JointNewton(4, floor=EXACT)(self.samples, blocks))
         return blocks
-
-    def _settled(self, blocks: Neurons) -> VectorFitted:
-        """Fit a finished network; to the last digit, in float64, if it may be the right one."""
-        fitted = JointNewton(8, gain=0.1, floor=EXACT)(self.samples, blocks)
-        if fitted.loss < NEAR:
-            if self._double is None:
-                self._double = self.samples.double()
-            fitted = JointNewton(8, gain=0.1, sampled=False)(self._double, fitted.blocks)
-            fitted = self._rounded(self._double, fitted)
-        return fitted
-
-    def _rounded(self, samples: VectorSamples, fitted: VectorFitted) -> VectorFitted:
-        """Drop weights that are rounding errors, as long as the loss stays."""
-        at = fitted.blocks.scaled()
-        largest = at.output.abs().amax(0)
-        for share in ROUNDING:
-            fewer = at.kept(at.hidden.abs() > share, at.output.abs() > share * largest)
-            if fewer.nnz == at.nnz:
-                break
-            tried = JointNewton(3, gain=0.1, sampled=False)(samples, fewer)
-            if tried.loss <= 1.1 * fitted.loss:
-                return tried
-        return fitted
 
     def _offer(self, fitted: VectorFitted) -> None:
         loss = float(self.units @ fitted.losses)
