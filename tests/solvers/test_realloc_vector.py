@@ -257,7 +257,7 @@ def test_a_finished_network_loses_rounding_errors_and_gains_what_is_too_small_to
     hidden[0, 4] = hidden[3, 4] = 2e-6
     true = Neurons.of(hidden[:3], A)
     wrong = hidden.clone()
-    wrong[0, 4], wrong[3, 4], wrong[1, 6] = 0.0, 1e-6, 1e-6
+    wrong[0, 4], wrong[3, 4], wrong[1, 6] = 0.0, 0.0, 1e-6
     start = Neurons.of(wrong, torch.cat([A, 1e-3 * A[:1]]))
     found = Finish(samples(true))(start, true.nnz + 8).blocks
     assert torch.equal(found.support, true.support)
