@@ -106,8 +106,8 @@ class IHTRealloc(Passes, Method):
             return search, lambda: one.model(search.best[0], start)
         several = SeveralOutputs.of(problem)
         joint = several.search(start, limits)
-        loss = partial(training_loss, problem=problem)  # rounding can make a network worse than an exact start
-        return joint, lambda: min(several.model(joint.best[0], start), start, key=loss)
+        loss = partial(training_loss, problem=problem)  # rounding to the dtype can undo a gain
+        return joint, lambda: min((start, several.model(joint.best[0], start))[joint.is_exact :], key=loss)
 
     def _searched(self, search: Search | VectorSearch) -> Iterator[float]:
         """Run the search; yield the best loss after each round."""

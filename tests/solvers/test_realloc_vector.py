@@ -344,3 +344,14 @@ def test_the_search_finds_the_planted_network() -> None:
     for u, a in zip(U, A, strict=True):
         product = (found.hidden[:, :, None] * found.output[:, None, :] - u[:, None] * a).flatten(1).norm(dim=1)
         assert float(product.min()) < 1e-6
+
+
+def test_a_start_that_is_exact_with_too_many_weights_gets_fewer() -> None:
+    twice = Neurons.of(torch.cat([U, U]), torch.cat([0.5 * A, 0.5 * A]))
+    data = samples(PLANTED)
+    search = VectorSearch(data, Limits(6, 30), ALL / K, (twice, 1e-28))
+    assert not search.is_exact, "a round comes first"
+    search.round()
+    search.tidy()
+    assert search.is_exact
+    assert search.best[0].nnz == PLANTED.nnz

@@ -60,7 +60,7 @@ class VectorSearch:
     moves: list[tuple[int, str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._loss, self._stalled, self._round = math.inf, 0, 0
+        self._loss, self._stalled, self._round, self._exact = math.inf, 0, 0, False
         features, k = self.samples.features, len(self.samples.y)
         none = torch.zeros(0, len(features), dtype=torch.float64, device=features.device)
         self._blocks = Neurons.of(none, none.new_zeros(0, k), none.new_zeros(len(features), k))
@@ -68,14 +68,16 @@ class VectorSearch:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the best network fits the targets exactly."""
-        return self.best[1] <= FINAL * float(self.units.sum())
+        """Whether a round ended in an exact network; a start that is exact may have more weights than it needs."""
+        return self._exact
 
     @property
     def is_possible(self) -> bool:
         """Whether rounds can help: there are enough samples, and the moments of the inputs separate neurons."""
         features = self.samples.features
-        return self.samples.n >= SAMPLES_PER_INPUT * len(features) and looks_normal(features)
+        return (
+            len(self.samples.y) > 0 and self.samples.n >= SAMPLES_PER_INPUT * len(features) and looks_normal(features)
+        )
 
     @property
     def stalled(self) -> int:
@@ -159,9 +161,14 @@ class VectorSearch:
         return blocks
 
     def _offer(self, fitted: VectorFitted) -> None:
-        loss = float(self.units @ fitted.losses)
-        blocks = fitted.blocks
-        if loss < self.best[1] and blocks.nnz <= self.limits.s and blocks.count <= self.limits.m:
+        """Keep the network if it is within the limits and better; of two exact ones, that of fewer weights."""
+        blocks, loss = fitted.blocks, float(self.units @ fitted.losses)
+        if blocks.nnz > self.limits.s or blocks.count > self.limits.m:
+            return
+        exact = FINAL * float(self.units.sum())
+        fewer = max(loss, self.best[1]) <= exact and blocks.nnz < self.best[0].nnz
+        self._exact |= loss <= exact and self._round > 0
+        if loss < self.best[1] or fewer:
             self.best = (blocks, loss)
             self._note("accepted", blocks.count)
 
