@@ -23,6 +23,10 @@ FACES = ("#009E73", "#56B4E9", "#F0E442", "#D55E00", "#CC79A7", "#E69F00")
 """Okabe and Ito's colours, which differ for the colour-blind as well; the letters in the cells differ in print."""
 
 
+_Signs = tuple[dict[str, str], dict[str, str]]
+"""Letter and colour of each word."""
+
+
 class _Cell(NamedTuple):
     """The most frequent word of the seeds, and how many of them say it."""
 
@@ -44,7 +48,7 @@ def verdicts(data: FigureTable, look: Look) -> Figure:
         A panel has several n or d, no row has a word, or there are more words than colours.
     """
     words = _words(data)
-    letters = _letters(words)
+    letters, faces = _letters(words), _faces(words, data)
     widths = [max(2.4, CELL * len(panel.s)) for panel in data.panels]
     height = max(1.8, CELL * max(len(panel.m) for panel in data.panels))
     size = (sum(widths) + 0.9 * len(widths) + 0.2, (height + 0.85) * len(data.methods) + 1.0)
@@ -55,14 +59,12 @@ def verdicts(data: FigureTable, look: Look) -> Figure:
         if method not in panel.methods:
             grid[i, j].set_axis_off()
             continue
-        states |= _draw(grid[i, j], panel, method, letters, look)
+        states |= _draw(grid[i, j], panel, method, (letters, faces), look)
         dress(grid[i, j], panel, title_of(method, panel, data))
     if not look.paper:
         note = data.note.replace("mean over", "most frequent of")
         figure.suptitle(f"{data.title}\n{note}", fontsize=11, parse_math=False)
-    handles = [
-        Patch(facecolor=FACES[k], edgecolor="0.3", label=f"{letters[one]}: {one}") for k, one in enumerate(words)
-    ]
+    handles = [Patch(facecolor=faces[one], edgecolor="0.3", label=f"{letters[one]}: {one}") for one in words]
     explain(figure, handles, states)
     return figure
 
@@ -82,6 +84,17 @@ def _words(data: FigureTable) -> list[str]:
     return words
 
 
+def _faces(words: Sequence[str], data: FigureTable) -> dict[str, str]:
+    """Colour of each word: of those that the metric names always the same, whichever of them are there."""
+    known = dict.fromkeys(one for panel in data.panels for one in metric(panel.metric).words)
+    order = [*known, *(one for one in words if one not in known)]
+    places = [order.index(one) for one in words]
+    return {
+        one: FACES[place if max(places) < len(FACES) else k]
+        for k, (one, place) in enumerate(zip(words, places, strict=True))
+    }
+
+
 def _letters(words: Sequence[str]) -> dict[str, str]:
     """The shortest beginning of each word that no other has, in capitals first."""
     found = {}
@@ -92,11 +105,11 @@ def _letters(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _draw(axes: Axes, panel: PanelTable, method: str, letters: dict[str, str], look: Look) -> set[str]:
+def _draw(axes: Axes, panel: PanelTable, method: str, signs: _Signs, look: Look) -> set[str]:
     """Draw the cells of a method, and return their states."""
     axes.set_xlim(-0.5, len(panel.s) - 0.5)
     axes.set_ylim(len(panel.m) - 0.5, -0.5)
-    states, faces, size = set(), dict(zip(letters, FACES, strict=False)), panel.only_size
+    states, (letters, faces), size = set(), signs, panel.only_size
     for (i, m), (j, s) in product(enumerate(panel.m), enumerate(panel.s)):
         rows = panel.at(method, m, s, size)
         cell = _cell(rows, panel.metric, [*letters])

@@ -59,6 +59,13 @@ def faces(axes: Axes) -> dict[tuple[float, float], str]:
     return {(box.get_y() + 0.5, box.get_x() + 0.5): to_hex(box.get_facecolor()) for box in boxes}
 
 
+def test_a_word_keeps_its_colour_in_a_figure_that_lacks_others() -> None:
+    (everything, *_), (alone, *_) = (
+        FIGURES["verdicts"](table(one), Look()).axes for one in (SAID, {(2, 4): ["fails"] * 3})
+    )
+    assert faces(alone)[1, 1] == faces(everything)[1, 1] != faces(everything)[0, 0]
+
+
 def test_a_cell_shows_the_most_frequent_word_and_its_share() -> None:
     figure = FIGURES["verdicts"](table(SAID), Look())
     (axes,) = figure.axes
