@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.theory.bounds import rounding
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -98,5 +100,5 @@ class Stretches:
 def least_squares(gram: Array, targets: Array) -> Array:
     """Return the least-squares solution of the normal equations ``gram v = targets``, of least norm if several."""
     values, vectors = np.linalg.eigh(gram)
-    kept = values > 8.0 * len(values) * np.finfo(np.float64).eps * max(1.0, float(values[-1]))
+    kept = values > rounding(len(values), float(values[-1]))
     return np.asarray(vectors[:, kept] @ ((vectors[:, kept].T @ targets) / values[kept]))
