@@ -13,7 +13,7 @@ from mlpiht_cli.analysis.variants import LATER
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import PROFILES, read_csv, table_name
-from mlpiht_cli.specs.expand import Expansion
+from mlpiht_cli.specs.expand import Expansion, expand
 from mlpiht_cli.specs.find import command_line
 from mlpiht_cli.specs.schema import Spec
 
@@ -86,7 +86,22 @@ def read_results(spec: Spec, profile: str, results: Path, named: str) -> tuple[P
         make = command_line("sweep", named, profile, results)
         wanted = results / table_name(spec.name, profile)
         raise InputError(f"{wanted}: no table yet; make it with `{make}`{hint}")
-    return path, read_csv(path)
+    return path, [*read_csv(path), *borrowed_rows(expand(spec, profile), results)]
+
+
+def borrowed_rows(expansion: Expansion, results: Path) -> list[Row]:
+    """Rows of methods that do not run in a spec but in another, whose panels of the same names have them."""
+    given, out = given_settings(expansion), list[Row]()
+    wanted: dict[str, list[tuple[str, GivenSettings]]] = {}
+    for grid in expansion.grids:
+        for entry in grid.methods:
+            if entry.rows_of is not None:
+                wanted.setdefault(entry.rows_of, []).append((grid.name, given[grid.name, entry.shown]))
+    for name, places in wanted.items():
+        path = results / table_name(name, expansion.profile)
+        rows = read_csv(path) if path.exists() else []
+        out += [row for row in rows if any(row.panel == panel and one.fit(row) for panel, one in places)]
+    return out
 
 
 def placed(expansion: Expansion, rows: Iterable[Row], table: str = "the table") -> dict[RowKey, Row]:

@@ -15,6 +15,7 @@ from mlpiht_cli.core.metric import METRICS, Scored, r2
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.predictor import Predictor
 from mlpiht_cli.core.problem import LOSSES, Problem
+from mlpiht_cli.core.recovery import planted_scores
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
 
@@ -57,68 +58,6 @@ def support_f1(found: SparseMatrix, truth: SparseMatrix) -> float:
     total = float(a.sum() + b.sum())
     shared = sum(float(a[i] @ b[j]) for i, j in matched_rows(a, b))
     return 2.0 * shared / total if total else 1.0
-
-
-PARALLEL = 1e-6
-"""One minus the cosine below which two neurons count as one; float32 weights have rounding errors of 1e-7."""
-
-
-def merged_rows(matrix: SparseMatrix, signs: Tensor | None = None) -> NDArray[np.float64]:
-    """Live rows ``[a, d]`` with those that point the same way added up; with output signs ``[m]``, ``[a, 2 d]``.
-
-    ``relu(w.x) + relu(c w.x) = relu((1 + c) w.x)`` for c > 0: no data can tell such neurons apart. With signs, rows are
-    weights times signs, in the first half for a neuron of sign +1 and in the second for one of sign -1; of neurons of
-    both signs that point the same way the difference is left.
-    """
-    live = matrix.live_rows()
-    rows = matrix.dense_rows(live).double().cpu().numpy()
-    sign = np.ones(len(rows)) if signs is None else signs[live].double().cpu().numpy()
-    if len(rows):
-        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        first = (unit @ unit.T > 1.0 - PARALLEL).argmax(1)  # of each row, the first that is parallel to it
-        out = np.zeros_like(rows)
-        np.add.at(out, first, sign[:, None] * rows)
-        kept = np.unique(first)
-        rows, sign = out[kept], np.sign((out[kept] * unit[kept]).sum(1))
-    if signs is None:
-        return np.asarray(rows)
-    return np.concatenate([np.where(sign[:, None] == one, rows, 0.0) for one in (1.0, -1.0)], axis=1)
-
-
-def recovery_scores(model: SparseMLP, truth: SparseMatrix, signs: Tensor | None = None) -> dict[str, float]:
-    """How well planted neurons are found, parallel ones counted as one and matched to the nearest.
-
-    ``merged_f1`` is the F1 score of the support; ``weight_error`` the largest error of a weight over the largest
-    planted weight, where the network has no other factors than output signs, as the planted one. Then a neuron of the
-    wrong sign is a wrong neuron, for both scores.
-
-    Parameters
-    ----------
-    model
-        The fitted network.
-    truth
-        Planted neurons, ``[m, d]``.
-    signs
-        Their output signs, ``[m]``; None for all +1.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    readout = model.readout
-    is_fused = readout is not None and bool((readout.abs() == 1).all())
-    if readout is None or not is_fused or (signs is None and bool((readout == 1).all())):
-        found, true = merged_rows(model.first_layer_support()), merged_rows(truth)
-    else:
-        planted = torch.ones(truth.rows) if signs is None else signs
-        found, true = merged_rows(model.first_layer_support(), readout), merged_rows(truth, planted)
-    count = max(len(found), len(true))  # neurons without a partner are matched to nothing
-    a, b = (np.pad(rows, ((0, count - len(rows)), (0, 0))) for rows in (found, true))
-    distance = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2.0 * a @ b.T
-    i, j = linear_sum_assignment(distance)
-    total = float((a != 0).sum() + (b != 0).sum())
-    scores = {"merged_f1": 2.0 * float(((a[i] != 0) & (b[j] != 0)).sum()) / total if total else 1.0}
-    if is_fused and total:
-        scores["weight_error"] = float(np.abs(a[i] - b[j]).max() / np.abs(b).max())
-    return scores
 
 
 def neuron_directions(model: SparseMLP) -> Tensor:
@@ -189,11 +128,11 @@ def evaluate(model: Predictor, problem: Problem) -> Scores | None:
 
 def _weight_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> dict[str, float]:
     """Scores of a network's weights against what was planted."""
-    truth, found = problem.planted_layer, dict[str, float]()
-    if truth is not None:
-        found["support_f1"] = support_f1(model.first_layer_support(), truth)
-        if truth.nnz and not METRICS[problem.metric].linear:
-            found |= recovery_scores(model, truth, problem.truth_readout)
+    found = dict[str, float]()
+    if problem.planted_layer is not None:
+        found["support_f1"] = support_f1(model.first_layer_support(), problem.planted_layer)
+    if not METRICS[problem.metric].linear:
+        found |= planted_scores(model, problem)
     if problem.directions is not None:
         found |= _index_scores(model, problem.directions, r2(prediction, problem.y_test))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ CMAP = "viridis"  # perceptually uniform, readable for the colour-blind and in g
 SPREAD_CMAP = "cividis"  # likewise, and different from the colours of a mean
 DIFFERENCE_CMAP = "PuOr"  # diverging, readable for the colour-blind
 CELL = 0.36  # inches
+SMALL = 0.27  # inches, of a cell where three maps or more are in a row
+IN_A_ROW = 4  # maps
+LEAST = 20 / 3  # cells, the least width of a map
 # Look of a cell without a number: face, hatch and words of the legend.
 STATES = {
     "missing": ("white", "////", "no result yet"),
@@ -54,12 +58,26 @@ class _Map:
 
 
 def heatmap(data: FigureTable, look: Look) -> Figure:
-    """Mean over the seeds with the colour limits of the spec: a row for each method, a column for each panel."""
+    """Mean over the seeds with the colour limits of the spec: a row for each method, a column for each panel.
+
+    Where each method has one panel, the methods are side by side.
+    """
     rows: list[list[_Map | None]] = [
         [_mean(data, panel, method, look) if method in panel.methods else None for panel in data.panels]
         for method in data.methods
     ]
-    return _maps(data, look, rows)
+    return _maps(data, look, _side_by_side(rows))
+
+
+def _side_by_side(rows: list[list[_Map | None]]) -> list[list[_Map | None]]:
+    """Return rows of up to four maps where each row has one map; other rows as they are."""
+    maps = [[one for one in row if one is not None] for row in rows]
+    if any(len(row) != 1 for row in maps):
+        return rows
+    flat: list[_Map | None] = [row[0] for row in maps]
+    width = math.ceil(len(flat) / math.ceil(len(flat) / IN_A_ROW))
+    flat += [None] * (-len(flat) % width)
+    return [flat[i : i + width] for i in range(0, len(flat), width)]
 
 
 def spread(data: FigureTable, look: Look) -> Figure:
@@ -141,8 +159,9 @@ def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map
 def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) -> Figure:
     """Draw rows of maps, with one colour bar for each scale."""
     panels = [next(one for one in column if one is not None).panel for column in zip(*rows, strict=True)]
-    widths = [max(2.4, CELL * len(panel.s)) for panel in panels]
-    height = max(2.0, CELL * max(len(panel.m) for panel in panels))
+    cell = CELL if len(panels) < 3 else SMALL
+    widths = [cell * max(LEAST, len(panel.s)) for panel in panels]
+    height = max(2.0, cell * max(len(panel.m) for panel in panels))
     size = (sum(widths) + 1.1 * len(panels) + 0.8, (height + 0.85) * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), len(panels), squeeze=False, width_ratios=widths)
@@ -154,7 +173,7 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
                 axes[i, j].set_axis_off()
                 continue
             states |= set(one.state.flatten())
-            image = _draw(axes[i, j], one, look)
+            image = _draw(axes[i, j], one, look, cell)
             bars.setdefault(one.scale, (image, []))[1].append(axes[i, j])
     for scale, (image, own) in bars.items():
         rows_spanned = len({axis.get_subplotspec().rowspan.start for axis in own})  # type: ignore[union-attr]
@@ -172,11 +191,11 @@ def _norm(scale: _Scale) -> Normalize:
     return PowerNorm(0.5, scale.low, scale.high) if scale.cmap == SPREAD_CMAP else Normalize(scale.low, scale.high)
 
 
-def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
+def _draw(axes: Axes, one: _Map, look: Look, cell: float) -> AxesImage:
     panel, scale = one.panel, one.scale
     norm = _norm(scale)
     image = axes.imshow(one.values, cmap=mpl.colormaps[scale.cmap], norm=norm, aspect="auto", interpolation="none")
-    dress(axes, panel, one.title)
+    dress(axes, panel, one.title, cell)
     for place, state in np.ndenumerate(one.state):
         if state in STATES:
             mark(axes, place, str(state))
@@ -185,9 +204,9 @@ def _draw(axes: Axes, one: _Map, look: Look) -> AxesImage:
     return image
 
 
-def dress(axes: Axes, panel: PanelTable, title: str) -> None:
-    """Title, labels and ticks of a map over m and s."""
-    room = int(max(2.4, CELL * len(panel.s)) / 0.082)  # characters of a title above the map
+def dress(axes: Axes, panel: PanelTable, title: str, cell: float = CELL) -> None:
+    """Title, labels and ticks of a map over m and s; ``cell`` is the width of a cell in inches."""
+    room = int(cell * max(LEAST, len(panel.s)) / 0.082)  # characters of a title above the map
     axes.set_title(textwrap.fill(title, room), fontsize=10, parse_math=False)
     axes.set_xticks(range(len(panel.s)), labels=[str(s) for s in panel.s], fontsize=8, rotation=45)
     axes.set_yticks(range(len(panel.m)), labels=[str(m) for m in panel.m], fontsize=8)

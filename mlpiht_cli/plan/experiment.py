@@ -39,7 +39,7 @@ class Plan:
         out = []
         for grid in self.expansion.grids:
             made = {size: self.made(grid, size) for size in grid.sizes}
-            for point in grid.points():
+            for point in grid.points(running=True):
                 task, methods = made[Size(point.n, point.d)]
                 method = methods[point.label]
                 out.append(Cell(point, task, method, spec.name, spec.figure.label, profile, spec.cells_of or ""))

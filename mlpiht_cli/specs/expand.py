@@ -46,6 +46,11 @@ class PanelGrid:
         """Labels of the methods, in the order of the spec."""
         return [entry.shown for entry in self.methods]
 
+    @property
+    def running(self) -> list[Entry]:
+        """Methods that run here; the rows of the others are in the table of another spec."""
+        return [entry for entry in self.methods if entry.rows_of is None]
+
     def seeds_of(self, entry: Entry) -> tuple[int, ...]:
         """Seeds that a method runs with."""
         return self.seeds if entry.seeds is None else tuple(seed for seed in self.seeds if seed in entry.seeds)
@@ -56,14 +61,14 @@ class PanelGrid:
 
     @property
     def total(self) -> int:
-        """Number of grid points."""
-        runs = sum(len(self.seeds_of(entry)) for entry in self.methods)
+        """Number of grid points that run."""
+        runs = sum(len(self.seeds_of(entry)) for entry in self.running)
         return runs * len(self.n) * len(self.d) * len(self.m) * len(self.s)
 
-    def points(self) -> Iterator[Point]:
-        """Yield the grid points, method by method."""
+    def points(self, running: bool = False) -> Iterator[Point]:
+        """Yield the grid points, method by method; with ``running``, of the methods that run here alone."""
         name, task, depth = self.panel.name, self.panel.task.name, self.panel.depth
-        for entry in self.methods:
+        for entry in self.running if running else self.methods:
             method, label = entry.name, entry.shown
             for size, m, s, seed in product(self.sizes, self.m, self.s, self.seeds_of(entry)):
                 yield Point(name, task, method, depth, m, s, seed, label, *size)
@@ -82,12 +87,12 @@ class Expansion:
 
     @cached_property
     def points(self) -> list[Point]:
-        """All grid points, panel by panel; each is one cell."""
-        return [point for grid in self.grids for point in grid.points()]
+        """All grid points that run, panel by panel; each is one cell."""
+        return [point for grid in self.grids for point in grid.points(running=True)]
 
     @property
     def total(self) -> int:
-        """Number of grid points, counted without making them."""
+        """Number of grid points that run, counted without making them."""
         return sum(grid.total for grid in self.grids)
 
 

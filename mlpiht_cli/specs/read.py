@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.specs.draft import Draft, draft_of
 from mlpiht_cli.specs.find import find_spec
-from mlpiht_cli.specs.load import Document, Fault, read_document
+from mlpiht_cli.specs.load import Document, Fault, Location, read_document
 from mlpiht_cli.specs.rules.grids import profile_faults, seed_faults, size_faults
 from mlpiht_cli.specs.rules.names import name_faults
 from mlpiht_cli.specs.rules.views import view_faults
-from mlpiht_cli.specs.schema import Spec
+from mlpiht_cli.specs.schema import Entry, Spec
 from mlpiht_cli.specs.wording import faults_of
 
 BORROWED = ("panels", "methods", "seeds", "profiles")
@@ -63,7 +63,23 @@ def _draft(document: Document) -> Draft:
         draft.check()
     for rule in (name_faults, view_faults, seed_faults, profile_faults):
         draft.add(rule(draft))
+    draft.add(_source_faults(draft.spec, document.path))
     return draft
+
+
+def _source_faults(spec: Spec, own: Path) -> list[Fault]:
+    """Methods whose rows are said to be in the table of no other spec."""
+    lists: list[tuple[Location, list[Entry]]] = [(("methods",), spec.methods)]
+    lists += [(("panels", i, "methods"), panel.methods or []) for i, panel in enumerate(spec.panels)]
+    faults = []
+    for at, entries in lists:
+        for j, entry in enumerate(entries):
+            try:
+                if entry.rows_of is not None and _path_of(entry.rows_of, own.parent) == own:
+                    raise _NoCells(f"'{entry.rows_of}' is this spec; leave it out")
+            except _NoCells as error:
+                faults.append(Fault((*at, j, "rows_of"), str(error)))
+    return faults
 
 
 def _borrowed(document: Document) -> tuple[Document, list[Fault]]:
@@ -87,16 +103,20 @@ class _NoCells(Exception):
 
 def _cells_of(name: str, folder: Path) -> dict[str, Any]:
     """Fields that are taken from the spec of a name, which must be without faults and have cells of its own."""
+    base = read_document(_path_of(name, folder))
+    if isinstance(base.data, dict) and "cells_of" in base.data:
+        raise _NoCells(f"'{name}' has no cells of its own")
+    _draft(base).check()
+    return {field: base.data[field] for field in BORROWED if field in base.data}
+
+
+def _path_of(name: str, folder: Path) -> Path:
+    """Path of the spec of a bare name, in a folder or shipped."""
     bare = name.removesuffix(".yaml").removesuffix(".yml")
     if bare != name:
         raise _NoCells(f"give the bare name, '{bare}'")
     neighbour = folder / f"{name}.yaml"
     try:
-        path = neighbour if neighbour.is_file() else find_spec(name)
+        return neighbour if neighbour.is_file() else find_spec(name)
     except InputError as error:
         raise _NoCells(str(error)) from error
-    base = read_document(path)
-    if isinstance(base.data, dict) and "cells_of" in base.data:
-        raise _NoCells(f"'{name}' has no cells of its own")
-    _draft(base).check()
-    return {field: base.data[field] for field in BORROWED if field in base.data}

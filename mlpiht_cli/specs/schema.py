@@ -42,10 +42,16 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = Field(description="name of the task or method; all other fields but label and seeds are its settings")
+    name: str = Field(
+        description="name of the task or method; all other fields but label, seeds and rows_of are its settings"
+    )
     label: str = Field("", max_length=40, description="of a method: its row in figures, by default its name")
     seeds: list[Seed] | None = Field(
         None, min_length=1, description="of a method: those of the panel's seeds that it runs with, if not all"
+    )
+
+    rows_of: Name | None = Field(
+        None, description="of a method: name of a spec whose table has its rows; it does not run here"
     )
 
     _unique = field_validator("seeds")(distinct)

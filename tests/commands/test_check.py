@@ -130,6 +130,23 @@ def test_the_table_that_is_read_is_named(mlpiht: Run, rows: list[Row]) -> None:
     assert mlpiht("check", "spread").out.startswith("spread (paper), results/hand.csv\n"), "which a sweep of hand makes"
 
 
+def test_rows_of_a_method_may_be_in_the_table_of_another_spec(mlpiht: Run, rows: list[Row]) -> None:
+    """The rows of IMP are those of hand; its rows of iht stand for nothing in this spec, which has its own."""
+    put(rows)
+    Path("hand.yaml").write_text(SPEC)
+    text = SPEC.replace("name: hand", "name: mine", 1).replace("{name: imp", "{name: imp, rows_of: hand", 1)
+    Path("mine.yaml").write_text(text)
+    own = [r.model_copy(update={"spec": "mine", "value": 0.0, "psnr": 0.0}) for r in rows if r.method == "iht"]
+    Path("results/mine.csv").write_text(to_csv(own))
+    result = mlpiht("check", "mine", "--json")
+    assert result.code == 1
+    assert {claim["name"]: claim["measured"] for claim in result.json["claims"]}["robust"] == 0.0, "IMP has 10 and more"
+    assert mlpiht("plot", "mine", "--format", "png").code == 0
+    Path("results/hand.csv").unlink()
+    left = mlpiht("check", "mine", "--json").json["claims"]
+    assert {claim["verdict"] for claim in left if claim["name"] == "robust"} == {"no data"}
+
+
 def test_references_are_compared(mlpiht: Run, rows: list[Row]) -> None:
     put(rows)
     assert mlpiht("check", "hand", "--reference", "results/hand.csv", "--mode", "exact").code == 0

@@ -8,20 +8,14 @@ import torch
 from mlpiht_cli.core.metric import accuracy, psnr, r2
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.core.scoring import (
-    alignment,
-    evaluate,
-    merged_rows,
-    recovery_scores,
-    support_f1,
-    support_recall,
-)
+from mlpiht_cli.core.recovery import merged_rows, planted_scores, recovery_scores
+from mlpiht_cli.core.scoring import alignment, evaluate, support_f1, support_recall
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.system.peak import KernelPeak, release, reset_kernel_peak
 
 
 def matrix(rows: list[list[float]]) -> SparseMatrix:
-    return SparseMatrix.from_dense(torch.tensor(rows))
+    return SparseMatrix.from_dense(torch.tensor(rows, dtype=torch.float32))
 
 
 def test_psnr_closed_forms() -> None:
@@ -224,6 +218,58 @@ def test_signs_do_not_count_where_output_weights_are_free() -> None:
     positive = SparseMatrix.from_dense(torch.tensor(rows))
     assert recovery_scores(fused(rows), positive) == recovery_scores(fused(rows), positive, torch.ones(2))
     assert recovery_scores(fused(rows, [1, -1]), positive)["merged_f1"] == 0.5
+
+
+def planted(hidden: list[list[float]], output: list[list[float]]) -> Problem:
+    """Two layers; one output that is a sum over ReLU of the second if its matrix is square, else several outputs."""
+    truth = matrix(hidden), matrix(output)
+    summed = truth[1].rows == truth[1].cols
+    x = torch.randn(60, truth[0].cols, generator=torch.Generator().manual_seed(1))
+    y = SparseMLP(truth, torch.ones(truth[1].rows) if summed else None).forward(x)
+    return Problem(x, y, x, y, "psnr", peak=1.0, truth=truth)
+
+
+def same_function(model: SparseMLP, problem: Problem) -> bool:
+    return torch.allclose(model.forward(problem.x), problem.y, atol=1e-5)
+
+
+HIDDEN = [[1.0, 0, 2], [2, 0, 4], [0, 3, 0], [0, 0, 1], [0, 0, 0]]
+OUTPUT = [[1.0, 1, 0, 0, 1], [0, 0, 2, 0, 0], [0, 2, 0, 0, 0]]
+
+
+def test_several_outputs_are_compared_over_both_layers() -> None:
+    """Order and scale of neurons, parallel ones, and neurons without outputs or inputs do not count."""
+    problem = planted(HIDDEN, OUTPUT)
+    same = SparseMLP((matrix([[0, 1, 0], [2, 0, 4]]), matrix([[0, 1.5], [6, 0], [0, 2]])))
+    assert same_function(same, problem)
+    assert planted_scores(same, problem) == {"merged_f1": 1.0, "weight_error": pytest.approx(0.0, abs=1e-7)}
+    near = SparseMLP((matrix([[0, 1, 0], [2, 0, 4]]), matrix([[0, 1.5], [6.006, 0], [0, 2]])))
+    error = planted_scores(near, problem)["weight_error"]
+    assert error == pytest.approx(0.006 / (4 * 5**0.5), rel=1e-3), "the largest weight of a unit row is 4 sqrt(5)"
+    lacking = SparseMLP((matrix([[0, 1, 0], [2, 0, 4]]), matrix([[0, 1.5], [6, 0], [0, 0]])))
+    # Three weights of the first layer and three of the second are planted; one of the second is missing.
+    assert planted_scores(lacking, problem)["merged_f1"] == pytest.approx(2 * 5 / 11)
+    turned = SparseMLP((matrix([[0, -1, 0], [2, 0, 4]]), matrix([[0, 1.5], [6, 0], [0, 2]])))
+    assert planted_scores(turned, problem)["weight_error"] > 0.5
+
+
+DEEP = [[1.0, -2, 0], [3, 1, 0], [-1, 0, -4]]
+
+
+def test_two_hidden_layers_are_compared_over_both() -> None:
+    """Rows of the second layer that are never negative count by their sum, and those that are never positive not."""
+    hidden = [[1.0, 0, 2], [0, 3, 0], [0, 0, 1]]
+    problem = planted(hidden, DEEP)
+    ones = torch.ones(4)
+    same = SparseMLP((matrix([[0, 1, 0], [0.5, 0, 1]]), matrix([[1, 2], [2, 4], [-6, 2], [-1, -1]])), ones)
+    assert same_function(same, problem)
+    assert planted_scores(same, problem) == {"merged_f1": 1.0, "weight_error": pytest.approx(0.0, abs=1e-7)}
+    other = SparseMLP((matrix([[0, 1, 0], [0.5, 0, 1]]), matrix([[1, 2], [2, 4], [0, 2], [-1, -1]])), ones)
+    assert not same_function(other, problem)
+    # Of three hidden and four second-layer weights, (0, 2) lacks one and is linear: it is added to the other row.
+    assert planted_scores(other, problem)["merged_f1"] == pytest.approx(2 * 5 / (7 + 5))
+    flat = SparseMLP((matrix([[0, 1, 0], [0.5, 0, 1]]),), torch.ones(2))
+    assert planted_scores(flat, problem) == {}, "it has another number of layers"
 
 
 @pytest.mark.skipif(not reset_kernel_peak(), reason="the kernel keeps no peak that can be reset")

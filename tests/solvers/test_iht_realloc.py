@@ -9,7 +9,8 @@ import torch
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.core.scoring import evaluate, merged_rows
+from mlpiht_cli.core.recovery import merged_rows
+from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import IHT

@@ -34,7 +34,11 @@ PAPER_CELLS |= {"tables": 10 * 12 * 2 * 5}  # tables, methods, splits
 PAPER_CELLS |= {"beyond_zero": (2 * 4 * 7 + 4 * 5) * 3 * 3}
 # Curves, n* against d (two methods and one step), s = d^a at four d each, two directions; eight seeds.
 PAPER_CELLS |= {"index_models": ((6 + 6 + 3) * 10 + 5 * 13 * 2 + 4 * 11 + (39 + 39 + 41) * 2 + 2 * 4 * 7) * 8}
-PAPER_CELLS |= {"recovery": 3 * (3 * 10 * 10 + 10 * 8 * 8 + 3 * 2 * 2 * 8 + 2 * 2), "phase_transition": 3 * 3 * 7 * 20}
+PAPER_CELLS |= {
+    "recovery": 3 * (3 * 10 * 10 + 10 * 8 * 8 + 3 * 2 * 2 * 8 + 2 * 2),
+    "recovery_vector": 2 * 3 * 10 * 10,
+    "phase_transition": 3 * 3 * 7 * 20,
+}
 PAPER_CELLS |= {"recovery_real": 2 * 3 * 3 * 4 * 3}
 # Eigenvalues (pairs; against n, m and s; own supports; the map), rates, then 13 inputs and other questions.
 _MEASURED = 8 * 3 + (7 * 2 + 7 * 2 + 10) * 3 + 3 * 2 * 20 + 10 * 10 + 2 * (3 + 18) * 3 + 11 * 3
@@ -257,6 +261,26 @@ def test_cells_that_cannot_be_borrowed_are_placed(tmp_path: Path, tiny_spec: str
     (tmp_path / "b.yaml").write_text(text.format(name))
     with pytest.raises(InputError, match=BORROWED[name]):
         plan.load(tmp_path / "b.yaml")
+
+
+SOURCES = {
+    "nothing": r"methods\[0\]\.rows_of: no spec 'nothing'",
+    "figure1.yaml": r"methods\[0\]\.rows_of: give the bare name, 'figure1'",
+    "tiny": r"methods\[0\]\.rows_of: 'tiny' is this spec; leave it out",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_specs_that_methods_have_their_rows_in_are_checked(tmp_path: Path, tiny_spec: str, name: str) -> None:
+    path = tmp_path / "tiny.yaml"
+    other = "methods:\n  - {name: iht_vector, rows_of: figure1}"
+    path.write_text(tiny_spec.replace("methods:", other))
+    experiment = plan.load(path)
+    assert {cell.point.method for cell in experiment.cells("paper")} == {"iht", "imp"}, "iht_vector does not run here"
+    assert experiment.draft.expansion().grids[0].labels == ["iht_vector", "iht", "imp"]
+    path.write_text(tiny_spec.replace("methods:", other.replace("figure1", name)))
+    with pytest.raises(InputError, match=SOURCES[name]):
+        plan.load(path)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
