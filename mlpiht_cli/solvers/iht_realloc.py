@@ -38,7 +38,7 @@ class IHTRealloc(Passes, Method):
     """
 
     name: ClassVar[str] = "iht_realloc"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[Needs] = Needs(loss="squared", instead="iht_vector")
     later: ClassVar[frozenset[str]] = Method.later | {"signs"}
 
