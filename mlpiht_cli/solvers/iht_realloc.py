@@ -113,6 +113,8 @@ class IHTRealloc(Passes, Method):
         """Run the search; yield the best loss after each round."""
         if self.rounds:
             search.polish()
+        if self.rounds and isinstance(search, Search) and not search.is_possible and finite(search.best[1]):
+            yield from search.exchange()
         for _ in range(self.rounds if search.is_possible else 0):
             if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
                 break

@@ -12,11 +12,14 @@ import torch
 from mlpiht_cli.linalg.moments import looks_normal, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc.exchange import Exchange
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
 from mlpiht_cli.solvers.realloc.prune import Elimination
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
 EXACT = 1e-11
@@ -104,6 +107,12 @@ class Search:
         """Fit gates and weights on the support of the best network, and offer the result."""
         if self.best[0].nnz:
             self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
+
+    def exchange(self) -> Iterator[float]:
+        """Exchange weights of the best network for better ones, as long as that helps; yield the loss."""
+        for fitted in Exchange(self.limits.m, self.limits.s, self._floor)(self.samples, self.best[0]):
+            self._offer(fitted)
+            yield self.best[1]
 
     def tidy(self) -> None:
         """Drop weights of an exact network that are rounding errors; they occur if the budget is too large."""
