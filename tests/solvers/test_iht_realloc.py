@@ -132,7 +132,7 @@ def test_moves_tell_what_the_rounds_did() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 3])
 def test_where_rounds_cannot_run_weights_are_exchanged(seed: int) -> None:
-    """With three or four samples an input there are no rounds; each step of the history is an exchange that was kept."""
+    """With four samples an input there are no rounds; each step of the history is an exchange that was kept."""
     data = problem(4, 10, seed, n=110, d=30)
     before, after = fit(IHT(), data, 4, 10), fit(IHTRealloc(), data, 4, 10)
     assert {move.name for move in after.moves} == {"accepted"}

@@ -41,23 +41,26 @@ class Exchange:
         Largest number of neurons and of weights.
     floor
         Loss below which the exchanges stop.
+    patience
+        Number of exchanges without progress after which they stop, at the latest when one would add no weight.
     """
 
     m: int
     s: int
     floor: float = 0.0
+    patience: int = MOST
 
     def __call__(self, samples: Samples, blocks: Blocks) -> Iterator[Fitted]:
         """Yield a better network within the limits after each exchange that finds one; the loss never rises."""
-        loss, count = samples.loss(blocks), max(1, round(SHARE * self.s))
+        loss, count, left = samples.loss(blocks), max(1, round(SHARE * self.s)), self.patience
         for _ in range(MOST):
-            if count < 1 or loss < self.floor or not len(blocks.weights):
+            if not (count and left) or loss < self.floor or not len(blocks.weights):
                 return
             grown = self.grown(samples, blocks, count + self.s - blocks.nnz)
             wide = GaussNewton(4, floor=self.floor)(samples, grown)
             fitted = GaussNewton(8, gain=0.02, floor=self.floor)(samples, Elimination(0.0, self.s)(wide))
             if not fitted.loss < (1.0 - GAIN) * loss:
-                count //= 2
+                count, left = count // 2, left - 1
             if fitted.loss < loss:
                 blocks, loss = fitted.blocks, fitted.loss
                 yield fitted

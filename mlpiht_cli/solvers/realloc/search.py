@@ -108,9 +108,9 @@ class Search:
         if self.best[0].nnz:
             self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
 
-    def exchange(self) -> Iterator[float]:
+    def exchange(self, patience: int) -> Iterator[float]:
         """Exchange weights of the best network for better ones, as long as that helps; yield the loss."""
-        for fitted in Exchange(self.limits.m, self.limits.s, self._floor)(self.samples, self.best[0]):
+        for fitted in Exchange(self.limits.m, self.limits.s, self._floor, patience)(self.samples, self.best[0]):
             self._offer(fitted)
             yield self.best[1]
 
