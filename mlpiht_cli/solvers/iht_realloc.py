@@ -19,8 +19,9 @@ from mlpiht_cli.solvers.iht import IHT
 from mlpiht_cli.solvers.iht_vector import IHTVector
 from mlpiht_cli.solvers.layerwise import Layerwise
 from mlpiht_cli.solvers.passes import Passes
+from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.problem import OneOutput
-from mlpiht_cli.solvers.realloc.search import Limits, Search
+from mlpiht_cli.solvers.realloc.search import Search
 from mlpiht_cli.solvers.realloc_vector.problem import SeveralOutputs
 from mlpiht_cli.solvers.realloc_vector.search import VectorSearch
 
@@ -113,7 +114,7 @@ class IHTRealloc(Passes, Method):
         """Run the search; yield the best loss after each round."""
         if self.rounds:
             search.polish()
-        if self.rounds and isinstance(search, Search) and not search.is_possible and finite(search.best[1]):
+        if self.rounds and isinstance(search, Search) and finite(search.best[1]):
             yield from search.exchange()
         for _ in range(self.rounds if search.is_possible else 0):
             if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mlpiht_cli.linalg.gated import BACKEND
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc.finish import Finish
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs, sparse_starts
 from mlpiht_cli.solvers.realloc.prune import Elimination
@@ -283,15 +284,15 @@ def test_the_budget_holds_where_it_is_too_small(data: Samples) -> None:
 def test_a_network_without_specks_is_fitted_once(
     data: Samples, speck: float, fits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = run(data, Limits(2, 4), 0)
     starts = list[Blocks]()
 
-    def settled(self: Search, start: Blocks) -> Fitted:
+    def settled(self: Finish, start: Blocks) -> Fitted:
         starts.append(start)
         return Fitted(start, data.loss(start), quadratic(data, start, 1))
 
-    monkeypatch.setattr(Search, "_settled", settled)
-    search._finish(blocks(matrix({0: 1.0, 1: speck}, {2: 1.0, 3: 1.0}), ZERO))
+    monkeypatch.setattr(Finish, "settled", settled)
+    whole = blocks(matrix({0: 1.0, 1: speck}, {2: 1.0, 3: 1.0}), ZERO)
+    assert len(list(Finish(data, Limits(2, 4), 0.0)(Fitted(whole, 1e-8, quadratic(data, whole, data.n))))) == fits
     assert [start.nnz for start in starts] == [4, 3][:fits]
 
 

@@ -106,10 +106,23 @@ class Samples:
 
     Products are compiled on CPUs and in torch on GPUs. ``A`` is the derivative of the predictions in the support's
     entries, row by row, and in the skip connection.
+
+    Attributes
+    ----------
+    coarse
+        The same samples in float32 if these are in float64 for their residuals alone: columns are those of ``coarse``.
     """
 
     features: Tensor
     y: Tensor
+    coarse: Samples | None = None
+
+    @cached_property
+    def double(self) -> Samples:
+        """The samples in float64, with the columns of these: Newton steps with small errors that no residual has."""
+        if self.y.dtype == torch.float64:
+            return self
+        return Samples(self.features.double(), self.y.double(), self)
 
     @property
     def n(self) -> int:
@@ -165,6 +178,8 @@ class Samples:
 
     def columns(self, blocks: Blocks, run: slice) -> Tensor:
         """Return ``A^T`` for a run of samples, ``[k, samples]``."""
+        if self.coarse is not None:
+            return self.coarse.columns(blocks, run)
         if self._products is not None:
             return torch.from_numpy(self._products.columns(blocks.rows(self.y.dtype), run))
         x = self.features[:, run]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,26 +11,33 @@ from numpy.typing import NDArray
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 PAIR = 0.1  # cost of a pair of one-sparse neurons
+CLEAR = 3.0  # standard errors up to which a rest counts as zero
+TOGETHER = 10  # largest number of neurons that flip together
+WORST = 10  # largest number of inputs with a rest whose neurons flip together
 TINY = 1e-4  # a half of a pair below this relative weight is dropped
 
 
-def signed(blocks: Blocks) -> Blocks:
+def signed(blocks: Blocks, errors: Tensor | None = None) -> Blocks:
     """Flip neurons so that the skip connection needs the fewest inputs.
 
     ``relu(w . x) = relu(-w . x) + w . x``: flipping neuron j adds ``w_j``, times its output sign, to the skip
     connection. The rest ``c + W^T f`` with f in {0, 1} is zero except on inputs where the planted network has
     one-sparse neurons of both directions. So the search makes the rest sparse: it rounds the solution of a linear
     program, then flips one or two neurons at a time. One-sparse neurons follow the others, because such a neuron could
-    hide any mistake on its own input.
+    hide any mistake on its own input. A rest of up to three of its standard ``errors`` ``[d]`` counts as zero.
     """
     if blocks.skip is None or not len(blocks.weights):
         return blocks
     w, skip = blocks.slopes.cpu().numpy(), blocks.skip.cpu().numpy()
-    puzzle = Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1, blocks.outputs is not None)
+    least = np.zeros_like(skip) if errors is None else CLEAR * errors.cpu().numpy()
+    puzzle = Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1, blocks.outputs is not None, least)
     starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
     turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
     sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
@@ -42,11 +50,12 @@ class Signs:
 
     ``several`` holds the neurons with several weights; the others are single, at most one per input. ``w`` holds
     weights times output signs. ``free`` says whether output signs are free; a pair of one-sparse neurons can then have
-    any slopes.
+    any slopes. Rests of at most ``least`` ``[d]`` count as zero.
     """
 
-    def __init__(self, w: Floats, skip: Floats, single: Flags, free: bool) -> None:
+    def __init__(self, w: Floats, skip: Floats, single: Flags, free: bool, least: Floats | float = 0.0) -> None:
         self.several = np.flatnonzero(~single)
+        self._least = least
         self._w, self._skip, self._rows = w, skip, w[self.several]
         self._singles = np.flatnonzero(single)
         self._single = w[single].sum(0)  # one entry per input
@@ -72,17 +81,25 @@ class Signs:
         A rest that a pair of one-sparse neurons cannot represent counts most. A rest that such a pair can represent
         costs a weight and counts a little.
         """
+        near, apart = self._rests(left)
+        return np.asarray((np.sqrt(apart) + PAIR * np.sqrt(near)).sum(-1))
+
+    def _rests(self, left: Floats) -> tuple[Floats, Floats]:
+        """Return the sizes of the rests, and of those that no pair can represent."""
         turned = left + self._single
         near = np.minimum(np.abs(left), np.abs(turned))
-        apart = np.where((self._single == 0.0) if self._free else (left * turned > 0.0), near, 0.0)
-        return np.asarray((np.sqrt(apart) + PAIR * np.sqrt(near)).sum(-1))
+        near = np.where(near > self._least, near, 0.0)
+        return near, np.where((self._single == 0.0) if self._free else (left * turned > 0.0), near, 0.0)
 
     def cost(self, turn: Flags) -> float:
         """Return the cost of flipping the neurons ``turn``, bool ``[len(several)]``."""
         return float(self._costs(self._left(turn)))
 
     def improved(self, turn: Flags) -> Flags:
-        """Flip one neuron, or two that share an input, the best first, as long as the cost falls."""
+        """Flip one neuron, or two that share an input, the best first, as long as the cost falls.
+
+        Where that ends, any of the neurons on one or two inputs flip together.
+        """
         turn, meets = turn.copy(), (self._rows != 0).astype(float) @ (self._rows != 0).T > 0
         for _ in range(4 * len(turn)):
             moves = np.where(turn, -1.0, 1.0)[:, None] * self._rows
@@ -96,10 +113,30 @@ class Signs:
                 costs = self._costs(after[j] + moves[partners])
                 if len(costs) and costs.min() < least:
                     least, best = costs.min(), [j, int(partners[costs.argmin()])]
+            best = best or self._together(turn)
             if not best:
                 break
             turn[best] = ~turn[best]
         return turn
+
+    def _together(self, turn: Flags) -> list[int]:
+        """Return the neurons on one input or two whose turns lower the cost most, none if no turns do.
+
+        The first input has a rest, and one neuron at least has weights on both.
+        """
+        left, moves = self._left(turn), np.where(turn, -1.0, 1.0)[:, None] * self._rows
+        rest, on = self._rests(left)[1], self._rows != 0
+        worst = [int(a) for a in np.argsort(-rest, kind="stable")[:WORST] if rest[a]]
+        least, best = self.cost(turn) - 1e-9, list[int]()
+        for first in worst:
+            for second in np.flatnonzero(on[on[:, first]].any(0)):
+                size = 2.0 * np.abs(self._rows[:, first]) + np.abs(self._rows[:, second])
+                here = np.argsort(-size, kind="stable")[: min(TOGETHER, np.count_nonzero(size))]
+                flips = (np.arange(2 ** len(here))[:, None] >> np.arange(len(here))) & 1
+                costs = self._costs(left + flips @ moves[here])
+                if costs.min() < least:
+                    least, best = costs.min(), [int(j) for j in here[flips[costs.argmin()] == 1]]
+        return best
 
     def with_singles(self, turn: Flags) -> Flags:
         """Return all neurons to flip, bool ``[b]``."""
@@ -113,27 +150,30 @@ class Signs:
         return out
 
 
-def unpaired(blocks: Blocks, room: int = 0) -> Blocks:
+def unpaired(blocks: Blocks, room: int = 0, errors: Tensor | None = None) -> Blocks:
     """Write the skip connection as one-sparse neurons as far as possible, and drop the rest of it.
 
     A one-sparse neuron ``w relu(x_a)`` and the linear part ``c x_a`` on its input equal
     ``p relu(x_a) + q relu(-x_a)``. This is a pair of neurons if p and q are not negative, or if output signs are free.
     With free signs a pair is also possible on an input without such a neuron: ``c relu(x_a) - c relu(-x_a)``, the
-    largest first, for at most ``room`` further neurons.
+    largest first, for at most ``room`` further neurons. Halves of up to three of the skip connection's standard
+    ``errors`` ``[d]`` count as zero.
     """
     if blocks.skip is None:
         return blocks
     w, skip, free = blocks.weights.clone(), blocks.skip.clone(), blocks.outputs is not None
     largest = float(w.abs().max()) if len(w) else 0.0
     pairs = blocks.kept(torch.zeros_like(blocks.support))
+    noise = torch.zeros_like(skip) if errors is None else CLEAR * errors
     for j in ((w != 0).sum(1) == 1).nonzero().flatten().tolist():
         a = int(w[j].nonzero())
         value, rest = float(blocks.slopes[j, a]), float(skip[a])
         halves = (value + rest, -rest) if float(w[j, a]) > 0.0 else (rest, -value - rest)
-        if free or min(halves) > -TINY * abs(value):
+        least = max(TINY * abs(value), float(noise[a]))
+        if free or min(halves) > -least:
             skip[a] = 0.0
             w[j] = 0.0
-            pairs = pairs.joined(_pair(blocks, a, halves, TINY * abs(value)))
+            pairs = pairs.joined(_pair(blocks, a, halves, least))
     found = replace(blocks, weights=w, skip=None).kept(w != 0).joined(pairs)
     spare = max(0, room + len(blocks.weights) - len(found.weights)) // 2 if free else 0
     for a in skip.abs().argsort(descending=True)[:spare].tolist():

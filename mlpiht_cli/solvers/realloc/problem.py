@@ -10,7 +10,8 @@ import torch
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
-from mlpiht_cli.solvers.realloc.search import Limits, Search
+from mlpiht_cli.solvers.realloc.limits import Limits
+from mlpiht_cli.solvers.realloc.search import Search
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,10 @@ import torch
 
 from mlpiht_cli.linalg.moments import looks_normal, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
-from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
-from mlpiht_cli.solvers.realloc.exchange import Exchange
+from mlpiht_cli.solvers.realloc.decode import merged
+from mlpiht_cli.solvers.realloc.exchange import MOST, Exchange
+from mlpiht_cli.solvers.realloc.finish import CERTAIN, NEAR, Finish
+from mlpiht_cli.solvers.realloc.limits import Limits, largest
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
 from mlpiht_cli.solvers.realloc.prune import Elimination
@@ -22,42 +24,22 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-EXACT = 1e-11
-"""Loss below which a network counts as exact, relative to the targets' mean square; float32 data allow about 1e-13."""
+EXACT = 1e-14
+"""Loss below which a network counts as exact, relative to the targets' mean square; float32 targets allow 1e-15."""
 SAMPLES_PER_INPUT = 4
 """Samples per input below which the search does not run: a free linear part would fit too much."""
+CLOSE_BY = 1e-11
+"""Loss, relative, at which exchanges end: a finished network takes over, fitted in float64."""
+START = 1e-4
+"""Loss, relative, below which rounds begin with the network of the exchanges, which has nearly all neurons right."""
+TRIAL = 2
+"""Exchanges without progress after which rounds begin."""
 NEARLY_ONE = 0.9
 """A neuron whose largest weight is above this share of its norm may hide a one-sparse neuron."""
 HALVED = 3
 """Neurons that are halved in a round."""
-SPECKS = (1e-6, 1e-3)
-"""Weights below these shares of a neuron's largest are dropped on trial: such a weight can hide a one-sparse neuron."""
-
 ROUNDING = (1e-5, 1e-6, 1e-7)
 """Weights below these shares of the largest are dropped on trial as rounding errors of an exact network."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of the answer: neurons ``m`` and weights ``s``; and the larger limits of networks during the search."""
-
-    m: int
-    s: int
-
-    @property
-    def blocks(self) -> int:
-        """Largest number of neurons during the search."""
-        return math.ceil(1.5 * self.m) + 5
-
-    @property
-    def weights(self) -> int:
-        """Largest number of weights during the search, after pruning."""
-        return math.ceil(1.3 * self.s) + 20
-
-    @property
-    def inputs(self) -> int:
-        """Largest number of weights that a round adds to known neurons."""
-        return max(10, math.ceil(0.3 * self.s))
 
 
 @dataclass
@@ -82,9 +64,10 @@ class Search:
 
     def __post_init__(self) -> None:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
-        self._loss, self._stalled, self._round = math.inf, 0, 0
+        self._loss, self._stalled, self._round, self._first = math.inf, 0, 0, self.best[1]
         # Start empty: finding planted neurons is easier than undoing a start that merged them.
         self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
+        self._finished = Finish(self.samples, self.limits, self._floor)
         self._propose = MomentProposal(signs=self._blocks.outputs is not None)
 
     @property
@@ -103,15 +86,38 @@ class Search:
         """Number of rounds since the loss last fell by a tenth."""
         return self._stalled
 
+    def _newton(self, steps: int) -> GaussNewton:
+        """Steps of a round: many if halved neurons are to part under noise, with all curvature at the last digits."""
+        gain = 1e-3 if self._stalled % 2 else 0.05
+        return GaussNewton(steps, gain, self._least, sampled=self.samples.coarse is None)
+
+    @property
+    def _least(self) -> float:
+        """Loss below which no step of a round and no neuron counts: none in float64, where one gate is a last digit."""
+        return self._floor if self.samples.coarse is None else 0.0
+
     def polish(self) -> None:
         """Fit gates and weights on the support of the best network, and offer the result."""
         if self.best[0].nnz:
             self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
 
-    def exchange(self, patience: int) -> Iterator[float]:
-        """Exchange weights of the best network for better ones, as long as that helps; yield the loss."""
-        for fitted in Exchange(self.limits.m, self.limits.s, self._floor, patience)(self.samples, self.best[0]):
-            self._offer(fitted)
+    def exchange(self) -> Iterator[float]:
+        """Exchange weights of the best network for better ones, as long as that helps; yield the loss.
+
+        Where rounds are possible, this is a short trial whose network counts only if it is nearly exact: exchanges
+        use the whole budget, and under noise that is more than what is certain.
+        """
+        patience = TRIAL if self.is_possible else MOST
+        exchanges = Exchange(self.limits.m, self.limits.s, CLOSE_BY / EXACT * self._floor, patience)
+        last = None
+        for last in exchanges(self.samples, self.best[0]):
+            if not self.is_possible:
+                self._offer(last)
+                yield self.best[1]
+        if last is not None and self.is_possible and last.loss < START / EXACT * self._floor:
+            self._blocks = replace(last.blocks, skip=torch.zeros_like(last.blocks.weights[0]))
+        if last is not None and last.loss < NEAR / EXACT * self._floor:
+            self._offer(self._finished.pruned(self._finished.grown(self._finished.precise(last.blocks))))
             yield self.best[1]
 
     def tidy(self) -> None:
@@ -123,23 +129,29 @@ class Search:
             if after <= 1.1 * loss:
                 self.best = (fewer, after)
                 break
+        if self._round and any(name == "accepted" for _, name, _ in self.moves):
+            fitted = self._finished.certain(self.best[0], loss)
+            if self.is_exact or fitted.loss <= self._first:
+                self.best = (fitted.blocks, fitted.loss)
 
     def round(self) -> None:
         """Run one round of proposals."""
         if not self._round:  # not earlier: with thousands of inputs and no rounds, it would take most of the time
-            self._blocks = replace(self._blocks, skip=linear_fit(self.samples))
+            if self._blocks.skip is None:
+                self._blocks = replace(self._blocks, skip=linear_fit(self.samples))
         self._round += 1
+        if self._stalled and self._loss < NEAR / EXACT * self._floor:  # what is missing is below rounding errors
+            self.samples = self.samples.double
         grown = self._grown()
         # Halved neurons need more steps; the elimination would take their remaining misfit for noise.
-        fitted = GaussNewton(10 if self._stalled % 2 else 3, floor=self._floor)(self.samples, grown)
+        fitted = self._newton(10 if self._stalled % 2 else 3)(self.samples, grown)
         for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
-            fitted = GaussNewton(steps, floor=self._floor)(self.samples, Elimination(z, budget)(fitted))
+            fitted = self._newton(steps)(self.samples, Elimination(z, budget)(fitted))
         fitted = self._merged(fitted)
         self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
         if fitted.loss < self._loss:
             self._blocks, self._loss = fitted.blocks, fitted.loss
-        if fitted.blocks.nnz:
-            self._finish(fitted.blocks)
+        self._finish(fitted)
 
     def _grown(self) -> Blocks:
         """Return the network with new inputs for its neurons, new neurons, and a one-sparse neuron on every input."""
@@ -149,7 +161,7 @@ class Search:
         whiten = min(100, 3 * self.limits.m) if not known or self._stalled else 0
         room = max(self.limits.inputs, 2 * self.limits.weights - blocks.nnz)
         neurons = self._propose(samples, residual, whiten, self.draws).first(max(5, self.limits.blocks - known))
-        neurons = _largest(neurons, Limits(len(neurons.weights), room))
+        neurons = largest(neurons, Limits(len(neurons.weights), room))
         self._note("proposed", len(neurons.weights))
         if known:
             noise = float(residual.double().std()) * math.sqrt(samples.n) / 2.0
@@ -178,31 +190,21 @@ class Search:
             fewer = merged(fitted.blocks, cosine)
             if len(fewer.weights) == len(fitted.blocks.weights):
                 break
-            tried = GaussNewton(4, floor=self._floor)(self.samples, fewer)
-            if tried.loss < max(1.1 * fitted.loss, self._floor):
+            tried = self._newton(4)(self.samples, fewer)
+            saved = max(1, fitted.blocks.nnz - tried.blocks.nnz)
+            rise = CERTAIN**2 * saved / self.samples.n if self._stalled else 0.1
+            if tried.loss < max((1.0 + min(0.1, rise)) * fitted.loss, self._least):
                 self._note("merged", len(fitted.blocks.weights) - len(fewer.weights))
                 return tried
         return fitted
 
-    def _finish(self, blocks: Blocks) -> None:
+    def _finish(self, fitted: Fitted) -> None:
         """Offer the network within the limits and without a skip connection; stop at the first exact one."""
-        size, before = blocks.weights.abs(), None
-        for share in SPECKS:
-            keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max())
-            if self.is_exact or (before is not None and torch.equal(keep, before)):
-                break  # without specks, the same network would be fitted again
-            kept, before = blocks.kept(keep), keep
-            room = min(self.limits.m - len(kept.weights), self.limits.s - kept.nnz)
-            clear = unpaired(signed(kept), room)
-            if clear.nnz:
-                self._offer(self._settled(_largest(clear, self.limits)))
-
-    def _settled(self, blocks: Blocks) -> Fitted:
-        """Fit a finished network; fit it to the last digit if it is the right one."""
-        fitted = GaussNewton(8, gain=0.1, floor=self._floor)(self.samples, blocks)
-        if fitted.loss < 1e-5 * float(self.samples.y.double().var()):
-            fitted = GaussNewton(10, gain=1e-3, sampled=False)(self.samples, fitted.blocks)
-        return fitted
+        for found in self._finished(fitted):
+            found = self._finished.corrected(found, self._stalled > 0 and found.loss < 2.0 * fitted.loss)
+            self._offer(found)
+            if self.is_exact:
+                break
 
     def _offer(self, fitted: Fitted) -> None:
         if fitted.loss < self.best[1]:
@@ -211,16 +213,6 @@ class Search:
 
     def _note(self, name: str, count: int) -> None:
         self.moves.append((self._round, name, count))
-
-
-def _largest(blocks: Blocks, limits: Limits) -> Blocks:
-    """Keep the ``m`` largest neurons and the ``s`` largest weights among them."""
-    keep = blocks.support.clone()
-    size = blocks.weights.norm(dim=1)
-    keep[size.argsort(descending=True)[limits.m :]] = False
-    entries = torch.where(keep, blocks.weights.abs(), -1.0).flatten().argsort(descending=True)
-    keep.view(-1)[entries[limits.s :]] = False
-    return blocks.kept(keep)
 
 
 def even_part(samples: Samples, residual: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlpiht_cli.linalg.moments import looks_normal
-from mlpiht_cli.solvers.realloc.search import Limits
+from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc_vector.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc_vector.finish import EXACT, Finish
 from mlpiht_cli.solvers.realloc_vector.grow import Amplitudes, candidates, largest, linear_fit, with_inputs
