@@ -12,10 +12,11 @@ from mlpiht_cli.linalg.gated import BACKEND
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.finish import Finish
+from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs, sparse_starts
 from mlpiht_cli.solvers.realloc.prune import Elimination
-from mlpiht_cli.solvers.realloc.search import Limits, Search, even_part, with_one_sparse
+from mlpiht_cli.solvers.realloc.search import Search, even_part, with_one_sparse
 
 N, D = 6000, 8
 

@@ -15,8 +15,9 @@ from mlpiht_cli.solvers.iht_realloc import IHTRealloc
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 from mlpiht_cli.solvers.realloc.decode import Signs, signed, unpaired
 from mlpiht_cli.solvers.realloc.finish import Finish, skip_errors, with_all_one_sparse
+from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, held, quadratic
-from mlpiht_cli.solvers.realloc.search import Limits, with_one_sparse
+from mlpiht_cli.solvers.realloc.search import with_one_sparse
 from mlpiht_cli.solvers.realloc.wedges import Wedges
 from mlpiht_cli.tasks.planted import Planted
 
@@ -187,7 +188,7 @@ def test_a_tiny_missing_weight_is_found() -> None:
     without = PLANTED.kept(PLANTED.weights.abs() > 1e-3)
     tidy = finish(data, 10)
     start = tidy.precise(without.kept(without.support))
-    found = tidy.certain(*_parts(tidy.corrected(start, False))).blocks
+    found = tidy.pruned(tidy.corrected(start, False)).blocks
     assert found.nnz == PLANTED.nnz
     # The order of neurons is not the same.
     assert float(torch.cdist(PLANTED.weights, found.weights).min(1).values.max()) < 1e-7
@@ -217,10 +218,6 @@ def test_what_can_be_added_is_what_the_residual_asks_for() -> None:
     assert bool((sides == sides * torch.eye(D, dtype=torch.bool)).all()), "one-sparse"
     assert not sides[0, 0, 0], "input 0 has this direction"
     assert not sides[1, 1, 1], "relu(-x_1) is there with a minus"
-
-
-def _parts(fitted: Fitted) -> tuple[Blocks, float]:
-    return fitted.blocks, fitted.loss
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.prune import Stop
-from mlpiht_cli.solvers.realloc.search import Limits
 from mlpiht_cli.solvers.realloc_vector.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc_vector.finish import Finish
 from mlpiht_cli.solvers.realloc_vector.grow import (

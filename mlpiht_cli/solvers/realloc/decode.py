@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 PAIR = 0.1  # cost of a pair of one-sparse neurons
 CLEAR = 3.0  # standard errors up to which a rest counts as zero
 TOGETHER = 10  # largest number of neurons that flip together
-WORST = 10  # largest number of inputs with a rest whose neurons flip together
+WORST = 12  # largest number of inputs with a rest for which neurons flip together
 TINY = 1e-4  # a half of a pair below this relative weight is dropped
 
 
@@ -126,7 +126,8 @@ class Signs:
         """
         left, moves = self._left(turn), np.where(turn, -1.0, 1.0)[:, None] * self._rows
         rest, on = self._rests(left)[1], self._rows != 0
-        worst = [int(a) for a in np.argsort(-rest, kind="stable")[:WORST] if rest[a]]
+        worst = np.flatnonzero(rest)
+        worst = worst if len(worst) <= WORST else worst[:0]  # such a network is not the right one yet
         least, best = self.cost(turn) - 1e-9, list[int]()
         for first in worst:
             for second in np.flatnonzero(on[on[:, first]].any(0)):

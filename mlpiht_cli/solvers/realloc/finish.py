@@ -95,14 +95,14 @@ class Finish:
 
     def settled(self, blocks: Blocks) -> Fitted:
         """Fit a finished network; fit it to the last digit if it is the right one."""
-        fitted = GaussNewton(8, gain=0.1, floor=self.floor)(self.samples, blocks)
+        fitted = GaussNewton(8, gain=0.1, floor=NEAR * self._power)(self.samples, blocks)
         if fitted.loss < CLOSE * self._power:
             fitted = self.precise(fitted.blocks)
         return fitted
 
     def precise(self, blocks: Blocks) -> Fitted:
         """Fit a network that may be the right one, with residuals in float64."""
-        return GaussNewton(10, gain=0.1, floor=ROUNDED * self._power, sampled=False)(self.samples.double, blocks)
+        return GaussNewton(10, gain=0.1, floor=2.0 * ROUNDED * self._power, sampled=False)(self.samples.double, blocks)
 
     @cached_property
     def _power(self) -> float:
@@ -111,10 +111,6 @@ class Finish:
     def corrected(self, fitted: Fitted, doubtful: bool) -> Fitted:
         """Correct the support of a network that is nearly right, or ``doubtful``."""
         return self.grown(fitted) if doubtful or fitted.loss < NEAR * self._power else fitted
-
-    def certain(self, blocks: Blocks, loss: float) -> Fitted:
-        """Return the network of this loss without uncertain weights."""
-        return self.pruned(self._again(blocks, loss))
 
     def grown(self, fitted: Fitted) -> Fitted:
         """Add weights whose gradient stands out, remove uncertain ones, as long as the loss falls by more than noise.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 EXACT = 1e-14
 """Loss below which a network counts as exact, relative to the targets' mean square; float32 targets allow 1e-15."""
+ENOUGH = 1e-11
+"""Loss, relative, at which steps of a round end: near float32's rounding errors, where a finished network can tell."""
 SAMPLES_PER_INPUT = 4
 """Samples per input below which the search does not run: a free linear part would fit too much."""
 CLOSE_BY = 1e-11
@@ -67,6 +69,7 @@ class Search:
         self._loss, self._stalled, self._round, self._first = math.inf, 0, 0, self.best[1]
         # Start empty: finding planted neurons is easier than undoing a start that merged them.
         self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
+        self._offered: Fitted | None = None
         self._finished = Finish(self.samples, self.limits, self._floor)
         self._propose = MomentProposal(signs=self._blocks.outputs is not None)
 
@@ -89,7 +92,8 @@ class Search:
     def _newton(self, steps: int) -> GaussNewton:
         """Steps of a round: many if halved neurons are to part under noise, with all curvature at the last digits."""
         gain = 1e-3 if self._stalled % 2 else 0.05
-        return GaussNewton(steps, gain, self._least, sampled=self.samples.coarse is None)
+        floor = self._least if self._stalled else ENOUGH / EXACT * self._floor
+        return GaussNewton(steps, gain, floor, sampled=self.samples.coarse is None)
 
     @property
     def _least(self) -> float:
@@ -129,8 +133,8 @@ class Search:
             if after <= 1.1 * loss:
                 self.best = (fewer, after)
                 break
-        if self._round and any(name == "accepted" for _, name, _ in self.moves):
-            fitted = self._finished.certain(self.best[0], loss)
+        if self._round and self._offered:
+            fitted = self._finished.pruned(self._offered)
             if self.is_exact or fitted.loss <= self._first:
                 self.best = (fitted.blocks, fitted.loss)
 
@@ -208,7 +212,7 @@ class Search:
 
     def _offer(self, fitted: Fitted) -> None:
         if fitted.loss < self.best[1]:
-            self.best = (fitted.blocks, fitted.loss)
+            self.best, self._offered = (fitted.blocks, fitted.loss), fitted
             self._note("accepted", len(fitted.blocks.weights))
 
     def _note(self, name: str, count: int) -> None:

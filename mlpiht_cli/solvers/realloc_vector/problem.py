@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.solvers.realloc.problem import powers_of_two
 from mlpiht_cli.solvers.realloc.limits import Limits
+from mlpiht_cli.solvers.realloc.problem import powers_of_two
 from mlpiht_cli.solvers.realloc_vector.network import Neurons, VectorSamples
 from mlpiht_cli.solvers.realloc_vector.search import VectorSearch
 
