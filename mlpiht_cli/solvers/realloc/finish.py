@@ -102,7 +102,7 @@ class Finish:
 
     def precise(self, blocks: Blocks) -> Fitted:
         """Fit a network that may be the right one, with residuals in float64."""
-        return GaussNewton(10, gain=0.1, floor=2.0 * ROUNDED * self._power, sampled=False)(self.samples.double, blocks)
+        return GaussNewton(10, gain=0.1, floor=ROUNDED * self._power, sampled=False)(self.samples.double, blocks)
 
     @cached_property
     def _power(self) -> float:
@@ -111,6 +111,10 @@ class Finish:
     def corrected(self, fitted: Fitted, doubtful: bool) -> Fitted:
         """Correct the support of a network that is nearly right, or ``doubtful``."""
         return self.grown(fitted) if doubtful or fitted.loss < NEAR * self._power else fitted
+
+    def certain(self, blocks: Blocks, loss: float) -> Fitted:
+        """Return the network of this loss, fitted once more, without uncertain weights."""
+        return self.pruned(self._again(blocks, loss))
 
     def grown(self, fitted: Fitted) -> Fitted:
         """Add weights whose gradient stands out, remove uncertain ones, as long as the loss falls by more than noise.

@@ -69,7 +69,6 @@ class Search:
         self._loss, self._stalled, self._round, self._first = math.inf, 0, 0, self.best[1]
         # Start empty: finding planted neurons is easier than undoing a start that merged them.
         self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
-        self._offered: Fitted | None = None
         self._finished = Finish(self.samples, self.limits, self._floor)
         self._propose = MomentProposal(signs=self._blocks.outputs is not None)
 
@@ -133,8 +132,8 @@ class Search:
             if after <= 1.1 * loss:
                 self.best = (fewer, after)
                 break
-        if self._round and self._offered:
-            fitted = self._finished.pruned(self._offered)
+        if self._round and any(name == "accepted" for _, name, _ in self.moves):
+            fitted = self._finished.certain(self.best[0], loss)
             if self.is_exact or fitted.loss <= self._first:
                 self.best = (fitted.blocks, fitted.loss)
 
@@ -212,7 +211,7 @@ class Search:
 
     def _offer(self, fitted: Fitted) -> None:
         if fitted.loss < self.best[1]:
-            self.best, self._offered = (fitted.blocks, fitted.loss), fitted
+            self.best = (fitted.blocks, fitted.loss)
             self._note("accepted", len(fitted.blocks.weights))
 
     def _note(self, name: str, count: int) -> None:
