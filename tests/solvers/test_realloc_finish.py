@@ -264,3 +264,19 @@ def test_neurons_that_must_turn_together_are_found() -> None:
             left[together] += float(signs._rests(signs._left(found))[1].max()) > 1e-9
     assert left[True] < left[False], left
     assert left[True] <= 1, left
+
+
+def test_two_nearly_parallel_neurons_are_one_in_the_answer() -> None:
+    data = rounded(PLANTED)
+    more = torch.cat([PLANTED.weights, 0.3 * PLANTED.weights[:1]])
+    more[0] *= 0.7
+    more[0, 3], more[4, 3] = 1e-6, -1e-6
+    tidy = finish(data, 10)
+    start = tidy.precise(blocks(more))
+    assert len(start.blocks.weights) == 5
+    found = tidy.certain(start.blocks, start.loss)
+    assert sorted(found.blocks.support.sum(1).tolist()) == sorted(PLANTED.support.sum(1).tolist())
+    # Neurons that are not parallel stay two.
+    apart = blocks(matrix({0: 1.0, 1: 0.05}, {0: 1.0}))
+    data = rounded(apart)
+    assert len(finish(data, 10).certain(apart, data.double.loss(apart)).blocks.weights) == 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
-from mlpiht_cli.solvers.realloc.decode import signed, unpaired
+from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.limits import Limits, largest
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
 from mlpiht_cli.solvers.realloc.prune import RIDGE, Elimination
@@ -27,6 +27,8 @@ GROWS = 4.0
 """Standard errors above which the gradient of a missing weight stands out."""
 CLOSE = 1e-5
 """Mean squared error, relative to the targets' mean square, below which a network is fitted to the last digit."""
+PARALLEL = 0.9999
+"""Cosine above which two neurons of the answer are tried as one."""
 NEAR = 1e-9
 """Mean squared error, relative to the targets' mean square, below which the support of a network is corrected."""
 ROUNDED = 1e-15
@@ -113,8 +115,18 @@ class Finish:
         return self.grown(fitted) if doubtful or fitted.loss < NEAR * self._power else fitted
 
     def certain(self, blocks: Blocks, loss: float) -> Fitted:
-        """Return the network of this loss, fitted once more, without uncertain weights."""
-        return self.pruned(self._again(blocks, loss))
+        """Return the network of this loss, fitted once more, without uncertain neurons and weights."""
+        fitted = self._again(blocks, loss)
+        fewer = merged(fitted.blocks, PARALLEL)
+        if len(fewer.weights) < len(fitted.blocks.weights):
+            fitted = self._cheaper(self._again(fewer, loss), fitted)
+        return self.pruned(fitted)
+
+    def _cheaper(self, tried: Fitted, fitted: Fitted) -> Fitted:
+        """Return the smaller network ``tried`` unless its loss is higher by more than noise."""
+        rise = CERTAIN**2 * (fitted.blocks.nnz - tried.blocks.nnz) / self.samples.n
+        most = max(fitted.loss * (1.0 + rise), 2.0 * ROUNDED * self._power)
+        return tried if tried.loss <= most else fitted
 
     def grown(self, fitted: Fitted) -> Fitted:
         """Add weights whose gradient stands out, remove uncertain ones, as long as the loss falls by more than noise.
@@ -135,12 +147,9 @@ class Finish:
     def pruned(self, fitted: Fitted) -> Fitted:
         """Remove uncertain weights where the loss rises by no more than noise."""
         fewer = Elimination(CERTAIN, self.limits.s)(fitted)
-        dropped = fitted.blocks.nnz - fewer.nnz
-        if not dropped or not fewer.nnz:
+        if fewer.nnz == fitted.blocks.nnz or not fewer.nnz:
             return fitted
-        tried = self._again(fewer, fitted.loss)
-        most = max(fitted.loss * (1.0 + CERTAIN**2 * dropped / self.samples.n), 2.0 * ROUNDED * self._power)
-        return tried if tried.loss <= most else fitted
+        return self._cheaper(self._again(fewer, fitted.loss), fitted)
 
     def _again(self, blocks: Blocks, loss: float) -> Fitted:
         """Fit a network that is about as good as one of this loss."""
