@@ -30,8 +30,6 @@ ENOUGH = 1e-11
 """Loss, relative, at which steps of a round end: near float32's rounding errors, where a finished network can tell."""
 SAMPLES_PER_INPUT = 4
 """Samples per input below which the search does not run: a free linear part would fit too much."""
-CLOSE_BY = 1e-11
-"""Loss, relative, at which exchanges end: a finished network takes over, fitted in float64."""
 START = 1e-4
 """Loss, relative, below which rounds begin with the network of the exchanges, which has nearly all neurons right."""
 TRIAL = 2
@@ -111,7 +109,7 @@ class Search:
         use the whole budget, and under noise that is more than what is certain.
         """
         patience = TRIAL if self.is_possible else MOST
-        exchanges = Exchange(self.limits.m, self.limits.s, CLOSE_BY / EXACT * self._floor, patience)
+        exchanges = Exchange(self.limits.m, self.limits.s, ENOUGH / EXACT * self._floor, patience)
         last = None
         for last in exchanges(self.samples, self.best[0]):
             if not self.is_possible:
