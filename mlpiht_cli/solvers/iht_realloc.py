@@ -117,7 +117,9 @@ class IHTRealloc(Passes, Method):
         if self.rounds and isinstance(search, Search) and finite(search.best[1]):
             yield from search.exchange()
         for _ in range(self.rounds if search.is_possible else 0):
-            if search.is_exact or search.stalled > self.patience or not finite(search.best[1]):
+            if search.is_exact or not finite(search.best[1]):
+                break
+            if search.stalled > self.patience and not (isinstance(search, Search) and search.turns_to_gates()):
                 break
             search.round()
             yield search.best[1]

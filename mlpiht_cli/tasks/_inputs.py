@@ -1,7 +1,8 @@
 """Distributions of planted inputs: what the theory assumes of them, Gaussian entries, and what it does not.
 
 Each has one function that draws independent samples, row by row; all but ``sphere``, ``ar`` and ``shifted`` have
-independent entries of mean 0 and variance 1, or of one sign. ``mnist`` are pixels of stored images instead.
+independent entries of mean 0 and variance 1, or of one sign. ``mnist`` are pixels of stored images instead,
+``breast_cancer`` and ``diabetes`` the rows of tables of scikit-learn.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Block
-from mlpiht_cli.tasks.mnist import PIXELS, training_images
+from mlpiht_cli.tasks.mnist import PIXELS, TRAIN_IMAGES, training_images
+from mlpiht_cli.tasks.table_sources import SOURCES
 
 # fmt: off
 Kind = Literal[
     "gaussian", "sphere", "uniform", "laplace", "student", "rademacher", "sparse", "ar", "shifted", "absolute",
-    "lognormal", "binary", "mnist",
+    "lognormal", "binary", "mnist", "breast_cancer", "diabetes",
 ]
 # fmt: on
 _Draw = Callable[[np.random.Generator, tuple[int, int], float], Block]
@@ -74,7 +76,7 @@ class Inputs:
     Attributes
     ----------
     kind
-        Its name, a :data:`Kind` but ``gaussian``, whose stream is that of the paper's code, and ``mnist``.
+        Its name, a :data:`Kind` but ``gaussian``, whose stream is that of the paper's code, and those that are stored.
     correlation
         Correlation of neighbouring entries, below 1 in size; only ``ar`` has it.
     """
@@ -110,6 +112,54 @@ class Pixels:
         order, pixels = generator.permutation(len(images))[:n], _most_varied(images)[:d]
         pixels = np.sort(pixels)
         return (images[np.ix_(order[start : start + rows], pixels)] / 255.0 for start in range(0, n, rows))
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Numbers of a table of scikit-learn as they are: samples are its rows in a random order, features its inputs.
+
+    The order is of all rows, so that a larger sample begins with the smaller one.
+
+    Attributes
+    ----------
+    table
+        Its name.
+    """
+
+    table: Literal["breast_cancer", "diabetes"]
+
+    def blocks(self, generator: np.random.Generator, n: int, d: int, rows: int, /) -> Iterator[Block]:
+        """Draw ``n`` rows without replacement and yield all ``d`` features of each in blocks of ``rows``, float64.
+
+        Raises
+        ------
+        InputError
+            The table has fewer rows than are asked for, or another number of features.
+        """
+        fault = stored_fault(self.table, n, d)
+        if fault is not None:
+            raise InputError(fault)
+        x = SOURCES[self.table].make().drop(columns="y").to_numpy(np.float64)
+        order = generator.permutation(len(x))[:n]
+        return (x[order[start : start + rows]] for start in range(0, n, rows))
+
+
+def stored_fault(kind: str, n: int, d: int) -> str | None:
+    """Say what is wrong with a sample of ``n`` samples and ``d`` features of a stored set; None if nothing is.
+
+    Features of images can be chosen, so that fewer are a sample too; those of a table cannot.
+    """
+    if kind == "mnist":
+        return f"inputs: mnist: {too_large(n, d, TRAIN_IMAGES)}" if n > TRAIN_IMAGES or d > PIXELS else None
+    if kind not in SOURCES:
+        return None
+    source = SOURCES[kind]
+    if n <= source.rows and d == source.inputs:
+        return None
+    return (
+        f"inputs: {kind}: the table has {source.rows} rows of {source.inputs} features, not n={n} of d={d}; "
+        f"set task.n to at most {source.rows} and task.d to {source.inputs}"
+    )
 
 
 def too_large(n: int, d: int, images: int) -> str:

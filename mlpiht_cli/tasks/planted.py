@@ -18,9 +18,9 @@ from mlpiht_cli.errors import CellSkipped, InputError
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tasks import datasets
-from mlpiht_cli.tasks._inputs import Inputs, Kind, Pixels, too_large
+from mlpiht_cli.tasks._inputs import Inputs, Kind, Pixels, TableRows, stored_fault
 from mlpiht_cli.tasks._prepare import PREPARATIONS, Preparation
-from mlpiht_cli.tasks.mnist import IMAGES_FILE, PIXELS, TRAIN_IMAGES, training_images
+from mlpiht_cli.tasks.mnist import IMAGES_FILE, training_images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,8 +55,8 @@ class Planted(Task):
 
     inputs: Kind = Field(
         "gaussian",
-        description="distribution of the inputs; the paper has Gaussian ones, and `mnist` are the d pixels of the "
-        "training images that vary most, in [0, 1]",
+        description="distribution of the inputs; the paper has Gaussian ones, `mnist` are the d pixels of the "
+        "training images that vary most, in [0, 1], and the last two tables of scikit-learn, as they are",
     )
     correlation: float = Field(
         0.6, gt=-1, lt=1, description="correlation of neighbouring features with `inputs: ar`, c^|i - j| of others"
@@ -69,10 +69,11 @@ class Planted(Task):
     )
 
     @model_validator(mode="after")
-    def _enough_pixels(self) -> Planted:
-        """Refuse more images or pixels than the published training set has."""
-        if self.inputs == "mnist" and (self.n > TRAIN_IMAGES or self.d > PIXELS):
-            raise ValueError(f"inputs: mnist: {too_large(self.n, self.d, TRAIN_IMAGES)}")
+    def _enough_stored(self) -> Planted:
+        """Refuse more images, pixels or rows than the stored set of the inputs has."""
+        fault = stored_fault(self.inputs, self.n, self.d)
+        if fault is not None:
+            raise ValueError(fault)
         return self
 
     @model_validator(mode="after")
@@ -125,10 +126,12 @@ class Planted(Task):
         notes = {f"unofficial_{name}": digest for name, digest in self.content().items()}
         return Problem(x, train, x, targets, "psnr", peak=peak, truth=truth, truth_readout=readout, notes=notes)
 
-    def _drawn(self) -> Inputs | Pixels | None:
+    def _drawn(self) -> Inputs | Pixels | TableRows | None:
         """Return the source of the inputs; None for that of the paper."""
         if self.inputs == "gaussian":
             return None
+        if self.inputs == "breast_cancer" or self.inputs == "diabetes":
+            return TableRows(self.inputs)
         return Pixels() if self.inputs == "mnist" else Inputs(self.inputs, self.correlation)
 
     def _noisy(self, y: NDArray[np.float32], streams: Streams) -> NDArray[np.float32]:

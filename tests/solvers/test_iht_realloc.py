@@ -144,6 +144,17 @@ def test_where_rounds_cannot_run_weights_are_exchanged(seed: int) -> None:
     assert after.model.nnz <= 10
 
 
+def test_inputs_that_are_not_normal_get_rounds_too() -> None:
+    """The network is two neurons on inputs of one sign, of more weights than the budget."""
+    data = problem(5, 20)
+    x = data.x.abs()
+    y = (x @ torch.linspace(-1, 1, data.d)).relu()[:, None] + (x @ torch.linspace(1, -0.5, data.d)).relu()[:, None]
+    odd = Problem(x, y, x, y, "psnr", peak=float(y.max()))
+    before, after = fit(IHT(), odd, 5, 20), fit(IHTRealloc(), odd, 5, 20)
+    assert len(after.history) > len(before.history)
+    assert decibel(after, odd) > decibel(before, odd)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_two_hidden_layers_are_never_worse_than_layerwise_iht(seed: int) -> None:
     data = Planted(n=3000, d=10).build(Axes(6, 30, 2), Streams(seed))

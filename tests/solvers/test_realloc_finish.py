@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlpiht_cli.core.method import Shape
-from mlpiht_cli.core.scoring import recovery_scores
+from mlpiht_cli.core.recovery import recovery_scores
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.moments import gram
 from mlpiht_cli.rng import Streams

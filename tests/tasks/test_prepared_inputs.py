@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 from pydantic import ValidationError
 
@@ -16,6 +17,7 @@ from mlpiht_cli.core.task import Axes
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.specs.point import Point
+from mlpiht_cli.tasks._inputs import TableRows
 from mlpiht_cli.tasks._prepare import standardise, whiten
 from mlpiht_cli.tasks.planted import Planted
 
@@ -186,6 +188,24 @@ def test_more_than_mnist_has_is_refused_with_the_settings(settings: dict[str, in
     Planted(inputs="mnist", n=60_000, d=784)
     with pytest.raises(ValidationError, match=r"60000 images of 784 pixels.*set task\.n to at most 60000"):
         Planted(inputs="mnist", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("table", "n", "d"), [("breast_cancer", 569, 30), ("diabetes", 442, 10)])
+def test_rows_of_a_table_are_its_numbers_in_an_order_of_the_seed(table: str, n: int, d: int) -> None:
+    features = getattr(sklearn.datasets, f"load_{table}")(**({"scaled": False} if table == "diabetes" else {})).data
+    x, part, other = (x_of(inputs=table, n=rows, d=d, seed=seed) for rows, seed in ((n, 0), (100, 0), (n, 1)))
+    order = [np.lexsort(rows.T) for rows in (x, features.astype(np.float32))]
+    np.testing.assert_allclose(x[order[0]], features[order[1]], rtol=1e-6)
+    np.testing.assert_array_equal(x[:100], part, "a larger sample begins with a smaller")
+    assert not np.array_equal(x, other)
+
+
+@pytest.mark.parametrize("settings", [{"n": 443, "d": 10}, {"n": 442, "d": 9}, {"n": 442, "d": 11}, {}])
+def test_what_a_table_does_not_have_is_refused_with_the_settings(settings: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match=r"442 rows of 10 features.*task\.n to at most 442 and task\.d to 10"):
+        Planted(inputs="diabetes", **settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="442 rows of 10 features"):
+        next(TableRows("diabetes").blocks(np.random.default_rng(0), 443, 10, 100))
 
 
 @pytest.mark.parametrize("settings", [{"prepare": "white"}, {"noise_unit": "db"}])

@@ -13,11 +13,14 @@ from mlpiht_cli.linalg.moments import looks_normal, tiles
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged
 from mlpiht_cli.solvers.realloc.exchange import MOST, Exchange
-from mlpiht_cli.solvers.realloc.finish import CERTAIN, NEAR, Finish
+from mlpiht_cli.solvers.realloc.finish import CERTAIN, NEAR, SPECKS, Finish
+from mlpiht_cli.solvers.realloc.gates import GatePursuit
 from mlpiht_cli.solvers.realloc.limits import Limits, largest
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
+from mlpiht_cli.solvers.realloc.one_sided import finished
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
 from mlpiht_cli.solvers.realloc.prune import Elimination
+from mlpiht_cli.solvers.realloc.wide import AnyInputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,8 @@ START = 1e-4
 """Loss, relative, below which rounds begin with the network of the exchanges, which has nearly all neurons right."""
 TRIAL = 2
 """Exchanges without progress after which rounds begin."""
+MOST_INPUTS = 200
+"""Inputs above which there are rounds for normal inputs alone: those of any inputs take too long."""
 NEARLY_ONE = 0.9
 """A neuron whose largest weight is above this share of its norm may hide a one-sparse neuron."""
 HALVED = 3
@@ -68,7 +73,12 @@ class Search:
         # Start empty: finding planted neurons is easier than undoing a start that merged them.
         self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
         self._finished = Finish(self.samples, self.limits, self._floor)
-        self._propose = MomentProposal(signs=self._blocks.outputs is not None)
+        signs = self._blocks.outputs is not None
+        self._propose = MomentProposal(signs=signs)
+        self._gates = False  # whether rounds assume nothing of the inputs
+        inputs = self.limits.inputs, 6 * self.limits.s
+        pursue = GatePursuit(signs=signs)
+        self._any = AnyInputs(pursue, self.limits.blocks, self.limits.weights, inputs, ENOUGH / EXACT * self._floor)
 
     @property
     def is_exact(self) -> bool:
@@ -77,13 +87,21 @@ class Search:
 
     @property
     def is_possible(self) -> bool:
-        """Whether rounds can help: there are enough samples, and the moments of the inputs separate neurons."""
+        """Whether rounds can help: there are enough samples, and not too many inputs that are not normal."""
         features = self.samples.features
-        return self.samples.n >= SAMPLES_PER_INPUT * len(features) and looks_normal(features)
+        live = int((features != 0).any(1).sum())
+        return self.samples.n >= SAMPLES_PER_INPUT * live and (live <= MOST_INPUTS or looks_normal(features))
+
+    def turns_to_gates(self) -> bool:
+        """Go on with rounds that assume nothing of the inputs; False if rounds are so already, or of no use."""
+        if self._gates or not self._any.sees(self.samples, self._blocks):
+            return False
+        self._gates, self._stalled = True, 1
+        return True
 
     @property
     def stalled(self) -> int:
-        """Number of rounds since the loss last fell by a tenth."""
+        """Number of rounds since the loss last fell by a tenth; wide rounds count twice."""
         return self._stalled
 
     def _newton(self, steps: int) -> GaussNewton:
@@ -140,19 +158,35 @@ class Search:
         if not self._round:  # not earlier: with thousands of inputs and no rounds, it would take most of the time
             if self._blocks.skip is None:
                 self._blocks = replace(self._blocks, skip=linear_fit(self.samples))
+            self._gates = not looks_normal(self.samples.features)
         self._round += 1
         if self._stalled and self._loss < NEAR / EXACT * self._floor:  # what is missing is below rounding errors
             self.samples = self.samples.double
+        fitted = self._merged(self._any_round() if self._gates else self._moments_round())
+        stalls = fitted.loss >= 0.9 * self._loss
+        self._stalled = self._stalled + 1 + (self._gates and self._stalled > 0) if stalls else 0
+        if fitted.loss < self._loss:
+            self._blocks, self._loss = fitted.blocks, fitted.loss
+        self._finish(fitted)
+
+    def _moments_round(self) -> Fitted:
+        """Return the network after a round with proposals of moments."""
         grown = self._grown()
         # Halved neurons need more steps; the elimination would take their remaining misfit for noise.
         fitted = self._newton(10 if self._stalled % 2 else 3)(self.samples, grown)
         for z, budget, steps in ((2.5, 2 * self.limits.weights, 2), (3.5, self.limits.weights, 6)):
             fitted = self._newton(steps)(self.samples, Elimination(z, budget)(fitted))
-        fitted = self._merged(fitted)
-        self._stalled = 0 if fitted.loss < 0.9 * self._loss else self._stalled + 1
-        if fitted.loss < self._loss:
-            self._blocks, self._loss = fitted.blocks, fitted.loss
-        self._finish(fitted)
+        return fitted
+
+    def _any_round(self) -> Fitted:
+        """Return the network after a round that assumes nothing of the inputs; a wide one after a stall."""
+        if self._stalled:
+            tried = self._any.wide(self.samples, self._blocks, self._loss, self.draws)
+        else:
+            tried = self._any.round(self.samples, self._blocks)
+        for name, count in tried.moves:
+            self._note(name, count)
+        return tried.fitted
 
     def _grown(self) -> Blocks:
         """Return the network with new inputs for its neurons, new neurons, and a one-sparse neuron on every input."""
@@ -201,11 +235,19 @@ class Search:
 
     def _finish(self, fitted: Fitted) -> None:
         """Offer the network within the limits and without a skip connection; stop at the first exact one."""
-        for found in self._finished(fitted):
+        for found in self._opened(fitted.blocks) if self._gates else self._finished(fitted):
             found = self._finished.corrected(found, self._stalled > 0 and found.loss < 2.0 * fitted.loss)
             self._offer(found)
             if self.is_exact:
                 break
+
+    def _opened(self, blocks: Blocks) -> Iterator[Fitted]:
+        """Yield finished networks with a neuron that is open on all samples, for inputs of any distribution."""
+        size = blocks.weights.abs()
+        for share in SPECKS if blocks.nnz else ():
+            kept = blocks.kept((size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max()))
+            for clear in finished(self.samples, kept, self.limits.m, self.limits.s):
+                yield self._finished.settled(clear)
 
     def _offer(self, fitted: Fitted) -> None:
         if fitted.loss < self.best[1]:
