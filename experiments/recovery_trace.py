@@ -30,7 +30,7 @@ METHODS: dict[str, tuple[Method, str, str]] = {
     "IHT, 150 steps": (IHT(steps=150), "#D55E00", "--"),
     "IHT with reallocation": (IHTRealloc(), "#0072B2", "-"),
 }
-MOVES = ("proposed", "merged", "halved", "accepted")
+MOVES = ("exchanged", "proposed", "merged", "halved", "accepted")
 FIELDS = ("m", "s", "seed", "method", "iteration", "seconds", "psnr", "moves")
 
 

@@ -112,17 +112,21 @@ class IHTRealloc(Passes, Method):
 
     def _searched(self, search: Search | VectorSearch) -> Iterator[float]:
         """Run the search; yield the best loss after each round."""
-        if self.rounds:
-            search.polish()
-        if self.rounds and isinstance(search, Search) and finite(search.best[1]):
-            yield from search.exchange()
-        for _ in range(self.rounds if search.is_possible else 0):
+        if not self.rounds or not finite(search.best[1]):
+            return
+        search.polish()
+        possible = search.is_possible
+        if isinstance(search, Search) and possible:
+            yield from search.begin()
+        for _ in range(self.rounds if possible else 0):
             if search.is_exact or not finite(search.best[1]):
                 break
             if search.stalled > self.patience and not (isinstance(search, Search) and search.turns_to_gates()):
                 break
             search.round()
             yield search.best[1]
+        if isinstance(search, Search) and search.is_wanting:
+            yield from search.exchange()
         search.tidy()
 
     def _start(self, k: int) -> IHT | IHTVector:

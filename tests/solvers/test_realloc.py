@@ -14,9 +14,10 @@ from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
 from mlpiht_cli.solvers.realloc.finish import Finish
 from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, quadratic
+from mlpiht_cli.solvers.realloc.one_sparse import even_part, with_one_sparse
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, amplitudes, new_inputs, sparse_starts
 from mlpiht_cli.solvers.realloc.prune import Elimination
-from mlpiht_cli.solvers.realloc.search import Search, even_part, with_one_sparse
+from mlpiht_cli.solvers.realloc.search import Search
 
 N, D = 6000, 8
 

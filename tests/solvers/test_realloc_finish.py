@@ -17,7 +17,7 @@ from mlpiht_cli.solvers.realloc.decode import Signs, signed, unpaired
 from mlpiht_cli.solvers.realloc.finish import Finish, skip_errors, with_all_one_sparse
 from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, held, quadratic
-from mlpiht_cli.solvers.realloc.search import with_one_sparse
+from mlpiht_cli.solvers.realloc.one_sparse import with_one_sparse
 from mlpiht_cli.solvers.realloc.wedges import Wedges
 from mlpiht_cli.tasks.planted import Planted
 

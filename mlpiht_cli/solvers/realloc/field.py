@@ -37,7 +37,8 @@ class Field:
 
     @classmethod
     def of(cls, base: Tensor, x: Tensor, residual: Tensor) -> Self:
-        """Fit the columns of the base."""
+        """Fit the columns of the base, which may be of another dtype than the inputs."""
+        base, residual = base.to(x.dtype), residual.to(x.dtype)
         factor = cholesky(gram(base).double())
         r = residual
         for _ in range(2):  # twice: the first fit leaves rounding errors

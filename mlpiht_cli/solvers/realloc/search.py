@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mlpiht_cli.linalg.moments import looks_normal, tiles
+from mlpiht_cli.linalg.moments import looks_normal
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged
 from mlpiht_cli.solvers.realloc.exchange import MOST, Exchange
@@ -18,6 +18,7 @@ from mlpiht_cli.solvers.realloc.gates import GatePursuit
 from mlpiht_cli.solvers.realloc.limits import Limits, largest
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
 from mlpiht_cli.solvers.realloc.one_sided import finished
+from mlpiht_cli.solvers.realloc.one_sparse import even_part, with_one_sparse
 from mlpiht_cli.solvers.realloc.propose import MomentProposal, boundary_share, new_inputs
 from mlpiht_cli.solvers.realloc.prune import Elimination
 from mlpiht_cli.solvers.realloc.wide import AnyInputs
@@ -35,6 +36,8 @@ SAMPLES_PER_INPUT = 4
 """Samples per input below which the search does not run: a free linear part would fit too much."""
 START = 1e-4
 """Loss, relative, below which rounds begin with the network of the exchanges, which has nearly all neurons right."""
+WANTING = 2.0
+"""Losses of networks with a skip connection that the best network has to exceed for exchanges after the rounds."""
 TRIAL = 2
 """Exchanges without progress after which rounds begin."""
 MOST_INPUTS = 200
@@ -58,7 +61,7 @@ class Search:
     best
         Best network within the limits, and its loss.
     moves
-        Actions with the number of neurons, ``(round, name, count)``; polishing is round 0.
+        Actions with the number of neurons, ``(turn, name, count)``: a turn is a round or an exchange; polishing is 0.
     """
 
     samples: Samples
@@ -69,7 +72,8 @@ class Search:
 
     def __post_init__(self) -> None:
         self._floor = EXACT * float(self.samples.y.double().square().mean())
-        self._loss, self._stalled, self._round, self._first = math.inf, 0, 0, self.best[1]
+        self._loss, self._stalled, self._first = math.inf, 0, self.best[1]
+        self._round, self._turn = 0, 0
         # Start empty: finding planted neurons is easier than undoing a start that merged them.
         self._blocks = self.best[0].kept(torch.zeros_like(self.best[0].support))
         self._finished = Finish(self.samples, self.limits, self._floor)
@@ -84,6 +88,11 @@ class Search:
     def is_exact(self) -> bool:
         """Whether the best network fits the targets exactly."""
         return self.best[1] < self._floor
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether a network with a skip connection is far better than the best one, so that noise is no reason."""
+        return not self.is_exact and (self._round == 0 or self.best[1] > WANTING * self._loss)
 
     @property
     def is_possible(self) -> bool:
@@ -121,23 +130,34 @@ class Search:
             self._offer(GaussNewton(10, floor=self._floor)(self.samples, self.best[0]))
 
     def exchange(self) -> Iterator[float]:
-        """Exchange weights of the best network for better ones, as long as that helps; yield the loss.
+        """Exchange weights of the best network for better ones, as long as that helps; yield the loss."""
+        for last in self._exchanges(MOST):
+            yield self._exchanged(last)
 
-        Where rounds are possible, this is a short trial whose network counts only if it is nearly exact: exchanges
-        use the whole budget, and under noise that is more than what is certain.
+    def begin(self) -> Iterator[float]:
+        """Try a few exchanges, which may do without rounds, or give them a network to begin with; yield the loss.
+
+        Their network counts only if it is nearly exact: exchanges use the whole budget, and under noise that is more
+        than what is certain.
         """
-        patience = TRIAL if self.is_possible else MOST
-        exchanges = Exchange(self.limits.m, self.limits.s, ENOUGH / EXACT * self._floor, patience)
-        last = None
-        for last in exchanges(self.samples, self.best[0]):
-            if not self.is_possible:
-                self._offer(last)
-                yield self.best[1]
-        if last is not None and self.is_possible and last.loss < START / EXACT * self._floor:
-            self._blocks = replace(last.blocks, skip=torch.zeros_like(last.blocks.weights[0]))
-        if last is not None and last.loss < NEAR / EXACT * self._floor:
-            self._offer(self._finished.pruned(self._finished.grown(self._finished.precise(last.blocks))))
-            yield self.best[1]
+        *_, last = (None, *self._exchanges(TRIAL))
+        if last is None or last.loss > START / EXACT * self._floor:
+            return
+        self._blocks = replace(last.blocks, skip=torch.zeros_like(last.blocks.weights[0]))
+        if last.loss < NEAR / EXACT * self._floor:
+            grown = self._finished.grown(self._finished.precise(last.blocks))
+            yield self._exchanged(self._finished.certain(grown.blocks, grown.loss))
+
+    def _exchanges(self, patience: int) -> Iterator[Fitted]:
+        floor = ENOUGH / EXACT * self._floor
+        return Exchange(self.limits.m, self.limits.s, floor, patience)(self.samples, self.best[0])
+
+    def _exchanged(self, fitted: Fitted) -> float:
+        """Offer a network of an exchange; return the least loss."""
+        self._turn += 1
+        self._note("exchanged", len(fitted.blocks.weights))
+        self._offer(fitted)
+        return self.best[1]
 
     def tidy(self) -> None:
         """Drop weights of an exact network that are rounding errors; they occur if the budget is too large."""
@@ -159,7 +179,7 @@ class Search:
             if self._blocks.skip is None:
                 self._blocks = replace(self._blocks, skip=linear_fit(self.samples))
             self._gates = not looks_normal(self.samples.features)
-        self._round += 1
+        self._round, self._turn = self._round + 1, self._turn + 1
         if self._stalled and self._loss < NEAR / EXACT * self._floor:  # what is missing is below rounding errors
             self.samples = self.samples.double
         fitted = self._merged(self._any_round() if self._gates else self._moments_round())
@@ -255,34 +275,4 @@ class Search:
             self._note("accepted", len(fitted.blocks.weights))
 
     def _note(self, name: str, count: int) -> None:
-        self.moves.append((self._round, name, count))
-
-
-def even_part(samples: Samples, residual: Tensor) -> Tensor:
-    """Return the covariance of the residual and ``|x_a|``, times n, ``[d]``: the sign of a one-sparse neuron on x_a."""
-    total, centred = torch.zeros_like(samples.features[:, 0]), residual - residual.mean()
-    for run in tiles(samples.n):
-        total += samples.features[:, run].abs() @ centred[run]
-    return total
-
-
-def with_one_sparse(blocks: Blocks, halve: list[int], even: Tensor) -> Blocks:
-    """Add a one-sparse neuron for every input that has none; the neurons ``halve`` give half of their largest weight.
-
-    A neuron of ``halve`` may represent two planted neurons whose gates agree on nearly all samples, so that a small
-    second neuron would grow too slowly to be noticed. Output signs, if they are free, are those of ``even``.
-    """
-    single = blocks.support[blocks.support.sum(1) == 1].any(0)
-    weights = blocks.weights.clone()
-    start = torch.full_like(weights[0], 1e-6)
-    sign = torch.where(even < 0.0, -1.0, 1.0).to(start)
-    for j in halve:
-        a = int(weights[j].abs().argmax())
-        if not single[a]:
-            weights[j, a] *= 0.5
-            start[a] = weights[j, a]
-            if blocks.outputs is not None:
-                sign[a] = blocks.outputs[j]
-    added = torch.diag(start)[~single]
-    outputs = None if blocks.outputs is None else sign[~single]
-    return replace(blocks, weights=weights).joined(Blocks(added, added != 0, None, outputs))
+        self.moves.append((self._turn, name, count))
