@@ -22,6 +22,7 @@ from mlpiht_cli.solvers.passes import Passes
 from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.problem import OneOutput
 from mlpiht_cli.solvers.realloc.search import Search
+from mlpiht_cli.solvers.realloc_deep.layers import ATTEMPTS, TwoLayers, totals
 from mlpiht_cli.solvers.realloc_vector.problem import SeveralOutputs
 from mlpiht_cli.solvers.realloc_vector.search import VectorSearch
 
@@ -36,6 +37,9 @@ class IHTRealloc(Passes, Method):
 
     With several outputs it starts after ``iht_vector`` with safeguarded steps, and the budget counts hidden and output
     weights; output weights have any sign, so that ``signs`` means nothing.
+
+    With two hidden layers, one output and positive signs it looks for a network with one layer, and then fits both
+    layers at once (:mod:`mlpiht_cli.solvers.realloc_deep`). Other deep networks are fitted layer by layer.
     """
 
     name: ClassVar[str] = "iht_realloc"
@@ -62,8 +66,14 @@ class IHTRealloc(Passes, Method):
         """Fit one budget; a deeper network is the better of the search layer by layer and of IHT, by training loss.
 
         IHT can be better because a first layer that fits the targets better need not give the second layer better
-        features.
+        features. Two hidden layers and one output that is a sum: see
+        :class:`~mlpiht_cli.solvers.realloc_deep.layers.TwoLayers`.
         """
+        if shape.depth == 2 and problem.k == 1 and self.signs == "positive":
+            yield from TwoLayers(self._start(1), self, min(self.rounds, ATTEMPTS)).iterate(
+                problem, shape.m, budgets[0], streams
+            )
+            return
         path = Layerwise(self).iterate(problem, shape, budgets[0], streams)
         if shape.depth == 1:
             yield from path
@@ -93,7 +103,7 @@ class IHTRealloc(Passes, Method):
         for loss in self._searched(search):
             yield Step(loss, moved=False)
         moves = tuple(Move(steps + turn, name, count) for turn, name, count in search.moves)
-        facts = _totals(moves)
+        facts = totals(moves)
         model = answer() if facts["accepted"] else start.model
         yield Reached(model, facts=facts, moves=moves, followed=not facts["accepted"])
 
@@ -135,9 +145,3 @@ class IHTRealloc(Passes, Method):
             passes = {"batch": self.batch, "epochs" if self.batch else "steps": self.passes}
             return IHTVector.model_validate({"dtype": self.dtype, "step": "safeguarded", **passes})
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
-
-
-def _totals(moves: Sequence[Move]) -> dict[str, int]:
-    """Count the neurons that were proposed and merged, and the networks that were accepted."""
-    totals = {name: sum(move.count for move in moves if move.name == name) for name in ("proposed", "merged")}
-    return totals | {"accepted": sum(move.name == "accepted" for move in moves)}

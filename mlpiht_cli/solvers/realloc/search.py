@@ -92,7 +92,7 @@ class Search:
     @property
     def is_wanting(self) -> bool:
         """Whether a network with a skip connection is far better than the best one, so that noise is no reason."""
-        return not self.is_exact and (self._round == 0 or self.best[1] > WANTING * self._loss)
+        return not self.is_exact and (math.isinf(self._loss) or self.best[1] > WANTING * self._loss)
 
     @property
     def is_possible(self) -> bool:
@@ -140,9 +140,10 @@ class Search:
         Their network counts only if it is nearly exact: exchanges use the whole budget, and under noise that is more
         than what is certain.
         """
-        *_, last = (None, *self._exchanges(TRIAL))
-        if last is None or last.loss > START / EXACT * self._floor:
+        found = list(self._exchanges(TRIAL))
+        if not found or found[-1].loss > START / EXACT * self._floor:
             return
+        last = found[-1]
         self._blocks = replace(last.blocks, skip=torch.zeros_like(last.blocks.weights[0]))
         if last.loss < NEAR / EXACT * self._floor:
             grown = self._finished.grown(self._finished.precise(last.blocks))
