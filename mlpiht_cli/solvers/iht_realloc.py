@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -25,6 +26,9 @@ from mlpiht_cli.solvers.realloc.search import Search
 from mlpiht_cli.solvers.realloc_deep.layers import ATTEMPTS, TwoLayers, totals
 from mlpiht_cli.solvers.realloc_vector.problem import SeveralOutputs
 from mlpiht_cli.solvers.realloc_vector.search import VectorSearch
+
+TRIAL = 2
+"""Rounds without progress after which a search for one layer ends where there may be two."""
 
 
 class IHTRealloc(Passes, Method):
@@ -70,9 +74,8 @@ class IHTRealloc(Passes, Method):
         :class:`~mlpiht_cli.solvers.realloc_deep.layers.TwoLayers`.
         """
         if shape.depth == 2 and problem.k == 1 and self.signs == "positive":
-            yield from TwoLayers(self._start(1), self, min(self.rounds, ATTEMPTS)).iterate(
-                problem, shape.m, budgets[0], streams
-            )
+            both = TwoLayers(self._start(1), _Trial(self), min(self.rounds, ATTEMPTS))
+            yield from both.iterate(problem, shape.m, budgets[0], streams)
             return
         path = Layerwise(self).iterate(problem, shape, budgets[0], streams)
         if shape.depth == 1:
@@ -90,17 +93,21 @@ class IHTRealloc(Passes, Method):
 
     def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
         """Run IHT with one hidden layer, then the search."""
+        return self.searched(problem, Limits(m, budget), streams)
+
+    def searched(self, problem: Problem, limits: Limits, streams: Streams, trial: bool = False) -> Events:
+        """Run IHT with one hidden layer, then the search; in a ``trial``, only rounds that are likely to be exact."""
         steps, start = 0, None
         with threads_for(problem.x.device):  # the search is most of the work and uses torch products
-            for event in self._start(problem.k).layer(problem, m, budget, streams):
+            for event in self._start(problem.k).layer(problem, limits.m, limits.s, streams):
                 if isinstance(event, Reached):
                     start = event
                 else:
                     steps += isinstance(event, Step)
                     yield event
         assert start is not None, "IHT ends with its network"
-        search, answer = self._search(problem, start.model, Limits(m, budget), streams)
-        for loss in self._searched(search):
+        search, answer = self._search(problem, start.model, limits, streams)
+        for loss in self._losses(search, trial):
             yield Step(loss, moved=False)
         moves = tuple(Move(steps + turn, name, count) for turn, name, count in search.moves)
         facts = totals(moves)
@@ -120,7 +127,7 @@ class IHTRealloc(Passes, Method):
         loss = partial(training_loss, problem=problem)  # rounding to the dtype can undo a gain
         return joint, lambda: min((start, several.model(joint.best[0], start))[joint.is_exact :], key=loss)
 
-    def _searched(self, search: Search | VectorSearch) -> Iterator[float]:
+    def _losses(self, search: Search | VectorSearch, trial: bool) -> Iterator[float]:
         """Run the search; yield the best loss after each round."""
         if not self.rounds or not finite(search.best[1]):
             return
@@ -131,11 +138,13 @@ class IHTRealloc(Passes, Method):
         for _ in range(self.rounds if possible else 0):
             if search.is_exact or not finite(search.best[1]):
                 break
-            if search.stalled > self.patience and not (isinstance(search, Search) and search.turns_to_gates()):
+            if search.stalled > (min(TRIAL, self.patience) if trial else self.patience) and (
+                trial or not isinstance(search, Search) or not search.turns_to_gates()
+            ):
                 break
             search.round()
             yield search.best[1]
-        if isinstance(search, Search) and search.is_wanting:
+        if isinstance(search, Search) and search.is_wanting and not trial:
             yield from search.exchange()
         search.tidy()
 
@@ -145,3 +154,14 @@ class IHTRealloc(Passes, Method):
             passes = {"batch": self.batch, "epochs" if self.batch else "steps": self.passes}
             return IHTVector.model_validate({"dtype": self.dtype, "step": "safeguarded", **passes})
         return IHT(dtype=self.dtype, batch=self.batch, steps=self.steps, epochs=self.epochs, signs=self.signs)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The search for one layer where there may be two: most such targets have no exact network of one layer."""
+
+    method: IHTRealloc
+
+    def layer(self, problem: Problem, m: int, budget: int, streams: Streams) -> Events:
+        """Run IHT with one hidden layer, then a short search."""
+        return self.method.searched(problem, Limits(m, budget), streams, trial=True)
