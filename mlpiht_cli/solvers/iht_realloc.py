@@ -136,17 +136,19 @@ class IHTRealloc(Passes, Method):
         if isinstance(search, Search) and possible:
             yield from search.begin()
         for _ in range(self.rounds if possible else 0):
-            if search.is_exact or not finite(search.best[1]):
-                break
-            if search.stalled > (min(TRIAL, self.patience) if trial else self.patience) and (
-                trial or not isinstance(search, Search) or not search.turns_to_gates()
-            ):
+            if search.is_exact or not finite(search.best[1]) or self._ends(search, trial):
                 break
             search.round()
             yield search.best[1]
         if isinstance(search, Search) and search.is_wanting and not trial:
             yield from search.exchange()
         search.tidy()
+
+    def _ends(self, search: Search | VectorSearch, trial: bool) -> bool:
+        """Whether rounds end for lack of progress; with one output they may go on with rounds of another kind."""
+        if trial or not isinstance(search, Search):
+            return search.stalled > (min(TRIAL, self.patience) if trial else self.patience)
+        return search.is_vain or (search.stalled > self.patience and not search.turns_to_gates())
 
     def _start(self, k: int) -> IHT | IHTVector:
         """Return the solver that the search for ``k`` outputs starts after."""

@@ -37,7 +37,7 @@ SAMPLES_PER_INPUT = 4
 START = 1e-4
 """Loss, relative, below which rounds begin with the network of the exchanges, which has nearly all neurons right."""
 WANTING = 2.0
-"""Losses of networks with a skip connection that the best network has to exceed for exchanges after the rounds."""
+"""Ratio of the losses of two networks, one with a skip connection, that noise is no reason for."""
 TRIAL = 2
 """Exchanges without progress after which rounds begin."""
 MOST_INPUTS = 200
@@ -103,7 +103,8 @@ class Search:
 
     def turns_to_gates(self) -> bool:
         """Go on with rounds that assume nothing of the inputs; False if rounds are so already, or of no use."""
-        if self._gates or not self._any.sees(self.samples, self._blocks):
+        even = self.best[1] <= WANTING * self._loss and self._loss <= WANTING * self.best[1]
+        if self._gates or even or not self._any.sees(self.samples, self._blocks):
             return False
         self._gates, self._stalled = True, 1
         return True
@@ -123,6 +124,11 @@ class Search:
     def _least(self) -> float:
         """Loss below which no step of a round and no neuron counts: none in float64, where one gate is a last digit."""
         return self._floor if self.samples.coarse is None else 0.0
+
+    @property
+    def is_vain(self) -> bool:
+        """Whether rounds that assume nothing of the inputs stall at the noise, or at targets that no network fits."""
+        return self._gates and self._stalled > 0 and not self.is_wanting
 
     def polish(self) -> None:
         """Fit gates and weights on the support of the best network, and offer the result."""
