@@ -16,7 +16,7 @@ from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
 from mlpiht_cli.solvers.realloc.decode import Signs, signed, unpaired
 from mlpiht_cli.solvers.realloc.finish import Finish, skip_errors, with_all_one_sparse
 from mlpiht_cli.solvers.realloc.limits import Limits
-from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, held, quadratic
+from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton, Quadratic, held, quadratic
 from mlpiht_cli.solvers.realloc.one_sparse import with_one_sparse
 from mlpiht_cli.solvers.realloc.wedges import Wedges
 from mlpiht_cli.tasks.planted import Planted
@@ -280,3 +280,18 @@ def test_two_nearly_parallel_neurons_are_one_in_the_answer() -> None:
     apart = blocks(matrix({0: 1.0, 1: 0.05}, {0: 1.0}))
     data = rounded(apart)
     assert len(finish(data, 10).certain(apart, data.double.loss(apart)).blocks.weights) == 2
+
+
+def test_a_step_needs_no_wedges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more weights than samples (an image, s = 1000) no damping makes the matrix with wedges definite."""
+    x = torch.rand(3, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3
+    weights = torch.tensor([[2.0, 0.1, 0], [0.3, 0, 0], [0, 0.2, 0.2]], dtype=torch.float64)
+    start = Blocks(weights, weights != 0)
+    few = Samples(x, (1.5 * weights @ x).relu().sum(0))
+    whole = Quadratic.damped
+
+    def broken(at: Quadratic, damping: float, wedged: bool = True) -> torch.Tensor:
+        return -torch.eye(len(at.gradient), dtype=torch.float64) if wedged else whole(at, damping, wedged=False)
+
+    monkeypatch.setattr(Quadratic, "damped", broken)
+    assert GaussNewton(10)(few, start).loss < 1e-6 * few.loss(start)

@@ -45,9 +45,11 @@ class Quadratic:
     diagonal: Tensor
     wedges: Wedges
 
-    def damped(self, damping: float) -> Tensor:
-        """Return the Hessian with a share of the diagonal added, in the coordinates of the wedges."""
+    def damped(self, damping: float, wedged: bool = True) -> Tensor:
+        """Return the Hessian with a share of the diagonal added, in the coordinates of the wedges or of the weights."""
         floor = 1e-12 * float(self.diagonal.mean()) + 1e-30
+        if not wedged:
+            return self.hessian + torch.diag(damping * self.hessian.diagonal() + floor)
         share = damping * self.diagonal
         share[self.wedges.plain] += floor
         return self.hessian + self.wedges.undone(torch.diag(share))
@@ -126,6 +128,9 @@ class GaussNewton:
         for _ in range(TRIES):
             damped = at.damped(damping)
             factor, info = torch.linalg.cholesky_ex(damped)
+            if int(info):  # more weights than samples, or no samples between two gates
+                damped = at.damped(damping, wedged=False)
+                factor, info = torch.linalg.cholesky_ex(damped)
             if int(info) == 0:
                 step = torch.cholesky_solve(at.gradient[:, None], factor)[:, 0]
                 moved = blocks.moved(held(blocks, damped, at.gradient, step))
