@@ -37,11 +37,16 @@ def signed(blocks: Blocks, errors: Tensor | None = None) -> Blocks:
         return blocks
     w, skip = blocks.slopes.cpu().numpy(), blocks.skip.cpu().numpy()
     least = np.zeros_like(skip) if errors is None else CLEAR * errors.cpu().numpy()
-    puzzle = Signs(w, skip, blocks.support.sum(1).cpu().numpy() == 1, blocks.outputs is not None, least)
+    single = blocks.support.sum(1).cpu().numpy() == 1
+    return flipped(blocks, Signs(w, skip, single, blocks.outputs is not None, least))
+
+
+def flipped(blocks: Blocks, puzzle: Signs) -> Blocks:
+    """Flip the neurons that a search finds, from none and from the solution of the linear program."""
     starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
     turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
     sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
-    left = torch.from_numpy(skip + w[turn].sum(0)).to(sign.device)
+    left = torch.from_numpy(puzzle.rest(turn)).to(sign.device)
     return replace(blocks, weights=blocks.weights * sign[:, None], skip=left)
 
 
@@ -60,6 +65,10 @@ class Signs:
         self._singles = np.flatnonzero(single)
         self._single = w[single].sum(0)  # one entry per input
         self._free = free
+
+    def rest(self, turn: Flags) -> Floats:
+        """Return the skip connection after the neurons ``turn``, bool ``[b]``, are flipped, ``[d]``."""
+        return np.asarray(self._skip + self._w[turn].sum(0))
 
     def relaxed(self) -> Floats:
         """Return shares in [0, 1] of the neurons with several weights that give the least absolute sum of the rest."""

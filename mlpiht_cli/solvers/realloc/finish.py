@@ -55,6 +55,18 @@ def skip_errors(fitted: Fitted, keep: Tensor) -> Tensor:
     return math.sqrt(fitted.loss) * inverse.clamp(min=0.0).sqrt() / scale[-d:]
 
 
+def without_specks(blocks: Blocks) -> Iterator[Tensor]:
+    """Yield parts of the support without specks, bool ``[b, d]``, each part once."""
+    size, before = blocks.weights.abs(), None
+    most = float(size.max()) if len(size) else 0.0  # a linear part alone can be pairs of neurons
+    for share in SPECKS:
+        keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * most)
+        if before is not None and torch.equal(keep, before):
+            return
+        before = keep
+        yield keep
+
+
 @dataclass(frozen=True)
 class Finish:
     """Turn a network with a skip connection into finished ones.
@@ -75,15 +87,9 @@ class Finish:
 
     def __call__(self, fitted: Fitted) -> Iterator[Fitted]:
         """Yield finished networks of a network with a skip connection, in the order in which they should be tried."""
-        blocks, before = fitted.blocks, None
-        size = blocks.weights.abs()
-        most = float(size.max()) if len(size) else 0.0  # a linear part alone can be pairs of neurons
-        for share in SPECKS:
-            keep = (size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * most)
-            if before is not None and torch.equal(keep, before):
-                break  # without specks, the same network would be fitted again
-            kept, before = blocks.kept(keep), keep
-            errors = skip_errors(fitted, keep)
+        blocks = fitted.blocks
+        for keep in without_specks(blocks):
+            kept, errors = blocks.kept(keep), skip_errors(fitted, keep)
             room = min(self.limits.m - len(kept.weights), self.limits.s - kept.nnz)
             clear = unpaired(signed(kept, errors), room, errors)
             if clear.nnz:

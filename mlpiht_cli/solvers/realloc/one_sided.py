@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
-from mlpiht_cli.solvers.realloc.decode import PAIR, TINY, Flags, Floats, Signs, unpaired
+from mlpiht_cli.solvers.realloc.decode import PAIR, TINY, Flags, Floats, Signs, flipped, unpaired
 from mlpiht_cli.solvers.realloc.newton import GaussNewton
 from mlpiht_cli.solvers.realloc.prune import Elimination
 
@@ -42,11 +41,7 @@ def signed_on(samples: Samples, blocks: Blocks) -> Blocks:
     w, skip = blocks.slopes.cpu().numpy(), blocks.skip.cpu().numpy()
     single = blocks.support.sum(1).cpu().numpy() == 1
     puzzle = OneSided(w, skip, single, blocks.outputs is not None, sides(samples).cpu().numpy())
-    starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
-    turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
-    sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
-    left = torch.from_numpy(skip + w[turn].sum(0)).to(sign.device)
-    return replace(blocks, weights=blocks.weights * sign[:, None], skip=left)
+    return flipped(blocks, puzzle)
 
 
 def with_open(paired: Blocks, skip: Tensor) -> Blocks:
@@ -63,10 +58,10 @@ def finished(samples: Samples, blocks: Blocks, m: int, s: int) -> list[Blocks]:
 
     They are pruned by elimination, not by size: small weights can matter more than large ones of other inputs.
     """
-    flipped = signed_on(samples, blocks)
-    assert flipped.skip is not None, "the search has a skip connection"
-    paired = unpaired(flipped, min(m - len(blocks.weights), s - blocks.nnz))
-    return [within(samples, one, m, s) for one in (paired, with_open(paired, flipped.skip)) if one.nnz]
+    turned = signed_on(samples, blocks)
+    assert turned.skip is not None, "the search has a skip connection"
+    paired = unpaired(turned, min(m - len(blocks.weights), s - blocks.nnz))
+    return [within(samples, one, m, s) for one in (paired, with_open(paired, turned.skip)) if one.nnz]
 
 
 def within(samples: Samples, blocks: Blocks, m: int, s: int) -> Blocks:

@@ -13,7 +13,7 @@ from mlpiht_cli.linalg.moments import looks_normal
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples, linear_fit
 from mlpiht_cli.solvers.realloc.decode import merged
 from mlpiht_cli.solvers.realloc.exchange import MOST, Exchange
-from mlpiht_cli.solvers.realloc.finish import CERTAIN, NEAR, SPECKS, Finish
+from mlpiht_cli.solvers.realloc.finish import CERTAIN, NEAR, Finish, without_specks
 from mlpiht_cli.solvers.realloc.gates import GatePursuit
 from mlpiht_cli.solvers.realloc.limits import Limits, largest
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
@@ -270,10 +270,8 @@ class Search:
 
     def _opened(self, blocks: Blocks) -> Iterator[Fitted]:
         """Yield finished networks with a neuron that is open on all samples, for inputs of any distribution."""
-        size = blocks.weights.abs()
-        for share in SPECKS if blocks.nnz else ():
-            kept = blocks.kept((size > share * size.amax(1, keepdim=True)) & (size > SPECKS[0] * size.max()))
-            for clear in finished(self.samples, kept, self.limits.m, self.limits.s):
+        for keep in without_specks(blocks) if blocks.nnz else ():
+            for clear in finished(self.samples, blocks.kept(keep), self.limits.m, self.limits.s):
                 yield self._finished.settled(clear)
 
     def _offer(self, fitted: Fitted) -> None:
