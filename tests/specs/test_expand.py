@@ -35,7 +35,7 @@ PAPER_CELLS |= {"beyond_zero": (2 * 4 * 7 + 4 * 5) * 3 * 3}
 # Curves, n* against d (two methods and one step), s = d^a at four d each, two directions; eight seeds.
 PAPER_CELLS |= {"index_models": ((6 + 6 + 3) * 10 + 5 * 13 * 2 + 4 * 11 + (39 + 39 + 41) * 2 + 2 * 4 * 7) * 8}
 PAPER_CELLS |= {
-    "recovery": 3 * (3 * 10 * 10 + 10 * 8 * 8 + 3 * 2 * 2 * 8 + 2 * 2),
+    "recovery": 2 * 3 * 10 * 10 + 10 * 8 * 8 + 3 * 2 * 2 * 8 + 2 * 2,
     "recovery_vector": 2 * 3 * 10 * 10 + 10 * 10 * 8 + 3 * 10 * 2,
     "phase_transition": 3 * 3 * 7 * 20,
 }
