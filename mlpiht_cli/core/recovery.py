@@ -147,6 +147,21 @@ def merged_rows(matrix: SparseMatrix, signs: Tensor | None = None) -> Floats:
     return np.concatenate([np.where(sign[:, None] == one, total, 0.0) for one in (1.0, -1.0)], axis=1)
 
 
+def turnable(rows: Floats) -> int:
+    """Count planted neurons, rows ``[a, d]``, that can be turned round at no cost, so that the data do not tell them.
+
+    ``relu(w . x) = relu(-w . x) + w . x``, and a linear part is paid for by one-sparse neurons of both directions:
+    ``p relu(x_a) + q relu(-x_a) + w_a x_a = (p + w_a) relu(x_a) + (q - w_a) relu(-x_a)``, if neither gets negative. A
+    neuron counts if that takes no more weights. Networks that differ in several neurons at once are not looked for.
+    """
+    single = rows[(rows != 0.0).sum(1) == 1]
+    up, down = single.clip(min=0.0).sum(0), (-single).clip(min=0.0).sum(0)
+    several = rows[(rows != 0.0).sum(1) > 1]
+    after = np.stack([up + several, down - several])
+    more = (after > 0.0).sum((0, 2)) - int((up > 0.0).sum() + (down > 0.0).sum())
+    return int(((after >= 0.0).all((0, 2)) & (more <= 0)).sum())
+
+
 def recovery_scores(model: SparseMLP, truth: SparseMatrix, signs: Tensor | None = None) -> dict[str, float]:
     """How well planted neurons of one layer are found, parallel ones counted as one and matched to the nearest.
 
@@ -178,14 +193,17 @@ def recovery_scores(model: SparseMLP, truth: SparseMatrix, signs: Tensor | None 
 def planted_scores(model: SparseMLP, problem: Problem) -> dict[str, float]:
     """Scores of a network's weights against what the problem planted; none where that is nothing or has more layers.
 
-    A network of two layers is compared with a planted one of two: hidden and output weights of several outputs, or two
+    With one layer of positive signs, ``turnable`` counts the planted neurons that no data tell; see :func:`turnable`. A
+    network of two layers is compared with a planted one of two: hidden and output weights of several outputs, or two
     hidden layers of one output whose signs are all +1.
     """
     truth = problem.truth
     if truth is None or not truth[0].nnz:
         return {}
     if len(truth) == 1:
-        return recovery_scores(model, truth[0], problem.truth_readout)
+        positive = problem.truth_readout is None
+        of_truth = {"turnable": float(turnable(merged_rows(truth[0])))} if positive else {}
+        return recovery_scores(model, truth[0], problem.truth_readout) | of_truth
     summed = problem.k == 1
     signs = [one for one in (problem.truth_readout, model.readout) if one is not None]
     is_plain = model.gates is None and model.bias is None and all(bool((one == 1).all()) for one in signs)

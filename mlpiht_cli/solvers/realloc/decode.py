@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks
+from mlpiht_cli.solvers.realloc.told import Inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,8 +43,8 @@ def signed(blocks: Blocks, errors: Tensor | None = None) -> Blocks:
 
 
 def flipped(blocks: Blocks, puzzle: Signs) -> Blocks:
-    """Flip the neurons that a search finds, from none and from the solution of the linear program."""
-    starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5)
+    """Flip the neurons that a search finds, from none, the solution of the linear program, and what inputs tell."""
+    starts = (np.zeros(len(puzzle.several), dtype=bool), puzzle.relaxed() > 0.5, puzzle.told())
     turn = puzzle.with_singles(min((puzzle.improved(start) for start in starts), key=puzzle.cost))
     sign = torch.from_numpy(np.where(turn, -1.0, 1.0)).to(blocks.weights.device)
     left = torch.from_numpy(puzzle.rest(turn)).to(sign.device)
@@ -80,6 +81,11 @@ class Signs:
         bounds = [(0.0, 1.0)] * b + [(0.0, None)] * (2 * d)
         found = linprog(cost, A_eq=equal, b_eq=-self._skip, bounds=bounds, method="highs")
         return np.zeros(b) if found.x is None else np.asarray(found.x[:b])
+
+    def told(self) -> Flags:
+        """Return the neurons with several weights to flip as far as single inputs tell."""
+        least = np.broadcast_to(self._least, self._skip.shape)
+        return Inputs(self._rows, self._skip, self._single, least).told()
 
     def _left(self, turn: Flags) -> Floats:
         return np.asarray(self._skip + self._rows[turn].sum(0))
