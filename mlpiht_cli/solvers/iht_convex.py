@@ -14,6 +14,7 @@ from mlpiht_cli.core.fit import Events, Fact, Reached, Step
 from mlpiht_cli.core.method import Method, Needs, Precision, Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.recovery import merged_rows
 from mlpiht_cli.linalg.gates import GateRule, GivenGates, RandomGates, rows_at
 from mlpiht_cli.linalg.sparse import SparseMatrix, coordinates
 from mlpiht_cli.linalg.stepsize import Refinement, squared_norm
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SETTLED = 1e-13
 """Share of the loss that a step has to change, or the run ends."""
+ALIKE = 1e-9
+"""Eigenvalue of unit columns below which they are linearly dependent."""
 
 
 class IHTConvex(Method):
@@ -39,7 +42,9 @@ class IHTConvex(Method):
     step in the end, what :mod:`mlpiht_cli.theory.law` says of it, and the same law for the least eigenvalue of all
     columns, which no support exceeds. ``loss_ratio`` is the loss after the last step, before the prune, over that of no
     weights; ``law_ratio`` (for the planted support) and ``bound_ratio`` are such factors to the power of ``steps``.
-    With planted gates, ``over_oracle`` is the error of the weights over that of least squares on the planted support.
+    With planted gates, ``over_oracle`` is the error of the weights over that of least squares on the planted support,
+    and ``undetermined`` is the number of planted weights, less the rank of their columns, that no data of these inputs
+    tell even who knows the gates (parallel neurons counted as one): 0 where the weights are identifiable.
     """
 
     name: ClassVar[str] = "iht_convex"
@@ -185,9 +190,17 @@ def _oracle(convex: Convex, problem: Problem, fitted: SparseMatrix) -> dict[str,
     true = torch.zeros_like(scale)
     true[planted.index] = planted.values.to(scale)
     true = torch.where(scale > 0, true / torch.where(scale > 0, scale, 1.0), 0.0)
+    values = np.linalg.eigvalsh(convex.normal_equations(index)[0])
+    lost = int((values < ALIKE).sum()) + planted.nnz - len(index)
+    twice = planted.nnz - np.count_nonzero(merged_rows(planted, problem.truth_readout))
     errors = []
     for one in (fitted, convex.solve(index)[0]):
         found = torch.zeros_like(scale)
         found[one.index] = one.values
         errors.append(float((found - true).norm() / true.norm()))
-    return {"weights_error": errors[0], "oracle_error": errors[1], "over_oracle": errors[0] / errors[1]}
+    facts: dict[str, Fact] = {
+        "weights_error": errors[0],
+        "oracle_error": errors[1],
+        "over_oracle": errors[0] / errors[1],
+    }
+    return {**facts, "undetermined": max(0, lost - twice)}

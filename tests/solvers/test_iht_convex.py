@@ -11,6 +11,7 @@ import torch
 from mlpiht_cli.core.fit import Fit
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.core.recovery import merged_rows
 from mlpiht_cli.core.scoring import evaluate
 from mlpiht_cli.core.task import Axes
 from mlpiht_cli.linalg.gated import BACKEND
@@ -203,3 +204,20 @@ def test_random_gates_fit_within_the_budget() -> None:
     assert 0 < fit.model.nnz <= 15
     assert fit.model.gates is not None
     assert fit.history[-1] < fit.history[0]
+
+
+@pytest.mark.parametrize(("inputs", "d"), [("gaussian", 100), ("absolute", 100), ("gaussian", 3)])
+def test_undetermined_weights_are_what_the_rank_lacks(inputs: str, d: int) -> None:
+    """On inputs of one sign gates that are always open share columns; with three inputs, neurons are parallel."""
+    found, expected = [], []
+    for seed in range(3):
+        problem = planted(10, 20, 800, seed, inputs=inputs, d=d)
+        assert problem.planted_layer is not None
+        rows = merged_rows(problem.planted_layer)
+        j, a = np.nonzero(rows)
+        x = problem.x.numpy()
+        columns = (x @ rows.T > 0)[:, j] * x[:, a]
+        expected.append(len(j) - np.linalg.matrix_rank(columns / (np.linalg.norm(columns, axis=0) + 1e-30)))
+        found.append(fitted(problem, 10, 20, seed, steps=1).facts["undetermined"])
+    assert found == expected
+    assert (sum(expected) > 0) == (inputs == "absolute")
