@@ -48,12 +48,13 @@ class Elimination:
 class Stop:
     """When removing entries ends: each is worth more than ``price``, and at most ``budget`` of them are left.
 
-    Only the first ``count`` entries can be removed.
+    Only the first ``count`` entries can be removed. ``ridge`` is the share of the curvature's diagonal added to it.
     """
 
     price: float
     budget: int
     count: int
+    ridge: float = RIDGE
 
     def eliminated(self, hessian: Tensor, entries: Tensor) -> tuple[Tensor, Tensor]:
         """Remove entries one by one; return all entries, adjusted, and which of the first are left, bool ``[count]``.
@@ -70,7 +71,7 @@ class Stop:
         matrix, count = hessian.cpu().numpy(), self.count
         scale = np.sqrt(np.maximum(matrix.diagonal(), 1e-30))
         correlation = matrix / np.outer(scale, scale)
-        correlation[np.diag_indices_from(correlation)] += RIDGE
+        correlation[np.diag_indices_from(correlation)] += self.ridge
         inverse = np.asfortranarray(np.linalg.inv(correlation))
         values = entries.cpu().numpy() * scale
         alive = np.ones(count, dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
@@ -59,6 +60,9 @@ class TwoLayers:
         if self.attempts and not best.is_exact and problem.n >= SAMPLES_PER_INPUT * problem.d and m > 1:
             reached = yield from best.followed(self._deep(problem, Limits(m, budget), streams))
             best.offer(reached)
+        if best.is_exact:
+            with threads_for(problem.x.device):
+                best.offer_sparser(TwoLayerProblem.of(problem).sparsest(best.answer.model, Limits(m, budget)))
         yield best.answer
 
     def _deep(self, problem: Problem, limits: Limits, streams: Streams) -> Events:
@@ -127,6 +131,12 @@ class Best:
         loss = training_loss(reached.model, self._problem)
         if self._found is None or loss < self._found[0]:
             self._found = loss, reached.model
+
+    def offer_sparser(self, model: SparseMLP) -> None:
+        """Keep an exact network that has fewer weights than the best, or as many and a lower loss."""
+        loss, (least, best) = training_loss(model, self._problem), self._found or (math.inf, model)
+        if loss < self._exact and (model.nnz, loss) < (best.nnz, least):
+            self._found = loss, model
 
 
 def totals(moves: Sequence[Move]) -> dict[str, int]:

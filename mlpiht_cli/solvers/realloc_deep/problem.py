@@ -13,6 +13,7 @@ from mlpiht_cli.solvers.realloc.limits import Limits
 from mlpiht_cli.solvers.realloc.problem import powers_of_two
 from mlpiht_cli.solvers.realloc_deep.network import Deep, DeepSamples
 from mlpiht_cli.solvers.realloc_deep.search import DeepSearch
+from mlpiht_cli.solvers.realloc_deep.sparsest import Sparsest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,12 @@ class TwoLayerProblem:
     def search(self, limits: Limits, draws: np.random.Generator) -> DeepSearch:
         """Return a search for networks of the samples."""
         return DeepSearch(self.samples, limits, draws)
+
+    def sparsest(self, model: SparseMLP, limits: Limits) -> SparseMLP:
+        """Return an exact network with fewer weights if that is found; see :class:`Sparsest`."""
+        first, second = (layer.dense().to(self.scale.device, torch.float64) for layer in model.layers)
+        net = Deep(first * self.scale, second / self.unit, first.new_zeros(len(first))).tidied()
+        return self.model(Sparsest(self.samples, limits)(net), limits.m)
 
     def model(self, net: Deep, m: int) -> SparseMLP:
         """Return the network with ``m`` neurons a layer; its direct part, not negative, is one of the second layer."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlpiht_cli.linalg.moments import tiles
-from mlpiht_cli.solvers.realloc.prune import Stop
+from mlpiht_cli.solvers.realloc.prune import RIDGE, Stop
 from mlpiht_cli.solvers.realloc_deep.network import Deep, DeepSamples
 from mlpiht_cli.solvers.realloc_deep.newton import Fitted
 
@@ -70,6 +70,7 @@ class DeepElimination:
 
     z: float
     budget: int
+    ridge: float = RIDGE
 
     def __call__(self, fitted: Fitted) -> Deep:
         """Return the network on the remaining support, of at most ``budget`` weights, with adjusted weights."""
@@ -77,9 +78,16 @@ class DeepElimination:
         values = places.taken(net.first, net.second, net.direct)
         if not len(values):
             return net
-        stop = Stop(self.z**2 * fitted.loss, max(0, self.budget - len(net.first)), len(values))
+        stop = Stop(self.z**2 * fitted.loss, max(0, self.budget - len(net.first)), len(values), self.ridge)
         moved, alive = stop.eliminated(fitted.hessian, values)
         return places.put(net, torch.where(alive, moved, 0.0)).tidied()
+
+
+def without_cheapest(fitted: Fitted, rank: int) -> Deep:
+    """Return the network without the free weight that is the cheapest but ``rank``; the others do not move."""
+    values = fitted.places.taken(fitted.net.first, fitted.net.second, fitted.net.direct)
+    price = values.square() * fitted.hessian.diagonal()
+    return fitted.places.put(fitted.net, values.index_fill(0, price.argsort()[rank : rank + 1], 0.0)).tidied()
 
 
 def merged(net: Deep, cosine: float) -> Deep:
