@@ -17,9 +17,9 @@ from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht_realloc import IHTRealloc
 from mlpiht_cli.solvers.realloc.limits import Limits
-from mlpiht_cli.solvers.realloc_deep.decode import mirrored
 from mlpiht_cli.solvers.realloc_deep.network import Deep, DeepSamples
 from mlpiht_cli.solvers.realloc_deep.problem import TwoLayerProblem
+from mlpiht_cli.solvers.realloc_deep.rewrite import rewritten
 from mlpiht_cli.solvers.realloc_deep.sparsest import Sparsest
 from mlpiht_cli.tasks.planted import Planted
 
@@ -80,11 +80,46 @@ def poor() -> Deep:
     return Deep(net.first, second, direct)
 
 
-@pytest.mark.parametrize(
-    "wide",
-    [junk, lambda: on_the_line(0.1), lambda: on_the_line(0.7), lambda: on_the_line(1.0), poor],
-    ids=["junk", "near the planted end", "near the other end", "the other end", "a weight moved to the direct part"],
-)
+def cancelling() -> Deep:
+    """``x0 + x1 - (x0 + x1)`` in a second-layer neuron, each term as two neurons: six weights that are nothing."""
+    net = planted()
+    lines = deep([{0: 1.0}, {0: -1.0}, {1: 1.0}, {1: -1.0}, {0: 1.0, 1: 1.0}, {0: -1.0, 1: -1.0}], [], {}).first
+    second = torch.cat([net.second, net.second.new_zeros(2, 6)], 1)
+    second[1, 4:] = 0.1 * torch.tensor([1.0, -1.0, 1.0, -1.0, -1.0, 1.0])
+    return Deep(torch.cat([net.first, lines]), second, torch.cat([net.direct, net.direct.new_zeros(6)]))
+
+
+def linear() -> Deep:
+    """``relu(x0)`` within the first second-layer neuron, whose gate changes nothing, as four neurons of two lines."""
+    net = planted()
+    lines = deep([{0: 1.0, 5: 0.2}, {0: -1.0, 5: -0.2}, {5: 1.0}, {5: -1.0}], [], {}).first
+    second = torch.cat([net.second, net.second.new_zeros(2, 4)], 1)
+    second[0, 0], second[0, 4:] = 0.0, torch.tensor([1.0, -1.0, -0.2, 0.2])
+    return Deep(torch.cat([net.first, lines]), second, torch.cat([net.direct, net.direct.new_zeros(4)])).tidied()
+
+
+def dependent() -> Deep:
+    """``-relu(x4)`` as ``relu(-x4) - x4`` turned: the linear part is made of neurons of two other lines."""
+    net = planted()
+    lines = deep([{4: -1.0}, {4: 1.0, 5: 0.5}, {4: -1.0, 5: -0.5}, {5: 1.0}, {5: -1.0}], [], {}).first
+    second = torch.cat([net.second, net.second.new_zeros(2, 5)], 1)
+    second[1, 3], second[1, 4:] = 0.0, torch.tensor([-1.0, -1.0, 1.0, 0.5, -0.5])
+    return Deep(torch.cat([net.first, lines]), second, torch.cat([net.direct, net.direct.new_zeros(5)])).tidied()
+
+
+WIDE = {
+    "junk": junk,
+    "near the planted end": lambda: on_the_line(0.1),
+    "near the other end": lambda: on_the_line(0.7),
+    "the other end": lambda: on_the_line(1.0),
+    "a weight moved to the direct part": poor,
+    "cancelling": cancelling,
+    "linear": linear,
+    "dependent": dependent,
+}
+
+
+@pytest.mark.parametrize("wide", WIDE.values(), ids=WIDE.keys())
 def test_the_planted_support_is_left(wide: Callable[[], Deep]) -> None:
     net = planted()
     data = samples(net)
@@ -100,12 +135,13 @@ def test_the_planted_support_is_left(wide: Callable[[], Deep]) -> None:
     assert ((found.second[rows][:, order] != 0) == (net.second != 0)).all()
 
 
-def test_mirrored_neurons_leave_the_function() -> None:
-    data, net = samples(planted()), planted()
-    others = list(mirrored(net))
-    assert len(others) == 1, "one second-layer neuron has one positive weight, and it has one negative"
-    torch.testing.assert_close(data.output(others[0], slice(None)), data.output(net, slice(None)))
-    assert others[0].nnz == net.nnz + 4, "u has two more weights, and -w two"
+@pytest.mark.parametrize("wide", [planted, lambda: on_the_line(0.4), linear, cancelling, dependent])
+def test_neurons_written_otherwise_leave_the_function(wide: Callable[[], Deep]) -> None:
+    data = samples(planted())
+    others = list(rewritten(wide()))
+    assert others
+    for net in others:
+        torch.testing.assert_close(data.output(net, slice(None)), data.output(wide(), slice(None)))
 
 
 def test_weights_that_are_needed_stay_however_small() -> None:
@@ -132,6 +168,15 @@ def test_exact_models_never_get_worse(seed: int) -> None:
     scores = planted_scores(found, data)
     assert scores["merged_f1"] == 1.0
     assert scores["weight_error"] < 1e-6
+
+
+def test_weights_that_cancel_go_and_a_tiny_one_that_is_needed_stays() -> None:
+    net, wide = planted(), cancelling()
+    for one in (net, wide):
+        one.first[one.first[:, 4] == 1.0, 5] = 1e-6
+    found = Sparsest(samples(net), LIMITS)(wide)
+    assert found.nnz == net.nnz
+    assert float(found.scaled().first[:, 5].max()) == pytest.approx(1e-6, rel=0.01)
 
 
 def test_the_answer_of_the_method_has_no_superfluous_weight() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +13,6 @@ Flags = NDArray[np.bool_]
 
 NEGATIVE = 3.0  # cost of a negative direct weight, for which there is no network, relative to a positive one
 ROUNDS = 4  # turns, for each neuron
-CANCELS = 1e-3  # share of two weights below which their sum counts as 0
 
 
 def turned(net: Deep, tolerance: float) -> Deep:
@@ -76,23 +73,3 @@ def improved(rows: Floats, direct: Floats, turn: Flags) -> Flags:
             break
         turn[best] = ~turn[best]
     return turn
-
-
-def mirrored(net: Deep) -> Iterator[Deep]:
-    """Yield networks of the same function in which one second-layer neuron has a negative neuron of the first turned.
-
-    A second-layer neuron with one positive weight is ``relu(p relu(u) - q relu(w) - c)`` with ``q, c >= 0``. The inner
-    ReLU of u changes nothing there, so that ``relu(w) = w + relu(-w)`` makes it ``relu(p relu(u - q w / p) - q relu(-w)
-    - c)``. The new neurons of the first layer are the last two; those that they replace stay where others use them.
-    """
-    for k in ((net.second > 0).sum(1) == 1).nonzero()[:, 0].tolist():
-        row = net.second[k]
-        i = int(row.argmax())
-        for j in (row < 0).nonzero()[:, 0].tolist():
-            moved = net.first[j] * row[j] / row[i]
-            u = net.first[i] + moved
-            u = torch.where(u.abs() > CANCELS * torch.maximum(net.first[i].abs(), moved.abs()), u, 0.0)
-            second = torch.cat([net.second, net.second.new_zeros(len(net.second), 2)], 1)
-            second[k, -2], second[k, -1], second[k, i], second[k, j] = row[i], row[j], 0.0, 0.0
-            first = torch.cat([net.first, u[None], -net.first[j][None]])
-            yield Deep(first, second, torch.cat([net.direct, net.direct.new_zeros(2)])).tidied()

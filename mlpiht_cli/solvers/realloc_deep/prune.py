@@ -83,13 +83,6 @@ class DeepElimination:
         return places.put(net, torch.where(alive, moved, 0.0)).tidied()
 
 
-def without_cheapest(fitted: Fitted, rank: int) -> Deep:
-    """Return the network without the free weight that is the cheapest but ``rank``; the others do not move."""
-    values = fitted.places.taken(fitted.net.first, fitted.net.second, fitted.net.direct)
-    price = values.square() * fitted.hessian.diagonal()
-    return fitted.places.put(fitted.net, values.index_fill(0, price.argsort()[rank : rank + 1], 0.0)).tidied()
-
-
 def merged(net: Deep, cosine: float) -> Deep:
     """Merge neurons of a layer whose weights have a cosine above ``cosine``; in the second, or below its negative.
 

@@ -1,4 +1,4 @@
-"""The fewest weights of an exact network: eliminations, merges and turns on trial, each with a fit in float64."""
+"""The fewest weights of an exact network: eliminations, merges and neurons written otherwise, fitted in float64."""
 
 from __future__ import annotations
 
@@ -7,29 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlpiht_cli.solvers.realloc.limits import Limits
-from mlpiht_cli.solvers.realloc_deep.decode import mirrored, turned
 from mlpiht_cli.solvers.realloc_deep.network import Deep, DeepSamples
 from mlpiht_cli.solvers.realloc_deep.newton import Fitted, Marquardt
-from mlpiht_cli.solvers.realloc_deep.prune import DeepElimination, merged, without_cheapest
+from mlpiht_cli.solvers.realloc_deep.prune import DeepElimination, merged
+from mlpiht_cli.solvers.realloc_deep.rewrite import rewritten
 
 MOST = 100_000
 """Largest number of samples used."""
-SHARES = (1e-9, 1e-11, 1e-13, 1e-15)
+SHARES = tuple(10.0**-power for power in range(9, 17))
 """Prices of weights that are eliminated on trial, as rises of the loss relative to the targets' mean square."""
 RIDGE = 1e-13
 """Share of the diagonal of a curvature in float64 that keeps its inverse finite along directions of equal functions."""
 PARALLEL = (0.9999, 1.0 - 1e-7)
 """Cosines above which neurons are merged on trial."""
-TOLERANCES = (1e-3, 1e-5)
-"""Shares of the largest weight below which direct weights are dropped when neurons are turned on trial."""
 SLACK = 0.01
 """Relative rise of the loss that counts as none: fits stop there."""
 Z = 3.5
 """Standard deviations that a dropped weight may be worth, with the misfit, which is rounding, as noise."""
-ROUNDED = 1e-14
-"""Loss, relative to the targets' mean square, above which a misfit is more than the rounding of float32 targets."""
-SINGLES = 8
-"""Weights that are dropped on trial, one at a time, where the misfit is more than rounding."""
 LEAST = 1e-20
 """Loss, relative to the targets' mean square, that counts as none."""
 
@@ -93,13 +87,8 @@ def _tries(data: DeepSamples, at: Fitted) -> Iterator[Deep]:
             yield net
     for cosine in PARALLEL:
         yield merged(at.net, cosine)
-    for tolerance in TOLERANCES:
-        yield turned(at.net, tolerance)
-    for net in mirrored(at.net):
+    for net in rewritten(at.net):
         yield merged(net, PARALLEL[0])
-    if at.loss > ROUNDED * unit:
-        for count in range(SINGLES):
-            yield without_cheapest(at, count)
 
 
 def _unit(data: DeepSamples) -> float:
