@@ -179,6 +179,32 @@ def test_weights_that_cancel_go_and_a_tiny_one_that_is_needed_stays() -> None:
     assert float(found.scaled().first[:, 5].max()) == pytest.approx(1e-6, rel=0.01)
 
 
+def test_a_weight_that_few_samples_tell_from_a_direct_one_is_found() -> None:
+    """``relu(h0 - .001 h3)`` is closed where h0 matters on a few samples of 20000; half of h0 is direct at first."""
+    net = planted()
+    net.second[0], net.direct[0] = torch.tensor([1.0, 0.0, 0.0, -0.001]), 1.0
+    data = samples(net, 20_000)
+    second, direct = net.second.clone(), net.direct.clone()
+    second[0, 0], direct[0] = 1.5, 0.5
+    wide = Deep(net.first, second, direct)
+    assert data.loss(wide) > 100.0 * data.loss(net)
+    found = Sparsest(data, LIMITS)(wide).scaled()
+    assert data.loss(found) < 1.01 * data.loss(net)
+    assert float(found.second[0, found.first[:, 0] == 1.0]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_network_that_is_nearly_exact_gets_the_weights_that_it_lacks() -> None:
+    """Two weights are missing, one of them on an input that the network does not use."""
+    net = planted()
+    net.first[0, 6], net.second[1, 0] = 0.01, 0.01
+    data = samples(net)
+    poor = Deep(net.first.clone(), net.second.clone(), net.direct)
+    poor.first[0, 6] = poor.second[1, 0] = 0.0
+    found = Sparsest(data, LIMITS).completed(poor.tidied())
+    assert [found.nnz, *found.neurons] == [net.nnz, *net.neurons]
+    assert data.loss(found) < 1.01 * data.loss(net)
+
+
 def test_the_answer_of_the_method_has_no_superfluous_weight() -> None:
     """IHT finds the sum of two neurons on a budget of 20 with many copies; two neurons and a sum are left."""
     x = Streams(0).planted_inputs(4000, D)

@@ -18,7 +18,7 @@ LEAST_SAMPLES = 5_000  # fewest samples for a sampled curvature
 SAMPLES_PER_WEIGHT = 20  # samples per weight for a sampled curvature
 DAMPING = (1e-9, 1e-4)  # least and first damping, relative to the diagonal
 TRIES = 12  # dampings tried for a step
-CONVERGED = 1e-3  # share of the loss below which what a step is expected to gain is not tried
+CONVERGED = 0.05  # share of the least gain of a step below which what it is expected to gain is not tried
 
 
 @dataclass(frozen=True)
@@ -112,17 +112,20 @@ class Marquardt:
         Loss below which the steps stop.
     sampled
         Whether the curvature uses only a part of the samples; the gradient always uses all.
+    damping
+        Least and first damping, relative to the diagonal.
     """
 
     rounds: int
     gain: float = 0.02
     floor: float = 0.0
     sampled: bool = True
+    damping: tuple[float, float] = DAMPING
 
     def __call__(self, samples: DeepSamples, net: Deep) -> Fitted:
         """Fit the weights on the support; the loss never rises."""
         net = net.scaled()
-        places, damping, slow = Places.of(net), DAMPING[1], 0
+        places, damping, slow = Places.of(net), self.damping[1], 0
         count = max(LEAST_SAMPLES, SAMPLES_PER_WEIGHT * places.count) if self.sampled else samples.n
         for _ in range(self.rounds):
             slopes, hessian = samples.slopes(net), curvature(samples, net, places, count)
@@ -147,11 +150,11 @@ class Marquardt:
             factor, info = torch.linalg.cholesky_ex(at.hessian + torch.diag(damping * diagonal + floor))
             if int(info) == 0:
                 step = torch.cholesky_solve(right[:, None], factor)[:, 0]
-                if float(right @ step) < CONVERGED * samples.n * at.loss:
+                if float(right @ step) < CONVERGED * self.gain * samples.n * at.loss:
                     return None
                 moved = at.places.put(at.net, values + step)
                 loss = samples.loss(moved)
                 if loss < at.loss:
-                    return moved, loss, max(damping / 10.0, DAMPING[0])
+                    return moved, loss, max(damping / 10.0, self.damping[0])
             damping *= 10.0
         return None

@@ -16,6 +16,7 @@ from mlpiht_cli.solvers.realloc_deep.grow import grown, split
 from mlpiht_cli.solvers.realloc_deep.network import Deep, DeepSamples
 from mlpiht_cli.solvers.realloc_deep.newton import Fitted, Marquardt
 from mlpiht_cli.solvers.realloc_deep.prune import DeepElimination, merged, without_unimportant
+from mlpiht_cli.solvers.realloc_deep.sparsest import Sparsest
 from mlpiht_cli.solvers.realloc_deep.starts import DenseStarts, relevant_inputs
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ SPLITS = 3
 COSINES = (0.9, 0.95, 0.99, 0.999, 0.9999)
 SPECKS = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
 """Losses, relative to the targets' mean square, up to which weights are dropped on trial from a network near them."""
+NEAR = 1e-4
+"""Loss, relative to the targets' mean square, below which the best network gets the weights that it lacks."""
 TOLERANCES = (1e-2, 1e-3, 1e-4)
 
 
@@ -71,7 +74,7 @@ class DeepSearch:
 
     def __post_init__(self) -> None:
         self._unit = float(self.samples.y.double().square().mean())
-        self._few, self._round = self.samples.first(FEW), 0
+        self._few, self._round, self._completed = self.samples.first(FEW), 0, math.inf
 
     @property
     def is_exact(self) -> bool:
@@ -91,6 +94,7 @@ class DeepSearch:
                     self._round += 1
                     loss = min(loss, fitted.loss)
                     yield fitted.loss
+                self._complete()
                 if self.is_exact or any(abs(loss - end) < SAME * end for end in ends):
                     return
                 if loss > CLOSE * self._unit:
@@ -177,6 +181,14 @@ class DeepSearch:
                 if fitted.loss < EXACT * self._unit:
                     return fitted.net
         return net
+
+    def _complete(self) -> None:
+        """Add weights that the best network lacks, on all samples: some tell on a few of them only."""
+        net, loss = self.best or (Deep.empty(0, self.samples.y), math.inf)
+        if EXACT * self._unit < loss < min(NEAR * self._unit, self._completed):
+            self._completed = loss
+            found = Sparsest(self.samples, self.limits).completed(net)
+            self._offer(found, self.samples.loss(found))
 
     def _offer(self, net: Deep, loss: float) -> None:
         first, second = net.neurons
