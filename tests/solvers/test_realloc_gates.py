@@ -264,3 +264,17 @@ def test_the_search_turns_to_gates_once() -> None:
     assert not search.turns_to_gates()
     few = search_of(Planted(n=79, d=20).build(Axes(5, 15), Streams(0)))
     assert not few.is_possible
+
+
+@pytest.mark.parametrize(("rest", "vain"), [(0.02, False), (2.0, True)])
+def test_rounds_are_in_vain_where_they_stall_far_from_the_targets(rest: float, vain: bool) -> None:
+    """Noise of .04 % of the variance can be a network that is nearly found; 40 % of it is no network."""
+    x, rng = np.abs(normal()), np.random.default_rng(1)
+    data = samples(blocks({0: 2.0, 1: -1.5}, {2: 1.0, 3: -2.0}), x)
+    data = Samples(data.features, data.y + rest * data.y.std() * torch.from_numpy(rng.standard_normal(N)))
+    empty = blocks()
+    search = Search(data, Limits(2, 4), np.random.default_rng(0), (empty, data.loss(empty)))
+    while not search.stalled:
+        assert not search.is_vain
+        search.round()
+    assert search.is_vain == vain

@@ -42,6 +42,8 @@ TRIAL = 2
 """Exchanges without progress after which rounds begin."""
 MOST_INPUTS = 200
 """Inputs above which there are rounds for normal inputs alone: those of any inputs take too long."""
+VAIN = 0.01
+"""Loss, relative to the targets' variance, above which rounds of any inputs that stall are in vain."""
 NEARLY_ONE = 0.9
 """A neuron whose largest weight is above this share of its norm may hide a one-sparse neuron."""
 HALVED = 3
@@ -127,8 +129,9 @@ class Search:
 
     @property
     def is_vain(self) -> bool:
-        """Whether rounds that assume nothing of the inputs stall at the noise, or at targets that no network fits."""
-        return self._gates and self._stalled > 0 and not self.is_wanting
+        """Whether rounds that assume nothing of the inputs stall far from the targets: at noise, or with no network."""
+        far = self._loss > VAIN * float(self.samples.y.double().var())
+        return self._gates and self._stalled > 0 and far and not self.is_wanting
 
     def polish(self) -> None:
         """Fit gates and weights on the support of the best network, and offer the result."""
