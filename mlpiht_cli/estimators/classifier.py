@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from mlpiht_cli.core.calibration import THRESHOLD, platt_slope
 from mlpiht_cli.estimators.base import Floats, SparseReLU
+from mlpiht_cli.estimators.rows import check_targets
 
 ONE_OUTPUT = ("iht", "iht_realloc", "iht_linear")
 """Methods with one output and squared loss; the others have one output a class and cross-entropy."""
@@ -67,6 +68,7 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLU):  # type: ignore[misc]  
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit rows ``X [n, n_features]`` and labels ``y [n]``."""
+        check_targets(y)
         x, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)

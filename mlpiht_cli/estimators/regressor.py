@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
 from mlpiht_cli.estimators.base import Floats, SparseReLU
+from mlpiht_cli.estimators.rows import check_targets
 
 
 class SparseReLURegressor(RegressorMixin, SparseReLU):  # type: ignore[misc]  # scikit-learn has no types
@@ -53,6 +54,7 @@ class SparseReLURegressor(RegressorMixin, SparseReLU):  # type: ignore[misc]  # 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit rows ``X [n, n_features]`` and targets ``y [n]``."""
         search = self._search("iht")
+        check_targets(y)
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         y = y.astype(np.float64)
         self.y_mean_ = float(y.mean()) if self.fit_intercept else 0.0
