@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 MOST_LISTED = 40
 """Most names that a message lists."""
@@ -35,6 +36,20 @@ def on_one_line(message: str) -> str:
 
 def _written_out(text: str, keep: str) -> str:
     return "".join(one if one.isprintable() or one in keep else repr(one)[1:-1] for one in text)
+
+
+def plain(value: Any) -> Any:
+    """Return a value with Python's own number or text in place of each scalar of NumPy, also in lists and mappings."""
+    if isinstance(value, Mapping):
+        return {plain(name): plain(one) for name, one in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(plain, value))
+    return value.tolist() if getattr(value, "ndim", None) == 0 and hasattr(value, "tolist") else value
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: as Python writes it, NumPy's scalars as the numbers and texts they are."""
+    return repr(plain(value))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

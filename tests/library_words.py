@@ -17,6 +17,7 @@ MARKERS = (
     *("Cannot parse header", "allow_pickle", "magic string", "inhomogeneous", "cannot reshape"),
     *("magic bytes", "Thrift", "footer", "Corrupt snappy", "Could not open Parquet", "Unexpected end of stream"),
     *("can't convert np", "object is not", "has no attribute", "unhashable", "not enough values", "too many values to"),
+    *("np.float", "np.int", "np.str_", "np.True_", "np.False_"),
     # pydantic, YAML
     *("nput should be", "Field required", "Value error", "validation error", "type=", "For further information"),
     *("while parsing", "while scanning", "while constructing", "expected <", "but found", "but got"),

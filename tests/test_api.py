@@ -19,6 +19,7 @@ from mlpiht_cli import (
     METHODS,
     InputError,
     SparseMLP,
+    diagnose,
     evaluate,
     fit,
     generate,
@@ -26,6 +27,7 @@ from mlpiht_cli import (
     problem,
     sweep,
 )
+from tests.library_words import foreign
 
 X = np.random.RandomState(0).normal(size=(200, 5))
 Y = np.maximum(X[:, 0] - X[:, 2], 0.0)
@@ -147,6 +149,37 @@ def test_wrong_input_is_told(call: Callable[[], Any], message: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def whole(value: Any) -> Any:
+    return np.int64(value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fit(X, Y, m=np.float64(2.0), s=2), "m=2.0: it must"),  # type: ignore[arg-type]
+        (lambda: fit(X, Y, m=2, s=whole(0)), "s=0: it must"),
+        (lambda: fit(X, Y, np.str_("ith"), m=2, s=2), "unknown method 'ith', did"),
+        (lambda: fit(X, Y, m=2, s=2, steps=np.float64(2.5)), "iht.steps: it must be a whole number, got 2.5"),
+        (lambda: fit(X, Y, m=2, s=2, steps=[whole(3)]), r"iht.steps: it must be a whole number, got \[3\]"),
+        (lambda: fit(X, Y, m=2, s=2, signs=np.str_("all")), "iht.signs: it must be .*, got 'all'"),
+        (lambda: problem(X, Y, loss=np.str_("square")), "unknown loss 'square', did"),
+        (lambda: problem(X, Y, metric=np.str_("psnrr")), "unknown metric 'psnrr', did"),
+        (lambda: generate("planted", noise=np.float64(-1.0)), "task.noise: it must be 0.0 or more, got -1.0"),
+        (lambda: generate("planted", seed=whole(-1)), "seed=-1: it must"),
+        (lambda: diagnose(X, np.str_("all"), s=2), "gates='all': give"),
+        (lambda: diagnose(X, s=2, m=np.float64(3.0)), "m=3.0: it must"),  # type: ignore[arg-type]
+        (lambda: sweep("smoke", np.str_("smal")), "unknown profile 'smal'"),
+        (lambda: sweep("smoke", jobs=whole(0)), "jobs=0: it must"),
+        (lambda: sweep("smoke", "smoke", only=np.str_("m=12345")), "only='m=12345': no cell"),
+        (lambda: sweep("smoke", settings={"task.n": np.float64(2.5)}), "it must be a whole number, got 2.5"),
+    ],
+)
+def test_values_of_numpy_are_told_as_numbers_and_words(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as told:
+        call()
+    assert foreign(str(told.value)) is None
+
+
 # Fits
 
 
@@ -196,6 +229,13 @@ def test_classes_and_depth() -> None:
     assert scores is not None
     assert scores.accuracy == pytest.approx(np.mean(found.predict(X).argmax(1) == labels))
     assert len(fit(X, Y, m=4, s=12, depth=2).model.layers) == 2
+
+
+def test_settings_may_be_scalars_of_numpy() -> None:
+    one = fit(X, Y, m=2, s=np.int64(2), steps=np.int64(7), relax=np.float32(1.5), signs=np.str_("both"))
+    other = fit(X, Y, m=2, s=2, steps=7, relax=1.5, signs="both")
+    assert one.iterations == other.iterations <= 7
+    assert torch.equal(one.model.layers[0].dense(), other.model.layers[0].dense())
 
 
 def test_a_diverged_fit_says_why() -> None:

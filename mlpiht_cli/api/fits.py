@@ -19,7 +19,7 @@ from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.core.scoring import Scores
 from mlpiht_cli.core.scoring import evaluate as scores_of
 from mlpiht_cli.core.starts import training_loss
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError, did_you_mean, shown
 from mlpiht_cli.plan.objects import from_sets
 from mlpiht_cli.rng import Streams
 
@@ -173,5 +173,5 @@ def _method(method: str | Method, settings: dict[str, Any]) -> Method:
             raise InputError(f"{', '.join(settings)}: a method that is made already has its settings")
         return method
     if method not in plan.METHODS:
-        raise InputError(f"unknown method {method!r}{did_you_mean(str(method), plan.METHODS)}")
+        raise InputError(f"unknown method {shown(method)}{did_you_mean(str(method), plan.METHODS)}")
     return from_sets(plan.METHODS[method], settings, method)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from mlpiht_cli.api.problems import Data, matrix
+from mlpiht_cli.api.problems import Data, check_whole, matrix
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.errors import InputError
+from mlpiht_cli.errors import InputError, shown
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.theory.diagnosis import Asked, report
 from mlpiht_cli.theory.diagnosis import diagnose as measure
@@ -54,9 +54,7 @@ def diagnose(
         Data or gates do not fit together, nothing was planted, or every neuron is dead.
     """
     inputs = x.x if isinstance(x, Problem) else matrix(x, "x")
-    for name, value in (("s", s), ("m", m)):
-        if value is not None and value < 1:
-            raise InputError(f"{name}={value}: must be at least 1")
+    check_whole({"s": s} if m is None else {"s": s, "m": m}, seed)
     if isinstance(gates, str):
         chosen = _named(x, inputs.shape[1], gates, m, seed)
     elif isinstance(gates, SparseMLP):
@@ -73,7 +71,7 @@ def _named(x: Data | Problem, d: int, gates: str, m: int | None, seed: int) -> G
     if gates == "planted" and isinstance(x, Problem):
         return planted_gates(x)
     if gates != "random":
-        raise InputError(f"gates={gates!r}: give random, planted (with a problem), a network, or an array [p, d]")
+        raise InputError(f"gates={shown(gates)}: give random, planted (with a problem), a network, or an array [p, d]")
     if m is None:
         raise InputError("gates='random': give m, the number of gates")
     return random_gates(d, m, Streams(seed))

@@ -13,7 +13,7 @@ from mlpiht_cli import plan
 from mlpiht_cli.core.metric import task_metrics
 from mlpiht_cli.core.problem import LOSSES, Loss, Problem
 from mlpiht_cli.core.task import Axes
-from mlpiht_cli.errors import CellSkipped, InputError, did_you_mean
+from mlpiht_cli.errors import CellSkipped, InputError, did_you_mean, shown
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.specs.point import MAX_SEED
 
@@ -50,10 +50,10 @@ def problem(
         A name is unknown, shapes do not belong together, or a value is missing or not finite.
     """
     if loss not in LOSSES:
-        raise InputError(f"unknown loss {loss!r}{did_you_mean(str(loss), LOSSES)}")
+        raise InputError(f"unknown loss {shown(loss)}{did_you_mean(str(loss), LOSSES)}")
     name = metric or ("r2" if loss == "squared" else "accuracy")
     if name not in task_metrics():
-        raise InputError(f"unknown metric {name!r}{did_you_mean(name, task_metrics())}")
+        raise InputError(f"unknown metric {shown(name)}{did_you_mean(name, task_metrics())}")
     if (x_test is None) != (y_test is None):
         raise InputError("give both x_test and y_test, or neither")
     train = _pair(x, y, ("x", "y"))
@@ -99,7 +99,7 @@ def check_whole(values: Mapping[str, object], seed: object) -> None:
     for name, value in {**values, "seed": seed}.items():
         least = 0 if name == "seed" else 1
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= int(value) <= MAX_SEED:
-            raise InputError(f"{name}={value!r}: it must be a whole number from {least} to {MAX_SEED}")
+            raise InputError(f"{name}={shown(value)}: it must be a whole number from {least} to {MAX_SEED}")
 
 
 def _pair(x: Data, y: Data, names: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from mlpiht_cli.engine.executors.base import Executor, WorkerSettings
 from mlpiht_cli.engine.executors.serial import Serial
 from mlpiht_cli.engine.runner import pick_device
 from mlpiht_cli.engine.sweep import Policy, Sweep, survey
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError, did_you_mean, shown
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.store import Store
 from mlpiht_cli.records.table import PROFILES, read_csv
@@ -66,14 +66,14 @@ def sweep(
         The spec, a name or a value is wrong, or data are missing.
     """
     if profile not in PROFILES:
-        raise InputError(f"unknown profile {profile!r}{did_you_mean(str(profile), PROFILES)}")
+        raise InputError(f"unknown profile {shown(profile)}{did_you_mean(str(profile), PROFILES)}")
     if jobs < 1:
-        raise InputError(f"jobs={jobs!r}: it must be a whole number of 1 or more")
+        raise InputError(f"jobs={shown(jobs)}: it must be a whole number of 1 or more")
     experiment, wanted = plan.load(find_spec(str(spec)), settings), parse_only(only)
     every, store = experiment.cells(profile), Store(Path(out))
     chosen = [cell for cell in every if wanted.admits(cell.point)]
     if not chosen:
-        raise InputError(f"only={only!r}: no cell of {experiment.spec.name} fits")
+        raise InputError(f"only={shown(only)}: no cell of {experiment.spec.name} fits")
     ledger = survey(chosen, store, device=pick_device(device).type)
     ledger.check_data()
     check_writable(Path(out) / ".records")

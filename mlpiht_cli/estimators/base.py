@@ -16,7 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError, did_you_mean, shown
+from mlpiht_cli.estimators.rows import naming_words
 from mlpiht_cli.estimators.search import Search
 from mlpiht_cli.specs.point import MAX_SEED
 
@@ -83,11 +84,14 @@ class SparseReLU(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         ValueError
             A parameter is not what it may be.
         """
-        if self.method != "auto" and self.method not in self.methods:
-            raise ValueError(f"method={self.method!r} is unknown{did_you_mean(str(self.method), self.methods)}")
-        m, s = (None if value == "auto" else whole(value, name, 1) for name, value in (("m", self.m), ("s", self.s)))
+        if str(self.method) not in ("auto", *self.methods):
+            raise ValueError(f"method={shown(self.method)} is unknown{did_you_mean(str(self.method), self.methods)}")
+        m, s = (None if is_auto(value) else whole(value, name, 1) for name, value in (("m", self.m), ("s", self.s)))
         starts, cv = whole(self.starts, "starts", 1), whole(self.cv, "cv", 2)
         name = method if self.method == "auto" else self.method
+        for flag in ("fit_intercept", "standardise"):
+            if not isinstance(getattr(self, flag), bool | np.bool_):
+                raise ValueError(f"{flag}={shown(getattr(self, flag))}: it must be True or False")
         return Search(name, m, s, starts, cv, seed_of(self.random_state))
 
     def _learn(self, x: Floats, y: Floats, search: Search, kind: tuple[Any, str]) -> Floats:
@@ -111,7 +115,8 @@ class SparseReLU(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def _outputs(self, x: Any) -> Floats:
         """Outputs of the network for raw rows, ``[n, k]``."""
         check_is_fitted(self)
-        checked = validate_data(self, x, reset=False, dtype=np.float64)
+        with naming_words(X=x):
+            checked = validate_data(self, x, reset=False, dtype=np.float64)
         has_ones = self.model_.inputs > self.n_features_in_
         out = self.model_.forward(_inputs(checked, self.scaler_, has_ones))
         return np.asarray(out.numpy(), dtype=np.float64)
@@ -132,6 +137,11 @@ def _used(model: SparseMLP) -> NDArray[np.bool_]:
     return used
 
 
+def is_auto(value: object) -> bool:
+    """Whether a parameter is left to the estimator; arrays, which compare by element, are not."""
+    return isinstance(value, str) and value == "auto"
+
+
 def whole(value: object, name: str, least: int) -> int:
     """Return a whole number that is at least ``least``.
 
@@ -143,18 +153,29 @@ def whole(value: object, name: str, least: int) -> int:
     number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
     if number is None or number < least:
         auto = " or 'auto'" if name in ("m", "s") else ""
-        raise ValueError(f"{name}={value!r}: it must be a whole number of {least} or more{auto}")
+        raise ValueError(f"{name}={shown(value)}: it must be a whole number of {least} or more{auto}")
     return number
 
 
 def seed_of(random_state: object) -> int:
-    """Return the seed that a ``random_state`` stands for: a number itself, otherwise a number drawn from it."""
+    """Return the seed that a ``random_state`` stands for: a number itself, otherwise a number drawn from it.
+
+    Raises
+    ------
+    ValueError
+        It is none of what scikit-learn takes, or out of range.
+    """
     if isinstance(random_state, Integral):
         seed = whole(random_state, "random_state", 0)
         if seed > MAX_SEED:
             raise ValueError(f"random_state={seed}: the largest seed is {MAX_SEED}")
         return seed
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise ValueError(
+            f"random_state={shown(random_state)}: it must be a whole number, None or a numpy.random.RandomState"
+        ) from error
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from mlpiht_cli.core.calibration import THRESHOLD, platt_slope
+from mlpiht_cli.errors import shown
 from mlpiht_cli.estimators.base import Floats, SparseReLU
-from mlpiht_cli.estimators.rows import check_targets
+from mlpiht_cli.estimators.rows import check_targets, naming_words
 
 ONE_OUTPUT = ("iht", "iht_realloc", "iht_linear")
 """Methods with one output and squared loss; the others have one output a class and cross-entropy."""
@@ -69,16 +70,19 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLU):  # type: ignore[misc]  
     def fit(self, X: Any, y: Any) -> Self:
         """Fit rows ``X [n, n_features]`` and labels ``y [n]``."""
         check_targets(y)
-        x, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        with naming_words(X=X):
+            x, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         count = len(self.classes_)
         if count < 2:
-            raise ValueError(f"the target has one class ({self.classes_[0]!r}); a classifier needs two or more")
+            raise ValueError(f"the target has one class ({self.classes_[0]}); a classifier needs two or more")
         search = self._search("iht" if count == 2 else "iht_vector")
         single = search.method in ONE_OUTPUT
         if single and count > 2:
-            raise ValueError(f"method={search.method!r} is for two classes, the target has {count}; use 'iht_vector'")
+            raise ValueError(
+                f"method={shown(search.method)} is for two classes, the target has {count}; use 'iht_vector'"
+            )
         targets = codes[:, None].astype(np.float64) if single else np.eye(count)[codes]
         out = self._learn(x, targets, search, ("squared" if single else "cross_entropy", "accuracy"))
         self.slope_ = platt_slope(out[:, 0] - THRESHOLD, codes == 1) if single else np.nan

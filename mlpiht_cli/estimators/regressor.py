@@ -9,7 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
 from mlpiht_cli.estimators.base import Floats, SparseReLU
-from mlpiht_cli.estimators.rows import check_targets
+from mlpiht_cli.estimators.rows import check_targets, naming_words
 
 
 class SparseReLURegressor(RegressorMixin, SparseReLU):  # type: ignore[misc]  # scikit-learn has no types
@@ -55,8 +55,9 @@ class SparseReLURegressor(RegressorMixin, SparseReLU):  # type: ignore[misc]  # 
         """Fit rows ``X [n, n_features]`` and targets ``y [n]``."""
         search = self._search("iht")
         check_targets(y)
-        x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
-        y = y.astype(np.float64)
+        with naming_words(X=X, y=y):
+            x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+            y = y.astype(np.float64)
         self.y_mean_ = float(y.mean()) if self.fit_intercept else 0.0
         centred = y - self.y_mean_
         self.y_scale_ = float(np.sqrt(np.mean(centred**2))) or 1.0

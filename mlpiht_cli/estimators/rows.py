@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mlpiht_cli.errors import shown
 
 
 def check_targets(y: Any) -> None:
@@ -29,6 +33,46 @@ def check_targets(y: Any) -> None:
             f"y has no value in row {rows[0]} (counted from 0): it is {first}; rows without a value: {len(rows)} of "
             f"{len(values)}; leave them out of X and y, or fill in their values"
         )
+
+
+@contextmanager
+def naming_words(**data: Any) -> Iterator[None]:
+    """Name the first word among ``data`` that should be numbers, in place of an error that could not convert it.
+
+    Raises
+    ------
+    ValueError
+        A value is a word; the message names its place.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "could not convert" in str(error):
+            for name, values in data.items():
+                _refuse_word(name, _array(values), error)
+        raise
+
+
+def _refuse_word(name: str, values: NDArray[Any], cause: ValueError) -> None:
+    for (row, *column), value in np.ndenumerate(values) if values.ndim else ():
+        if isinstance(value, str) and not _is_number(value):
+            where = f"row {row}" + "".join(f", column {one}" for one in column)
+            mend = (
+                "SparseReLUClassifier fits labels"
+                if name == "y"
+                else "turn words into numbers, as sklearn's OneHotEncoder does"
+            )
+            raise ValueError(
+                f"{name} has no number in {where} (counted from 0): it is {shown(value)}; {mend}"
+            ) from cause
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _array(data: Any) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from mlpiht_cli.core.method import Method
 from mlpiht_cli.core.task import Task
-from mlpiht_cli.errors import InputError, did_you_mean
+from mlpiht_cli.errors import InputError, did_you_mean, plain
 from mlpiht_cli.plan.registry import METHODS, TASKS
 from mlpiht_cli.specs.wording import faults_of
 
@@ -40,7 +40,7 @@ def from_sets(kind: type[_Kind], settings: Settings, prefix: str) -> _Kind:
         Unknown fields, or values out of range.
     """
     try:
-        return kind.model_validate(dict(settings))
+        return kind.model_validate(plain(settings))
     except ValidationError as error:
         faults = faults_of(error, (prefix,), kind)
         raise InputError(
@@ -120,7 +120,7 @@ class PanelError(Exception):
 
 def _made(kind: type[_Kind], settings: Settings, location: Location) -> _Kind:
     try:
-        return kind.model_validate(settings)
+        return kind.model_validate(plain(settings))
     except ValidationError as error:
         raise PanelError(error, location, kind) from error
 

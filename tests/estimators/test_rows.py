@@ -1,4 +1,4 @@
-"""Data that an estimator cannot take: the message names the row, and what to do."""
+"""What an estimator cannot take: the message names the row or the value in plain words, and what to do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from mlpiht_cli import SparseReLUClassifier, SparseReLURegressor
+from tests.library_words import foreign
 
 X = np.random.RandomState(0).normal(size=(12, 3))
 NUMBERS = [float(i) for i in range(12)]
@@ -60,3 +61,61 @@ def test_targets_without_gaps_are_taken_in_every_form() -> None:
     plain = fitted.fit(X, WORDS).predict(X)
     for y in (tuple(WORDS), np.array(WORDS, dtype=object), pd.Series(WORDS), pd.Series(WORDS, dtype="category")):
         np.testing.assert_array_equal(fitted.fit(X, y).predict(X), plain)
+
+
+LETTERS = np.array([["1", "2", "x"]] * 12)
+
+
+@pytest.mark.parametrize("letters", [LETTERS, LETTERS.astype(object), pd.DataFrame(LETTERS), LETTERS.tolist()])
+def test_the_first_word_among_numbers_is_named(letters: Any) -> None:
+    told = r"^X has no number in row 0, column 2 \(counted from 0\): it is 'x'; turn words into numbers"
+    for kind, y in ((SparseReLURegressor, NUMBERS), (SparseReLUClassifier, WORDS)):
+        with pytest.raises(ValueError, match=told):
+            kind(m=2, s=2).fit(letters, y)
+        with pytest.raises(ValueError, match=told):
+            kind(m=2, s=2, starts=1).fit(X, y).predict(letters)
+
+
+@pytest.mark.parametrize("form", [list, np.array, lambda y: np.array(y, dtype=object), pd.Series])
+def test_a_target_of_words_is_for_the_classifier(form: Callable[[list[str]], Any]) -> None:
+    with pytest.raises(ValueError, match=r"^y has no number in row 11 .* it is 'x'; SparseReLUClassifier fits labels$"):
+        SparseReLURegressor().fit(X, form(["1.5"] * 11 + ["x"]))
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [(np.float64(1.0), "1.0"), (np.int64(3), "3"), (np.str_("a"), "a"), (np.bool_(True), "True"), ("a", "a"), (3, "3")],
+    ids=["float", "int", "text", "bool", "own text", "own int"],
+)
+def test_a_label_is_shown_as_the_user_writes_it(label: Any, shown: str) -> None:
+    with pytest.raises(ValueError, match=rf"^the target has one class \({re.escape(shown)}\); "):
+        SparseReLUClassifier().fit(X, [label] * 12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"m": np.float64(2.5)}, "m=2.5: it must be a whole number"),
+        ({"m": np.arange(3)}, "m=array([0, 1, 2]): it must be a whole number"),
+        ({"s": np.int64(0)}, "s=0: it must be a whole number"),
+        ({"s": [np.int64(2)]}, "s=[2]: it must be a whole number"),
+        ({"cv": np.int64(1)}, "cv=1: it must be a whole number"),
+        ({"starts": np.float64(2)}, "starts=2.0: it must be a whole number"),
+        ({"method": np.str_("ith")}, "method='ith' is unknown, did you mean 'iht'?"),
+        ({"method": np.arange(3)}, "method=array([0, 1, 2]) is unknown"),
+        ({"random_state": np.int64(-1)}, "random_state=-1: it must be a whole number"),
+        ({"random_state": np.float64(1)}, "random_state=1.0: it must be a whole number, None or a numpy.random"),
+        ({"standardise": np.str_("no")}, "standardise='no': it must be True or False"),
+        ({"fit_intercept": np.int64(1)}, "fit_intercept=1: it must be True or False"),
+    ],
+)
+def test_parameters_are_shown_as_numbers_and_words(settings: dict[str, Any], message: str) -> None:
+    for kind, y in ((SparseReLURegressor, NUMBERS), (SparseReLUClassifier, WORDS)):
+        with pytest.raises(ValueError, match=re.escape(message)) as told:
+            kind(**settings).fit(X, y)
+        assert foreign(str(told.value)) is None
+
+
+def test_flags_of_numpy_are_taken() -> None:
+    fitted = SparseReLURegressor(m=2, s=2, starts=1, standardise=np.bool_(False), fit_intercept=np.bool_(True))
+    assert np.isfinite(fitted.fit(X, NUMBERS).predict(X)).all()
