@@ -21,7 +21,7 @@ from mlpiht_cli.records.rows import Row
 from mlpiht_cli.theory.diagnosis import Asked, Diagnosis, diagnose
 from mlpiht_cli.theory.gates import Gates, fitted_gates, planted_gates, random_gates
 
-_OF_DATA = ("task", "method", "m", "s", "starts", "n", "d", "k")
+_OF_DATA = ("task", "method", "m", "s", "cv", "starts", "n", "d", "k")
 """Options that say what the file of --model says."""
 
 
@@ -88,6 +88,8 @@ class Diagnosing:
         start = open_fit(point, sets).start
         planted = given["gates"] is None and self._problem(start).truth is not None
         if planted or given["gates"] in ("planted", "random"):
+            if given["cv"] is not None:
+                raise InputError("--cv has no effect: planted and random gates are of no fit; leave it out")
             return _Case(start, self._problem(start), None)
         row, saved = Fitting(task, sets, self._device, self._quiet).run({**given, "save": None})
         if saved is None:

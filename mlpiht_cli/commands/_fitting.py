@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mlpiht_cli.commands._choosing import chosen
 from mlpiht_cli.commands._common import check_save
 from mlpiht_cli.commands._status_line import FitLine
+from mlpiht_cli.commands._table_options import folds
 from mlpiht_cli.core.calibration import THRESHOLD, platt_slope
 from mlpiht_cli.core.comparisons import comparisons, constant_name
 from mlpiht_cli.core.fit import Fit
@@ -47,10 +48,11 @@ class Fitting:
         InputError
             The fit cannot be made: wrong names or values, bad data, or a method that does not fit the problem.
         """
+        cv = folds(given)
         point = OpenPoint(self._task, *(given[name] for name in ("method", "depth", "m", "s", "seed")))
         opened, found = open_fit(point, self._sets), None
-        if None in (point.m, point.s):
-            found = chosen(opened, self._runner.problem(opened.start), given["cv"], self._quiet)
+        if cv is not None:
+            found = chosen(opened, self._runner.problem(opened.start), cv, self._quiet)
         cell = opened.cell(found)
         with contextlib.suppress(CellSkipped):  # the run below puts it in its row
             reason = cell.method.supports(self._runner.problem(cell), cell.shape)

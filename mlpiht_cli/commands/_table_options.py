@@ -21,6 +21,8 @@ OPTIONS = {
     "split_seed": "--split-seed",
 }
 """Options by the setting of the task ``tabular`` that they give."""
+FOLDS = 5
+"""Folds of a choice by cross-validation, unless --cv is given."""
 
 
 class NumberOrAuto(click.ParamType[int | None]):
@@ -66,10 +68,29 @@ table_options = options(
 open_options = options(
     click.option("--m", type=NumberOrAuto(), help="Hidden width (a table: auto by default)."),
     click.option("--s", type=NumberOrAuto(), help="Budget: nonzero weights allowed (a table: auto by default)."),
-    click.option("--cv", type=click.IntRange(2), default=5, show_default=True, help="Folds of the choice of m and s."),
+    click.option("--cv", type=click.IntRange(2), help=f"Folds of the choice of m and s (default {FOLDS})."),
     click.option("--starts", type=click.IntRange(1), help="Random starts, best by training loss (a table: 10)."),
     click.option("--depth", type=click.IntRange(1, 10), default=1, show_default=True, help="Hidden layers."),
 )
+
+
+def folds(given: Mapping[str, Any]) -> int | None:
+    """Return the folds of the choice of width and budget; None if both are given, and nothing is left to choose.
+
+    Raises
+    ------
+    InputError
+        --cv is given as well.
+    """
+    cv: int | None = given["cv"]
+    if None in (given["m"], given["s"]):
+        return cv or FOLDS
+    if cv is not None:
+        raise InputError(
+            f"--cv {cv} has no effect with both --m and --s, which leave nothing to choose; leave out --cv, or the one "
+            "of --m and --s that cross-validation should choose"
+        )
+    return None
 
 
 def task_of(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlpiht_cli.commands import _common as common
-from mlpiht_cli.commands._table_options import NumberOrAuto, table_options, task_of
+from mlpiht_cli.commands._table_options import FOLDS, NumberOrAuto, table_options, task_of
 from mlpiht_cli.errors import InputError
 
 
@@ -27,7 +27,7 @@ def _budgets(_: click.Context, __: click.Parameter, text: str | None) -> list[in
 @table_options
 @click.option("--m", type=NumberOrAuto(), help="Hidden width (default: auto, half the budget).")
 @click.option("--s", metavar="LIST", callback=_budgets, help="Budgets, e.g. 1,2,5,10 (default: up to 40).")
-@click.option("--cv", type=click.IntRange(2), default=5, show_default=True, help="Folds of the training rows.")
+@click.option("--cv", type=click.IntRange(2), default=FOLDS, show_default=True, help="Folds of the training rows.")
 @click.option("--starts", type=click.IntRange(1), help="Random starts, best by training loss (a table: 10).")
 @common.seed_option
 @common.set_option

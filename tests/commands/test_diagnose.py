@@ -102,6 +102,8 @@ def test_a_model_file_says_what_it_was_fitted_to(mlpiht: Run, table: Path, tmp_p
     assert mlpiht("fit", *words, "--save", tmp_path / "net.npz").code == 0
     of_file = mlpiht("diagnose", "--model", tmp_path / "net.npz", "--json").json
     assert of_file == mlpiht("diagnose", *words, "--json").json
+    folds = mlpiht("diagnose", "--model", tmp_path / "net.npz", "--cv", 3)
+    assert (folds.code, "--cv: leave it out, --model" in folds.err) == (2, True)
     refused = mlpiht("diagnose", "--model", tmp_path / "net.npz", "--m", 3)
     assert refused.code == 2
     assert "--m: leave it out" in refused.err

@@ -15,7 +15,8 @@ import pytest
 from mlpiht_cli.tasks import tabular
 
 Run = Callable[..., Any]
-QUICK = ("--starts", 2, "--set", "method.iht.steps=5", "--cv", 3)
+SHORT = ("--starts", 2, "--set", "method.iht.steps=5")
+QUICK = (*SHORT, "--cv", 3)
 
 
 def hinges(n: int, seed: int, noise: float = 0.1) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def test_the_defaults_choose_and_the_choice_repeats_when_it_is_given(mlpiht: Run
     assert row["status"] == "ok"
     assert row["value"] > 0.9
     again = mlpiht(
-        *("fit", "--data", "train.csv", *QUICK, "--json"),
+        *("fit", "--data", "train.csv", *SHORT, "--json"),
         *("--method", row["method"], "--m", row["m"], "--s", row["s"]),
     )
     assert again.json["value"] == row["value"]
@@ -60,7 +61,7 @@ def test_the_defaults_choose_and_the_choice_repeats_when_it_is_given(mlpiht: Run
 
 def test_every_score_is_what_it_says(mlpiht: Run, table: tuple[str, str]) -> None:
     train, test = (pd.read_csv(name) for name in table)
-    given = ("--data", "train.csv", "--test", "test.csv", *QUICK, "--json")
+    given = ("--data", "train.csv", "--test", "test.csv", *SHORT, "--json")
     row = mlpiht("fit", *given, "--method", "iht", "--m", 3, "--s", 6, "--save", "model.npz").json
     assert row["n"] == 150, "with a file of test rows, all other rows are for training"
     measures = row["measures"]
@@ -150,6 +151,13 @@ BAD = {
     ("fit", "--data", "train.csv", "--starts", 2, "--set", "method.starts=3"): "give --starts instead",
     ("fit", "--data", "train.csv", "--set", "task.path=a.csv"): "give --data instead",
     ("fit", "--data", "train.csv", "--cv", 500): "cannot be split into 500 folds",
+    ("fit", "--data", "train.csv", "--m", 2, "--s", 3, "--cv", 5): (
+        "--cv 5 has no effect with both --m and --s, which leave nothing to choose; leave out --cv, or the one of --m"
+    ),
+    ("fit", "--task", "planted", "--method", "iht", "--m", 3, "--s", 4, "--cv", 3): "--cv 3 has no effect",
+    ("diagnose", "--data", "train.csv", "--m", 2, "--s", 3, "--cv", 3): "--cv 3 has no effect with both --m and --s",
+    ("diagnose", "--data", "train.csv", "--m", 2, "--s", 3, "--gates", "random", "--cv", 3): "--cv has no effect: ",
+    ("diagnose", "--task", "planted", "--m", 2, "--s", 3, "--cv", 3): "planted and random gates are of no fit",
     ("fit", "--data", "train.csv", "--n", 5): "--n needs --task",
     ("fit", "--data", "train.csv", "--test", "test.csv", "--split-seed", 3): "--split-seed has no effect with --test",
     ("fit", "--task", "planted", "--method", "iht", "--m", 3, "--s", 4, "--drop", "a"): "--drop needs --data",
@@ -158,6 +166,15 @@ BAD = {
     ("path", "--data", "train.csv", "--s", "1,x"): "give budgets separated by commas",
     ("path", "--data", "train.csv", "--s", "4000"): "s=4000 is above the number of weights",
 }
+
+
+@pytest.mark.parametrize("given", [("--m", 3), ("--s", 4), ("--m", "auto", "--s", 4), ()], ids=str)
+def test_folds_count_where_something_is_left_to_choose(
+    mlpiht: Run, table: tuple[str, str], given: tuple[object, ...]
+) -> None:
+    words = ("fit", "--data", "train.csv", "--starts", 1, "--set", "method.iht.steps=2", *given)
+    assert "chosen by 2-fold cross-validation" in mlpiht(*words, "--cv", 2).err
+    assert "chosen by 5-fold cross-validation" in mlpiht(*words).err
 
 
 @pytest.mark.parametrize("words", BAD, ids=str)
@@ -169,7 +186,7 @@ def test_bad_requests_get_one_message(mlpiht: Run, table: tuple[str, str], words
     assert found.out == ""
 
 
-@pytest.mark.parametrize("given", [(), ("--m", 3, "--s", 6)], ids=["chosen", "given"])
+@pytest.mark.parametrize("given", [("--cv", 3), ("--m", 3, "--s", 6)], ids=["chosen", "given"])
 def test_a_table_is_read_and_split_once(
     mlpiht: Run, table: tuple[str, str], given: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +194,7 @@ def test_a_table_is_read_and_split_once(
     read, build = tabular.read_table, tabular.Tabular.build
     monkeypatch.setattr(tabular, "read_table", lambda *args: seen.append("read") or read(*args))
     monkeypatch.setattr(tabular.Tabular, "build", lambda *args: seen.append("built") or build(*args))
-    assert mlpiht("fit", "--data", "train.csv", *QUICK, *given).code == 0
+    assert mlpiht("fit", "--data", "train.csv", *SHORT, *given).code == 0
     assert sorted(seen) == ["built", "read"]
 
 
