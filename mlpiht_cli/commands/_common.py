@@ -156,7 +156,7 @@ def check_save(path: Path, method: Method) -> None:
 
 
 CELL_FIELDS = ("task", "method", "depth", "n", "d", "k", "m", "s", "seed", "status", "reason", "metric", "value")
-MACHINE_FIELDS = ("peak_rss_mb", "device", "threads")
+MACHINE_FIELDS = ("peak_rss_mb", "device", "threads", "blas")
 
 
 def echo_row(columns: Mapping[str, Any]) -> None:

@@ -20,13 +20,12 @@ from mlpiht_cli.errors import InputError
 def command(settings: dict[str, Any], /, out: Path, as_json: bool) -> int:
     """Check versions, processor, GPUs, data sets and folders; exit code 1 if there is a problem."""
     import matplotlib
-    import numpy
     import psutil
     import torch
 
     from mlpiht_cli import __version__
     from mlpiht_cli.commands._kernels import ready
-    from mlpiht_cli.engine.provenance import git_state, processor
+    from mlpiht_cli.engine.provenance import environment, processor
     from mlpiht_cli.system.files import check_writable
     from mlpiht_cli.tasks.datasets import DATA_DIR, FILES, data_dirs, find
 
@@ -41,12 +40,12 @@ def command(settings: dict[str, Any], /, out: Path, as_json: bool) -> int:
         problems.append(f"{DATA_DIR}={own} is not a folder")
     missing = [name for name, files in FILES.items() if any(find(file) is None for file in files)]
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    sha, dirty = git_state()
+    made = environment(torch.device("cpu"))
+    sha, dirty = made["git_sha"], made["git_dirty"]
     facts = {
         "mlpiht": __version__ + (f" ({sha[:10]}{', with changes' if dirty else ''})" if sha else ""),
         "python": f"{platform.python_version()} on {platform.system()}",
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
+        **{name: made[name] for name in ("torch", "numpy", "blas")},
         "matplotlib": matplotlib.__version__,
         "processor": f"{processor()}, {psutil.cpu_count()} cores, {torch.get_num_threads()} threads used",
         "kernels": ready(settings["quiet"]),

@@ -73,4 +73,6 @@ def _comparison_line(made: Row, row: Row) -> str:
     """One line: the row, its new value and the value in the table."""
     now, then = (one.status if one.value is None else f"{one.value:.6g}" for one in (made, row))
     other = "" if made.cell == row.cell else "; another version of task or method, or other data files"
+    if made.flat()["value"] != row.flat()["value"] and made.blas != row.blas:
+        other += f"; other digits, made with {made.blas}; the table's BLAS: {row.blas or 'not named'}"
     return f"{row.panel} {row.method} m={row.m} s={row.s} seed={row.seed}: {now}, in the table {then}{other}".strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -51,8 +52,43 @@ def environment(device: torch.device) -> dict[str, Any]:
         "git_dirty": dirty,
         "torch": torch.__version__,
         "numpy": np.__version__,
+        "blas": blas(),
         "python": platform.python_version(),
     }
+
+
+_BUILT_WITH = {"mkl": r"Math Kernel Library Version ([\d.]+)", "onednn": r"MKL-DNN v([\d.]+)"}
+"""Libraries that torch names in its configuration, and where their versions stand there."""
+
+
+@lru_cache(maxsize=1)
+def blas() -> str:
+    """What multiplies matrices: torch's libraries and instructions, and NumPy's library and its kernels.
+
+    Rows of one setting that differ here may differ in their last digits. Names and versions alone, no paths, such as
+    ``torch mkl-2024.2 onednn-3.12.0 avx512; numpy openblas-0.3.31 haswell``.
+    """
+    built = torch.__config__.show()
+    found = {name: match[1] for name, where in _BUILT_WITH.items() if (match := re.search(where, built))}
+    parts = [f"{name}-{version}" for name, version in found.items()]
+    if "mkl" not in found:
+        named = re.search(r"BLAS_INFO=(\w+)", built)
+        parts.insert(0, _loaded("torch") or (named[1] if named else "no BLAS"))
+    of_numpy = _loaded("numpy") or np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    return f"torch {' '.join(parts)} {torch.backends.cpu.get_cpu_capability()}; numpy {of_numpy}".lower()
+
+
+def _loaded(package: str) -> str | None:
+    """BLAS in a package's folder, or else one of no package (conda's): name, version, kernels; None: not loaded."""
+    from threadpoolctl import threadpool_info
+
+    found: dict[str, str] = {}
+    for one in threadpool_info():
+        if one["user_api"] == "blas":
+            folders = {part.removesuffix(".libs") for part in Path(one["filepath"]).parts[-3:-1]}
+            owner = next(iter(folders & {"numpy", "scipy", "torch"}), "")
+            found.setdefault(owner, f"{one['internal_api']}-{one['version']} {one.get('architecture', '')}".strip())
+    return found.get(package) or found.get("")
 
 
 def processor() -> str:

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 
 from mlpiht_cli.core.metric import METRICS
 
-ROW_SCHEMA = 2
-"""Version of the columns of a new row: 2 added ``measures``; rows of version 1 are read unchanged."""
+ROW_SCHEMA = 3
+"""Version of the columns of a new row: 2 added ``measures``, 3 ``blas``; rows of earlier ones are read unchanged."""
 
 RowStatus = Literal["ok", "skipped", "failed", "diverged", "timeout"]
 DONE: frozenset[str] = frozenset({"ok", "skipped", "diverged"})
@@ -73,6 +73,7 @@ class Row(BaseModel):
     git_dirty: bool | None = None
     torch: str = ""
     numpy: str = ""
+    blas: str = ""
     python: str = ""
     started_utc: str = ""
     attempt: Count = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from mlpiht_cli.cli import COMMANDS
+from mlpiht_cli.engine.provenance import blas
 from mlpiht_cli.records.table import COLUMNS
 from mlpiht_cli.specs.find import find_spec
 from mlpiht_cli.specs.load import parse
@@ -124,6 +126,7 @@ def test_fit_prints_one_flat_row(mlpiht: Run) -> None:
     assert {k: v for k, v in again.items() if k not in times} == {k: v for k, v in row.items() if k not in times}
     plain = mlpiht(*FIT, "--method", "imp", "--set", "method.epochs=3")
     assert f"{row['value']:.6g}" in plain.out
+    assert re.search(rf"^blas +{re.escape(row['blas'])}$", plain.out, re.MULTILINE)
     assert plain.err == ""
 
 
@@ -378,6 +381,7 @@ def test_real_data_verify(real_mnist: Path, mlpiht: Run, monkeypatch: pytest.Mon
 def test_doctor_and_schema(mlpiht: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = mlpiht("doctor", "--json").json
     assert facts["problems"] == "none"
+    assert facts["blas"] == blas()
     assert "mnist" in facts["data missing"]
     monkeypatch.setenv("MLPIHT_DATA_DIR", "/nonexistent")
     sick = mlpiht("doctor")

@@ -50,6 +50,22 @@ def test_a_forged_number_is_seen(mlpiht: Run, table: Path) -> None:
     assert "1 different" in found.out
 
 
+def test_other_kernels_are_named_where_the_digits_differ(mlpiht: Run, table: Path) -> None:
+    row = next(row for row in read_csv(table) if row.status == "ok")
+    assert row.value is not None
+    assert row.blas
+    nearly, told = row.value * (1 + 1e-13), "; other digits, made with "
+    for blas, named in (("torch other", "torch other"), ("", "not named")):
+        doctored(table, value=nearly, psnr=nearly, blas=blas)
+        found = mlpiht("rerun", table, "--limit", 1, "--mode", "exact")
+        assert found.code == 0
+        assert f"{told}{row.blas}; the table's BLAS: {named}\n" in found.err
+    doctored(table, value=row.value, psnr=row.value, blas="torch other")
+    assert told not in mlpiht("rerun", table, "--limit", 1).err, "the digits are the same"
+    doctored(table, value=nearly, psnr=nearly, blas=row.blas)
+    assert told not in mlpiht("rerun", table, "--limit", 1).err, "the kernels are the same"
+
+
 def test_settings_that_there_are_not_any_more_are_named(mlpiht: Run, table: Path) -> None:
     row = next(row for row in read_csv(table) if row.status == "ok")
     doctored(table, params={**row.params, "method": {**row.params["method"], "stepps": 3}})

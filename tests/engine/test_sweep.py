@@ -38,7 +38,19 @@ def test_a_sweep_fills_the_table_and_resumes(mlpiht: Run, spec: Path) -> None:
     rows = table(Path("results/tiny.csv"))
     assert len(rows) == 16
     assert {row["status"] for row in rows} == {"ok"}
-    for name in ("torch", "numpy", "python", "device", "threads", "dtype", "mlpiht", "params", "cell", "iterations"):
+    for name in (
+        "torch",
+        "numpy",
+        "blas",
+        "python",
+        "device",
+        "threads",
+        "dtype",
+        "mlpiht",
+        "params",
+        "cell",
+        "iterations",
+    ):
         assert all(row[name] for row in rows), name
     before = Path("results/tiny.csv").read_bytes()
     again = mlpiht("sweep", spec)

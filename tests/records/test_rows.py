@@ -49,7 +49,19 @@ def test_columns_are_those_of_the_design() -> None:
             "peak_cuda_mb",
             "device",
         ),
-        *("threads", "dtype", "mlpiht", "git_sha", "git_dirty", "torch", "numpy", "python", "started_utc", "attempt"),
+        *(
+            "threads",
+            "dtype",
+            "mlpiht",
+            "git_sha",
+            "git_dirty",
+            "torch",
+            "numpy",
+            "blas",
+            "python",
+            "started_utc",
+            "attempt",
+        ),
     ) == COLUMNS
 
 
@@ -181,7 +193,7 @@ def test_tables_from_before_measures_are_read(tmp_path: Path) -> None:
     rows = read_csv(tmp_path / "old.csv")
     assert len(rows) == 90
     assert {row.schema_ for row in rows} == {1}, "a row says which columns it was written with"
-    assert all(row.measures == {} for row in rows)
+    assert all((row.measures, row.blas) == ({}, "") for row in rows)
     assert number(rows[0], "psnr") == rows[0].value
 
 

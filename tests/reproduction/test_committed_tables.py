@@ -50,6 +50,7 @@ def lacks(row: Row) -> list[str]:
     found += ["git_sha"] if not re.fullmatch("[0-9a-f]{40}", row.git_sha) else []
     found += ["git_dirty"] if row.git_dirty is not False else []
     found += ["threads"] if not row.threads else []
+    found += ["blas"] if row.schema_ > 2 and not row.blas else []
     if row.status == "skipped":  # nothing was run: there is no start
         return found
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
-from threadpoolctl import threadpool_info
 
 from experiments.committed import Table
 from mlpiht_cli.checks.reference import Mode, compare_rows
@@ -63,15 +63,15 @@ def command_line(row: Row) -> list[str]:
 def alike(row: Row) -> bool:
     """Whether a row was made with these versions, threads and instructions, so that every bit should be the same.
 
-    Rows name their processor, but one name stands for several sets of instructions. Committed ones had AVX-512 in torch
-    and OpenBLAS's kernels for Haswell in NumPy: OpenBLAS does not know every new processor, so that a machine with
-    AVX-512 may have either, and a product of matrices then differs in the last digits. The kernels of mlpiht 0.1.0
-    added up in another order.
+    Rows name their processor, but one name stands for several sets of instructions. Those that do not name their BLAS
+    (schema 2 and before) had AVX-512 in torch and OpenBLAS's kernels for Haswell in NumPy: OpenBLAS does not know every
+    new processor, so that a machine with AVX-512 may have either, and a product of matrices then differs in the last
+    digits. The kernels of mlpiht 0.1.0 added up in another order.
     """
     here = environment(torch.device("cpu"))
     same = all(getattr(row, name) == here[name] for name in ("mlpiht", "torch", "numpy", "device", "threads"))
-    blas = {one.get("architecture") for one in threadpool_info() if "numpy.libs" in one["filepath"]}
-    return same and torch.backends.cpu.get_cpu_capability() == "AVX512" and blas == {"Haswell"}
+    usual = re.fullmatch(r"torch .* avx512; numpy openblas-\S+ haswell", here["blas"])
+    return same and (row.blas == here["blas"] if row.blas else usual is not None)
 
 
 def check(row: Row, mlpiht: Run) -> None:
