@@ -197,6 +197,20 @@ def unpaired(blocks: Blocks, room: int = 0, errors: Tensor | None = None) -> Blo
     return found
 
 
+def paired(blocks: Blocks) -> Blocks:
+    """Write pairs of one-sparse neurons as one neuron and a part of the skip connection, which :func:`unpaired` undoes.
+
+    ``p relu(x_a) + q relu(-x_a) = (p + q) relu(x_a) - q x_a``, for positive output signs.
+    """
+    w = blocks.weights
+    single = (w != 0.0).sum(1) == 1
+    sides = torch.stack([w[single].clamp(min=0.0).sum(0), (-w[single]).clamp(min=0.0).sum(0)])
+    both = (sides > 0.0).all(0)
+    left = torch.where(both, sides.sum(0), sides[0] - sides[1])
+    rows = torch.cat([w[~single], torch.diag(left)[left != 0.0]])
+    return Blocks(rows, rows != 0.0, torch.where(both, -sides[1], 0.0))
+
+
 def _pair(like: Blocks, a: int, halves: tuple[float, float], least: float) -> Blocks:
     """Return the neurons ``p relu(x_a) + q relu(-x_a)``, ``halves = (p, q)``; drop a half of at most ``least``."""
     kept = [(half, side) for half, side in zip(halves, (1.0, -1.0), strict=True) if abs(half) > least]

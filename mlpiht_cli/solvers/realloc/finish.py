@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlpiht_cli.solvers.realloc.blocks import Blocks, Samples
-from mlpiht_cli.solvers.realloc.decode import merged, signed, unpaired
+from mlpiht_cli.solvers.realloc.decode import merged, paired, signed, unpaired
 from mlpiht_cli.solvers.realloc.limits import Limits, largest
 from mlpiht_cli.solvers.realloc.newton import Fitted, GaussNewton
 from mlpiht_cli.solvers.realloc.prune import RIDGE, Elimination
@@ -27,6 +27,8 @@ GROWS = 4.0
 """Standard errors above which the gradient of a missing weight stands out."""
 CLOSE = 1e-5
 """Mean squared error, relative to the targets' mean square, below which a network is fitted to the last digit."""
+TINY = (1e-4, 1e-5, 1e-6)
+"""Weights of an exact network below these shares of the largest are dropped on trial."""
 PARALLEL = 0.9999
 """Cosine above which two neurons of the answer are tried as one."""
 NEAR = 1e-9
@@ -156,6 +158,24 @@ class Finish:
         if fewer.nnz == fitted.blocks.nnz or not fewer.nnz:
             return fitted
         return self._cheaper(self._again(fewer, fitted.loss), fitted)
+
+    def sparsest(self, fitted: Fitted) -> Fitted:
+        """Return an exact network with fewer weights, if there is one: merged, turned, or without tiny weights."""
+        for fewer in self._fewer(fitted.blocks):
+            if (fewer.nnz, len(fewer.weights)) < (fitted.blocks.nnz, len(fitted.blocks.weights)):
+                tried = self._cheaper(self.pruned(self.precise(fewer)), fitted)
+                if tried is not fitted:
+                    return self.sparsest(tried)
+        return fitted
+
+    def _fewer(self, blocks: Blocks) -> Iterator[Blocks]:
+        """Yield networks of nearly the same function that may have fewer weights."""
+        yield merged(blocks, PARALLEL)
+        if blocks.outputs is None:
+            yield unpaired(signed(paired(blocks), torch.full_like(blocks.weights[0], SPECKS[0])))
+        size = blocks.weights.abs()
+        for share in TINY:
+            yield blocks.kept(size > share * size.max())
 
     def _again(self, blocks: Blocks, loss: float) -> Fitted:
         """Fit a network that is about as good as one of this loss."""

@@ -182,6 +182,9 @@ class Search:
             fitted = self._finished.certain(self.best[0], loss)
             if self.is_exact or fitted.loss <= self._first:
                 self.best = (fitted.blocks, fitted.loss)
+        if self.is_exact and self.best[0].nnz:
+            fitted = self._finished.sparsest(self._finished.precise(self.best[0]))
+            self.best = (fitted.blocks, fitted.loss)
 
     def round(self) -> None:
         """Run one round of proposals."""
