@@ -192,7 +192,7 @@ def _oracle(convex: Convex, problem: Problem, fitted: SparseMatrix) -> dict[str,
     true = torch.where(scale > 0, true / torch.where(scale > 0, scale, 1.0), 0.0)
     values = np.linalg.eigvalsh(convex.normal_equations(index)[0])
     lost = int((values < ALIKE).sum()) + planted.nnz - len(index)
-    twice = planted.nnz - np.count_nonzero(merged_rows(planted, problem.truth_readout))
+    twice = planted.nnz - int(np.count_nonzero(merged_rows(planted, problem.truth_readout)))
     errors = []
     for one in (fitted, convex.solve(index)[0]):
         found = torch.zeros_like(scale)
