@@ -42,7 +42,7 @@ PAPER_CELLS |= {
 PAPER_CELLS |= {"recovery_real": 2 * 3 * 3 * 4 * 3, "recovery_noise": 2 * 2 * 3 * 10}
 PAPER_CELLS |= {
     "recovery_inputs": 4 * (10 * 6 + 10 * 3 + 2 * 3 * 6) + 2 * 3 * 6 * 20 + 8 * 10,
-    "recovery_deep": 3 * (3 * 9 * 7 + 10 * 5 * 4),
+    "recovery_deep": 3 * 3 * 9 * 7 + 10 * 5 * 4,
 }
 # Eigenvalues (pairs; against n, m and s; own supports; the map), rates, then 13 inputs and other questions.
 _MEASURED = 8 * 3 + (7 * 2 + 7 * 2 + 10) * 3 + 3 * 2 * 20 + 10 * 10 + 2 * (3 + 18) * 3 + 11 * 3
