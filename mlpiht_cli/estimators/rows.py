@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpiht_cli.errors import shown
+from mlpiht_cli.tables.form import is_number
 
 
 def check_targets(y: Any) -> None:
@@ -55,7 +56,7 @@ def naming_words(**data: Any) -> Iterator[None]:
 
 def _refuse_word(name: str, values: NDArray[Any], cause: ValueError) -> None:
     for (row, *column), value in np.ndenumerate(values) if values.ndim else ():
-        if isinstance(value, str) and not _is_number(value):
+        if isinstance(value, str) and not is_number(value):
             where = f"row {row}" + "".join(f", column {one}" for one in column)
             mend = (
                 "SparseReLUClassifier fits labels"
@@ -65,14 +66,6 @@ def _refuse_word(name: str, values: NDArray[Any], cause: ValueError) -> None:
             raise ValueError(
                 f"{name} has no number in {where} (counted from 0): it is {shown(value)}; {mend}"
             ) from cause
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _array(data: Any) -> NDArray[Any]:

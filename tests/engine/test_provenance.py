@@ -55,7 +55,7 @@ SCIPYS, NUMPYS = at("/e/scipy.libs/libopenblas-1.so"), at("/e/numpy.libs/lib64.s
         (
             MKL,
             "AVX2",
-            [at("/home/torch/env/lib/libopenblas.so.0")],
+            [at("/torch/env/lib/libopenblas.so.0")],
             "torch mkl-2024.2 onednn-3.12.0 avx2; numpy openblas-0.3.30 zen",
         ),
         (

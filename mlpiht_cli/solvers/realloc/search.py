@@ -130,8 +130,9 @@ class Search:
     @property
     def is_vain(self) -> bool:
         """Whether rounds that assume nothing of the inputs stall far from the targets: at noise, or with no network."""
-        far = self._loss > VAIN * float(self.samples.y.double().var())
-        return self._gates and self._stalled > 0 and far and not self.is_wanting
+        if not self._gates or not self._stalled or self.is_wanting:
+            return False
+        return self._loss > VAIN * float(self.samples.y.double().var())
 
     def polish(self) -> None:
         """Fit gates and weights on the support of the best network, and offer the result."""
