@@ -75,8 +75,7 @@ class CompiledNetwork:
         self._back, backs = _transposes(self._stored[1:], layers[1:])
         self._network = Network(tuple(layers), backs, tuple(layers), problem.loss == "cross_entropy")
         self._free = torch.cat([p.mask[stored] for p, stored in zip(parts, self._stored, strict=True)])
-        starts = [part.take(weight)[stored] for part, weight, stored in zip(parts, initial, self._stored, strict=True)]
-        self._values = torch.cat(starts)
+        (self._values,) = self.values([part.take(weight) for part, weight in zip(parts, initial, strict=True)])
         size = 2 * sum(layer.rows for layer in layers) * samples.block * self._values.itemsize
         self._chunk = min(CHUNKS[1], max(CHUNKS[0], CHUNK_BYTES // max(1, size)))
 
@@ -103,10 +102,18 @@ class CompiledNetwork:
 
     def weights(self) -> list[Tensor]:
         """See :class:`TrainedNetwork`."""
-        parts = torch.split(self._values, [int(stored.sum()) for stored in self._stored])
-        out = [self._values.new_zeros(stored.shape) for stored in self._stored]
-        for full, stored, values in zip(out, self._stored, parts, strict=True):
-            full[stored] = values
+        return self.layers(self.parameters)
+
+    def values(self, layers: Sequence[Tensor]) -> list[Tensor]:
+        """See :class:`TrainedNetwork`."""
+        return [torch.cat([layer[stored] for layer, stored in zip(layers, self._stored, strict=True)])]
+
+    def layers(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """See :class:`TrainedNetwork`."""
+        parts = torch.split(values[0], [int(stored.sum()) for stored in self._stored])
+        out = [values[0].new_zeros(stored.shape) for stored in self._stored]
+        for full, stored, part in zip(out, self._stored, parts, strict=True):
+            full[stored] = part
         return out
 
 

@@ -28,6 +28,12 @@ class TrainedNetwork(Protocol):
     def weights(self) -> list[Tensor]:
         """Return the weights of the layers, each ``[rows, cols]`` of its part."""
 
+    def values(self, layers: Sequence[Tensor]) -> list[Tensor]:
+        """Return numbers ``[rows, cols]`` of each layer's part in the shapes of the parameters."""
+
+    def layers(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Return numbers in the shapes of the parameters as ``[rows, cols]`` of each part; the inverse of `values`."""
+
 
 class TorchNetwork:
     """Dense torch products with masked weights and automatic gradients: for GPUs, and to check the compiled form."""
@@ -59,3 +65,11 @@ class TorchNetwork:
     def weights(self) -> list[Tensor]:
         """See :class:`TrainedNetwork`."""
         return [weight.detach() for weight in self.parameters]
+
+    def values(self, layers: Sequence[Tensor]) -> list[Tensor]:
+        """See :class:`TrainedNetwork`."""
+        return [layer.clone() for layer in layers]
+
+    def layers(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """See :class:`TrainedNetwork`."""
+        return list(values)

@@ -7,7 +7,7 @@ classes imports ``torch._dynamo``, which takes a processor second, longer than m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
@@ -30,17 +30,32 @@ class Optimiser(Protocol):
         """Take one step from the ``grad`` of every parameter."""
 
 
+class Past(NamedTuple):
+    """Moments of Adam after some steps on parameters of these shapes, and the number of the steps."""
+
+    means: Sequence[Tensor]
+    squares: Sequence[Tensor]
+    steps: int
+
+
 class Adam:
     """Adam (Kingma and Ba, 2015), with the defaults of torch for all settings but the step size.
 
     The moments take twice the memory of the parameters, on their device and in their dtype.
+
+    Attributes
+    ----------
+    lr
+        Step size of the next step; it may be set between steps.
+    moments
+        Means of the gradients and means of their squares, each a list of the parameters' shapes.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], lr: float) -> None:
-        self._parameters, self._lr = list(parameters), lr
-        self._means = [torch.zeros_like(p) for p in self._parameters]
-        self._squares = [torch.zeros_like(p) for p in self._parameters]
-        self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self._parameters]
+    def __init__(self, parameters: Sequence[Tensor], lr: float, past: Past | None = None) -> None:
+        self._parameters, self.lr = list(parameters), lr
+        past = past or Past([torch.zeros_like(p) for p in parameters], [torch.zeros_like(p) for p in parameters], 0)
+        self.moments = [list(past.means), list(past.squares)]
+        self._steps = [torch.full((), past.steps, dtype=torch.float32, device=p.device) for p in self._parameters]
 
     def step(self) -> None:
         """See :class:`Optimiser`."""
@@ -49,11 +64,11 @@ class Adam:
             torch._fused_adam_(
                 self._parameters,
                 _gradients(self._parameters),
-                self._means,
-                self._squares,
+                self.moments[0],
+                self.moments[1],
                 [],
                 self._steps,
-                lr=self._lr,
+                lr=self.lr,
                 beta1=BETAS[0],
                 beta2=BETAS[1],
                 weight_decay=0.0,

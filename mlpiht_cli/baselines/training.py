@@ -69,15 +69,19 @@ class Trainer:
     reshuffles
         Whether every epoch has a new order of minibatches. The reference code of P1 draws one order for a run and uses
         it in all its epochs (protocol, section 2).
+    batches
+        The minibatches, from the seed's stream.
+    compiled
+        Whether compiled kernels train, which is so on a CPU.
     """
 
     def __init__(self, problem: Problem, shape: Shape, streams: Streams, batch: int, reshuffles: bool = False) -> None:
         self.reshuffles = reshuffles
         device, dtype = problem.x.device, problem.x.dtype
         self._problem = problem
-        self._compiled = compiled(device)
+        self.compiled = compiled(device)
         self._samples: Samples | None = None
-        self._batches = Batches(problem, batch, streams.batch_order())
+        self.batches = Batches(problem, batch, streams.batch_order())
         drawn = initial_weights(shape.widths(problem.d, problem.k), streams.initial_weights())
         self.initial = [weight.to(device, dtype) for weight in drawn]
         self._steps = 0
@@ -93,7 +97,7 @@ class Trainer:
             The weights are not finite after the training.
         """
         parts = compact(masks)
-        network = self._network(parts)
+        network = self.network(parts, self.initial)
         yield from self._train(network, epochs, optimiser(network.parameters, lr))
         found = self._weights(parts, masks, network)
         if not all(bool(torch.isfinite(weight).all()) for weight in found):
@@ -104,16 +108,16 @@ class Trainer:
         losses: list[Tensor | float] = []
         for epoch in range(epochs):
             if epoch == 0 or self.reshuffles:
-                order, spans = self._batches.next_epoch()
+                order, spans = self.batches.next_epoch()
                 network.arrange(order, spans)
             for first, last in spans:
                 losses.append(network.backward(first, last))
                 optimiser.step()
                 self._steps += 1
                 # The host waits for a GPU when it reads a loss, so losses on a GPU are read together at the end.
-                if self._compiled:
-                    yield Step(float(losses.pop()))
-        yield from (Step(float(loss)) for loss in losses)
+                if self.compiled:
+                    yield Step(float(losses.pop()), share=(last - first) / self._problem.n)
+        yield from (Step(float(loss), share=1.0 / self.batches.per_epoch) for loss in losses)
 
     def _weights(self, parts: list[Part], masks: Sequence[Tensor], network: TrainedNetwork) -> list[Tensor]:
         """Return all weights of the layers: trained ones of the network, initial ones of removed neurons."""
@@ -122,10 +126,11 @@ class Trainer:
             for part, start, mask, trained in zip(parts, self.initial, masks, network.weights(), strict=True)
         ]
 
-    def _network(self, parts: list[Part]) -> TrainedNetwork:
-        if not self._compiled:
-            return TorchNetwork(self._problem, parts, self.initial)
+    def network(self, parts: Sequence[Part], weights: Sequence[Tensor]) -> TrainedNetwork:
+        """Return the network of the parts with the given weights of all layers, each ``[out, in]``."""
+        if not self.compiled:
+            return TorchNetwork(self._problem, parts, weights)
         from mlpiht_cli.baselines.compiled import CompiledNetwork, Samples
 
         self._samples = self._samples or Samples(self._problem)
-        return CompiledNetwork(self._problem, parts, self.initial, self._samples)
+        return CompiledNetwork(self._problem, parts, weights, self._samples)

@@ -59,6 +59,8 @@ class Step(NamedTuple):
         Hidden layer that the step trains, from 1; 0 if there is only one.
     network
         Makes the network after the step, or after the step of a layer; None if the method does not offer it.
+    share
+        Passes over the training samples that the step takes: 1, or the share of the samples in its batch.
     """
 
     loss: float
@@ -66,6 +68,7 @@ class Step(NamedTuple):
     moved: bool | None = None
     layer: int = 0
     network: Callable[[], SparseMLP] | None = None
+    share: float = 1.0
 
     @property
     def finite(self) -> bool:
@@ -93,6 +96,8 @@ class Reached:
         Gradient steps spent, if that differs from the number of steps yielded.
     history
         Losses, if the network comes from a different run than the steps yielded.
+    passes
+        Passes over the training samples, if they differ from the sum of the steps' shares.
     """
 
     predictor: Predictor
@@ -102,6 +107,7 @@ class Reached:
     followed: bool = True
     iterations: int | None = None
     history: tuple[float, ...] | None = None
+    passes: float | None = None
 
     @property
     def model(self) -> SparseMLP:
@@ -144,6 +150,8 @@ class Fit:
         Values that only the method knows, by name: a step length, an estimate, a residual; never a score.
     moves
         Actions of a search, in order.
+    passes
+        Times that the method passed over the training samples for a gradient, from the start of the trajectory.
     """
 
     predictor: Predictor
@@ -155,6 +163,7 @@ class Fit:
     reason: str = ""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     moves: tuple[Move, ...] = field(default=(), repr=False)
+    passes: float = 0.0
 
     @property
     def model(self) -> SparseMLP:

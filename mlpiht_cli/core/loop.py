@@ -7,6 +7,7 @@ finite, notes when the support settles, and turns networks into fits.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -26,10 +27,12 @@ class Trace:
         self._settled: int | None = None
         self._facts: dict[str, Fact] = {}
         self._of_layer: Counter[int] = Counter()
+        self._shares: list[float] = []
 
     def add(self, step: Step) -> None:
         """Record a step."""
         self.losses.append(step.loss)
+        self._shares.append(step.share)
         self._of_layer[step.layer] += 1
         if step.moved is not None:
             self._settled = len(self.losses) if step.moved else self._settled or 0
@@ -54,12 +57,26 @@ class Trace:
             history=history,
             facts={**self._facts, **reached.facts},
             moves=reached.moves,
+            passes=self._passes(reached),
         )
+
+    def _passes(self, reached: Reached) -> float:
+        """Passes that a network took: as it says, else the gradient steps it spent, else the shares of its steps."""
+        told = (reached.passes, reached.iterations)
+        return next((round(float(one), 6) for one in told if one is not None), self.passes)
+
+    @property
+    def passes(self) -> float:
+        """Passes over the training samples so far; a sum of rounded shares is rounded to what it stands for."""
+        return round(math.fsum(self._shares), 6)
 
     def diverged(self, silent: SparseMLP, budget: int, why: Diverged) -> Fit:
         """Return the fit of a budget that has no network because the method diverged before it reached the budget."""
         history, facts = tuple(self.losses), dict(self._facts)
-        return Fit(silent, budget, len(history), Status.DIVERGED, history=history, reason=str(why), facts=facts)
+        reason, passes = str(why), self.passes
+        return Fit(
+            silent, budget, len(history), Status.DIVERGED, history=history, reason=reason, facts=facts, passes=passes
+        )
 
 
 def fits(

@@ -268,6 +268,8 @@ METRICS: dict[str, Metric] = {
     "settled": Metric("step from which the support stays", column=True, falling=True, digits=1, within="iterations"),
     "final_loss": Metric("training loss", column=True, falling=True),
     "wall_s": Metric("wall s", column=True, falling=True),
+    "passes": Metric("passes over the data", falling=True, digits=1),
+    "pruned": Metric("weights that the last prune by magnitude takes", falling=None, digits=1),
     "mse_ratio": Metric("test MSE / variance", falling=True),
     "alignment": Metric("median alignment"),
     "support_recall": Metric("share of true coordinates found"),

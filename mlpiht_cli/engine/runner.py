@@ -145,26 +145,27 @@ class Runner:
         return f"{type(error).__name__}: {error}"
 
     def _scores(self, cell: Cell, problem: Problem, fit: Fit) -> dict[str, Any]:
+        facts = {**fit.facts, "passes": fit.passes}
         if fit.status is not Status.OK:
-            return {"status": fit.status.value, "reason": fit.reason, "measures": dict(fit.facts)}
+            return {"status": fit.status.value, "reason": fit.reason, "measures": facts}
         if cell.method.keeps_budget and (fit.predictor.nnz or 0) > fit.budget:
             raise RuntimeError(f"the model has {fit.predictor.nnz} nonzeros, the budget is {fit.budget}")
         scores = evaluate(fit.predictor, problem.to(self.device, torch_dtype(cell.method.dtype)))
         if scores is None:
             reason = "the network's predictions are not finite"
-            return {"status": "diverged", "reason": reason, "measures": dict(fit.facts)}
+            return {"status": "diverged", "reason": reason, "measures": facts}
         columns = asdict(scores)
         more = columns.pop("more")
-        if both := more.keys() & fit.facts.keys():
+        if both := more.keys() & facts.keys():
             raise RuntimeError(f"the method tells of {', '.join(sorted(both))}, which are scores")
-        facts = METRICS[problem.metric]
-        undefined = f"{problem.metric} is undefined: {facts.undefined}" if scores.value is None else ""
+        metric = METRICS[problem.metric]
+        undefined = f"{problem.metric} is undefined: {metric.undefined}" if scores.value is None else ""
         return {
             "status": "ok",
-            "reason": undefined or facts.trivial(problem) or "",
+            "reason": undefined or metric.trivial(problem) or "",
             "nnz": fit.predictor.nnz,
             "nnz_by_layer": fit.predictor.nnz_by_layer,
-            "measures": {**more, **fit.facts},
+            "measures": {**more, **facts},
             **columns,
         }
 

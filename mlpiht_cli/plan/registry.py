@@ -6,6 +6,10 @@ from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.baselines.mlp import MLP
+from mlpiht_cli.baselines.pruning.cyclical import Cyclical
+from mlpiht_cli.baselines.pruning.gmp import GMP
+from mlpiht_cli.baselines.pruning.magnitude import Magnitude
+from mlpiht_cli.baselines.pruning.snip import SNIP
 from mlpiht_cli.baselines.yardsticks.abess import Abess
 from mlpiht_cli.baselines.yardsticks.boosting import Boosting
 from mlpiht_cli.baselines.yardsticks.lasso_cv import LassoCV
@@ -55,9 +59,11 @@ METHODS: dict[str, type[Method]] = {
         Abess,
         BestSubset,
         Boosting,
+        Cyclical,
         Dense,
         Eigenvalues,
         FeatureLearning,
+        GMP,
         GatePair,
         GateMotion,
         GradientDescent,
@@ -73,6 +79,8 @@ METHODS: dict[str, type[Method]] = {
         IMPFused,
         LassoCV,
         MLP,
+        Magnitude,
+        SNIP,
         Skglm,
         TorchPrune,
         Zero,

@@ -125,8 +125,8 @@ class IHT(Passes, IHTSettings, Method):
             before = state.weights
             loss = state.advance(turn) / len(turn.y)
             moved = not torch.equal(before.index, state.weights.index)
-            network = partial(self._model, state.weights, random)
-            yield Step(loss, float(state.weights.values.sum()), moved, network=network), state.gates
+            network, share = partial(self._model, state.weights, random), len(turn.y) / problem.n
+            yield Step(loss, float(state.weights.values.sum()), moved, network=network, share=share), state.gates
 
     def _turns(self, problem: Problem, m: int, s: int, streams: Streams) -> Iterator[_Turn]:
         """Yield the batches in the order of the protocol, with the budget, and whether gates are refreshed before each.

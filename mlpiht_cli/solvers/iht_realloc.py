@@ -97,22 +97,24 @@ class IHTRealloc(Passes, Method):
 
     def searched(self, problem: Problem, limits: Limits, streams: Streams, trial: bool = False) -> Events:
         """Run IHT with one hidden layer, then the search; in a ``trial``, only rounds that are likely to be exact."""
-        steps, start = 0, None
+        steps, before, start = 0, 0.0, None
         with threads_for(problem.x.device):  # the search is most of the work and uses torch products
             for event in self._start(problem.k).layer(problem, limits.m, limits.s, streams):
                 if isinstance(event, Reached):
                     start = event
                 else:
                     steps += isinstance(event, Step)
+                    before += event.share if isinstance(event, Step) else 0.0
                     yield event
         assert start is not None, "IHT ends with its network"
         search, answer = self._search(problem, start.model, limits, streams)
         for loss in self._losses(search, trial):
-            yield Step(loss, moved=False)
+            yield Step(loss, moved=False, share=search.samples.tally.since() / problem.n)
         moves = tuple(Move(steps + turn, name, count) for turn, name, count in search.moves)
         facts = totals(moves)
         model = answer() if facts["accepted"] else start.model
-        yield Reached(model, facts=facts, moves=moves, followed=not facts["accepted"])
+        passes = before + search.samples.tally.samples / problem.n
+        yield Reached(model, facts=facts, moves=moves, followed=not facts["accepted"], passes=passes)
 
     def _search(
         self, problem: Problem, start: SparseMLP, limits: Limits, streams: Streams

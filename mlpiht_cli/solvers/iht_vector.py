@@ -129,7 +129,7 @@ class IHTVector(Passes, Method):
         run = _Run(self, problem, m, budget, streams)
         for loss in run.losses():
             check = sum(float(part.values.sum()) for part in run.weights.parts)
-            yield Step(loss, check, network=partial(_model, run.weights))
+            yield Step(loss, check, network=partial(_model, run.weights), share=1.0 / run.per_epoch)
         yield Reached(_model(run.weights))
 
 
@@ -169,6 +169,7 @@ class _Run:
     def __init__(self, method: IHTVector, problem: Problem, m: int, s: int, streams: Streams) -> None:
         self._method, self._m = method, m
         self._batches = Batches(problem, method.batch, streams.batch_order())
+        self.per_epoch = self._batches.per_epoch
         self._random = RandomGates(streams.gates(problem.d), m, problem.x)
         self._gates: GateRule = self._random
         self._revival = streams.revival(max(problem.d, problem.k))

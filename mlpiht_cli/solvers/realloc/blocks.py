@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import torch
 
 from mlpiht_cli.linalg.gated import compiled
 from mlpiht_cli.linalg.moments import gram, tiles
+from mlpiht_cli.solvers.realloc.tally import Tally
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -111,18 +112,21 @@ class Samples:
     ----------
     coarse
         The same samples in float32 if these are in float64 for their residuals alone: columns are those of ``coarse``.
+    tally
+        Counts the samples that were gone over.
     """
 
     features: Tensor
     y: Tensor
     coarse: Samples | None = None
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
 
     @cached_property
     def double(self) -> Samples:
         """The samples in float64, with the columns of these: Newton steps with small errors that no residual has."""
         if self.y.dtype == torch.float64:
             return self
-        return Samples(self.features.double(), self.y.double(), self)
+        return Samples(self.features.double(), self.y.double(), self, self.tally)
 
     @property
     def n(self) -> int:
@@ -140,6 +144,7 @@ class Samples:
 
     def residual(self, blocks: Blocks) -> Tensor:
         """Return the targets minus the predictions, ``[n]``."""
+        self.tally.add(self.n)
         if self._products is not None:
             return torch.from_numpy(self._products.residual(blocks.rows(self.y.dtype)))
         w = blocks.weights.to(self.y.dtype)
@@ -157,10 +162,11 @@ class Samples:
     def gradient(self, blocks: Blocks) -> tuple[Tensor, float]:
         """Return ``A^T r`` for the residual r, float64 ``[k]``, and the mean squared error."""
         if self._products is not None:
+            self.tally.add(self.n)
             sums, total = self._products.gradient(blocks.rows(self.y.dtype))
             return torch.from_numpy(sums), total / self.n
         residual = self.residual(blocks)
-        found = self.slopes(blocks, residual)[blocks.support]
+        found = self._slopes(blocks, residual)[blocks.support]
         if blocks.skip is not None:
             linear = torch.zeros_like(blocks.skip)
             for run in tiles(self.n):
@@ -170,6 +176,10 @@ class Samples:
 
     def slopes(self, blocks: Blocks, residual: Tensor) -> Tensor:
         """Return ``A^T residual`` as if the support were full, float64 ``[b, d]``."""
+        self.tally.add(self.n)
+        return self._slopes(blocks, residual)
+
+    def _slopes(self, blocks: Blocks, residual: Tensor) -> Tensor:
         w, out = blocks.weights.to(self.y.dtype), torch.zeros_like(blocks.weights)
         for run in tiles(self.n):
             x = self.features[:, run]

@@ -75,6 +75,7 @@ def quadratic(samples: Samples, blocks: Blocks, curvature: int) -> Quadratic:
             break
         hessian += gram(wedges.done(samples.columns(blocks, run)))
         seen = run.stop
+    samples.tally.add(seen)
     hessian.mul_(samples.n / max(seen, 1))
     inside = hessian.diagonal().clone()
     hessian = wedges.undone(hessian)

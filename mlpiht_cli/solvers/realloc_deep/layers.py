@@ -73,10 +73,10 @@ class TwoLayers:
         with threads_for(problem.x.device):
             for loss in search.rounds(self.attempts):
                 steps += 1
-                yield Step(loss * two.unit**2, moved=False)
+                yield Step(loss * two.unit**2, moved=False, share=two.samples.tally.since() / problem.n)
         moves = tuple(Move(max(1, min(steps, turn)), name, count) for turn, name, count in search.moves)
         found = search.best[0] if search.best is not None else Deep.empty(problem.d, problem.x)
-        yield Reached(two.model(found, limits.m), moves=moves)
+        yield Reached(two.model(found, limits.m), moves=moves, passes=two.samples.tally.samples / problem.n)
 
 
 class Best:
@@ -87,6 +87,7 @@ class Best:
         self._exact = EXACT * float(problem.y.double().square().mean())
         self._found: tuple[float, SparseMLP] | None = None
         self._moves: tuple[Move, ...] = ()
+        self._passes = 0.0
 
     @property
     def is_exact(self) -> bool:
@@ -104,22 +105,25 @@ class Best:
         """
         if self._found is None:
             raise Diverged("every attempt left the finite numbers")
-        return Reached(self._found[1], facts=totals(self._moves), moves=self._moves, followed=False)
+        facts = totals(self._moves)
+        return Reached(self._found[1], facts=facts, moves=self._moves, followed=False, passes=self._passes)
 
     def followed(self, path: Events) -> Generator[Step | Known, None, Reached | None]:
         """Pass on the steps of an attempt and return its network, with moves counted from the first attempt's steps.
 
         None: the attempt diverged.
         """
-        before = self._steps
+        before, passes = self._steps, self._passes
         for event in path:
             if isinstance(event, Reached):
+                self._passes = self._passes if event.passes is None else passes + event.passes
                 moves = tuple(replace(move, iteration=before + move.iteration) for move in event.moves)
                 return replace(event, moves=moves)
             if isinstance(event, Step):
                 if not event.finite:
                     return None
                 self._steps += 1
+                self._passes += event.share
             yield event
         return None
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from mlpiht_cli.linalg.moments import tiles
+from mlpiht_cli.solvers.realloc.tally import Tally
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,10 +101,11 @@ class Slopes(NamedTuple):
 
 @dataclass(frozen=True)
 class DeepSamples:
-    """Inputs feature by feature, ``[d, n]``, and targets ``[n]``."""
+    """Inputs feature by feature, ``[d, n]``, and targets ``[n]``; the tally counts what is gone over."""
 
     features: Tensor
     y: Tensor
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
 
     @property
     def n(self) -> int:
@@ -131,6 +133,7 @@ class DeepSamples:
 
     def residual(self, net: Deep) -> Tensor:
         """Return the targets minus the predictions, ``[n]``."""
+        self.tally.add(self.n)
         out = self.y.clone()
         for run in tiles(self.n):
             out[run] -= self.output(net, run)
@@ -142,6 +145,7 @@ class DeepSamples:
 
     def slopes(self, net: Deep) -> Slopes:
         """Return the sums of derivatives times the residual."""
+        self.tally.add(self.n)
         first, second, direct = (torch.zeros_like(part) for part in (net.first, net.second, net.direct))
         total = 0.0
         for run in tiles(self.n):

@@ -95,6 +95,7 @@ def curvature(samples: DeepSamples, net: Deep, places: Places, count: int) -> Te
     for run in tiles(min(count, samples.n), max(256, min(4096, TILE_NUMBERS // max(size, 1)))):
         hessian += gram(places.columns(samples, net, run))
         seen = run.stop
+    samples.tally.add(seen)
     return hessian.mul_(samples.n / max(seen, 1))
 
 

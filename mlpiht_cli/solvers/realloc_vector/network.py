@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from mlpiht_cli.linalg.moments import tiles
+from mlpiht_cli.solvers.realloc.tally import Tally
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,10 +113,14 @@ class Sums(NamedTuple):
 
 @dataclass(frozen=True)
 class VectorSamples:
-    """Inputs feature by feature, ``[d, n]``, and targets output by output, ``[k, n]``; both contiguous."""
+    """Inputs feature by feature, ``[d, n]``, and targets output by output, ``[k, n]``; both contiguous.
+
+    The tally counts the samples that were gone over.
+    """
 
     features: Tensor
     y: Tensor
+    tally: Tally = field(default_factory=Tally, repr=False, compare=False)
 
     @property
     def n(self) -> int:
@@ -124,10 +129,11 @@ class VectorSamples:
 
     def double(self) -> VectorSamples:
         """Return the samples in float64."""
-        return VectorSamples(self.features.double(), self.y.double())
+        return VectorSamples(self.features.double(), self.y.double(), self.tally)
 
     def residual(self, at: Neurons) -> Tensor:
         """Return the targets minus the predictions, ``[k, n]``."""
+        self.tally.add(self.n)
         out = self.y.clone()
         u, a = at.hidden.to(self.y.dtype), at.output.T.to(self.y.dtype)
         for run in tiles(self.n):
@@ -143,6 +149,7 @@ class VectorSamples:
 
     def sums(self, at: Neurons, weight: Tensor) -> Sums:
         """Return gradients and losses; ``weight`` ``[k]`` weighs the squared errors of the outputs."""
+        self.tally.add(self.n)
         dtype = self.y.dtype
         u, a, scale = at.hidden.to(dtype), at.output.to(dtype), weight.to(dtype)
         hidden, output = torch.zeros_like(at.hidden), torch.zeros_like(at.output)

@@ -132,6 +132,7 @@ def _products(samples: VectorSamples, at: Neurons, curvature: int) -> Tensor:
         columns = x[col] * (u @ x > 0).to(x.dtype)[row]
         total += gram(columns if at.skip is None else torch.cat([columns, x]))
         seen = run.stop
+    samples.tally.add(seen)
     return total.mul_(samples.n / max(seen, 1))
 
 

@@ -1,0 +1,1 @@
+"""Pruning and sparse training of networks: the methods that a reviewer compares IHT with, one a file."""
