@@ -34,6 +34,7 @@ _READOUT = 22
 _SIGNS = 23
 _PLANTED = 24
 _SUPPORTS = 25
+_MASKS = 26
 _ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 _RESTARTS = 2**40  # restart i of a method draws from streams _GATES + i * _RESTARTS, ...
@@ -259,6 +260,10 @@ class Streams:
     def supports(self) -> np.random.Generator:
         """Generator of random supports, whose eigenvalues are compared with those of supports that are searched for."""
         return self._generator(_SUPPORTS)
+
+    def masks(self) -> np.random.Generator:
+        """Generator of random masks of a sparse network, and of the weights that it grows at random."""
+        return self._generator(_MASKS)
 
     def hashes(self, count: int, width: int) -> HashFunctions:
         """Random hash functions to ``width`` buckets, ``count`` of them."""

@@ -35,6 +35,14 @@ class TrainedNetwork(Protocol):
         """Return numbers in the shapes of the parameters as ``[rows, cols]`` of each part; the inverse of `values`."""
 
 
+def predicted(weights: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Return the predictions ``[n, k]`` of a dense network, ``weights`` each ``[out, in]``, for inputs ``[n, d]``."""
+    *inner, output = weights
+    for weight in inner:
+        x = (x @ weight.T).relu()
+    return x @ output.T
+
+
 class TorchNetwork:
     """Dense torch products with masked weights and automatic gradients: for GPUs, and to check the compiled form."""
 
@@ -52,11 +60,8 @@ class TorchNetwork:
     def backward(self, first: int, last: int) -> Tensor:
         """See :class:`TrainedNetwork`; the loss stays on the device."""
         rows = slice(first, last) if self._order is None else self._order[first:last]
-        hidden = self._x[rows]
-        *inner, output = (weight * mask for weight, mask in zip(self.parameters, self._masks, strict=True))
-        for weight in inner:
-            hidden = (hidden @ weight.T).relu()
-        loss = self._loss(hidden @ output.T, self._y[rows])
+        masked = [weight * mask for weight, mask in zip(self.parameters, self._masks, strict=True)]
+        loss = self._loss(predicted(masked, self._x[rows]), self._y[rows])
         for weight in self.parameters:
             weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]

@@ -6,10 +6,15 @@ from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
 from mlpiht_cli.baselines.mlp import MLP
+from mlpiht_cli.baselines.pruning.curvature import Curvature
 from mlpiht_cli.baselines.pruning.cyclical import Cyclical
 from mlpiht_cli.baselines.pruning.gmp import GMP
+from mlpiht_cli.baselines.pruning.grasp import GraSP
 from mlpiht_cli.baselines.pruning.magnitude import Magnitude
+from mlpiht_cli.baselines.pruning.rigl import RigL
+from mlpiht_cli.baselines.pruning.set import SET
 from mlpiht_cli.baselines.pruning.snip import SNIP
+from mlpiht_cli.baselines.pruning.synflow import SynFlow
 from mlpiht_cli.baselines.yardsticks.abess import Abess
 from mlpiht_cli.baselines.yardsticks.boosting import Boosting
 from mlpiht_cli.baselines.yardsticks.lasso_cv import LassoCV
@@ -59,6 +64,7 @@ METHODS: dict[str, type[Method]] = {
         Abess,
         BestSubset,
         Boosting,
+        Curvature,
         Cyclical,
         Dense,
         Eigenvalues,
@@ -66,6 +72,7 @@ METHODS: dict[str, type[Method]] = {
         GMP,
         GatePair,
         GateMotion,
+        GraSP,
         GradientDescent,
         IHT,
         IHTConvex,
@@ -80,7 +87,10 @@ METHODS: dict[str, type[Method]] = {
         LassoCV,
         MLP,
         Magnitude,
+        RigL,
+        SET,
         SNIP,
+        SynFlow,
         Skglm,
         TorchPrune,
         Zero,

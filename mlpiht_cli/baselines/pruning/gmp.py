@@ -27,9 +27,7 @@ class Gradual(Settings):
     """Settings of a cubic schedule."""
 
     prunes: int = Field(50, ge=1, description="number of prunes, evenly spaced")
-    end: float = Field(
-        0.75, gt=0, le=1, description="share of the steps in which it prunes"
-    )
+    end: float = Field(0.75, gt=0, le=1, description="share of the steps in which it prunes")
 
 
 def descend(network: SparseNetwork, budget: int, steps: int, prunes: int) -> Iterator[Step]:

@@ -93,6 +93,11 @@ class SparseNetwork:
         return len(self.weights) - (self._settings.count == "fused")
 
     @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Outputs and inputs of the counted layers."""
+        return [(len(mask), mask.shape[1]) for mask in self.masks[: self.counted]]
+
+    @property
     def kept(self) -> int:
         """Number of counted weights within the masks."""
         return sum(int(mask.sum()) for mask in self.masks[: self.counted])
@@ -146,26 +151,25 @@ class SparseNetwork:
     def _restored(self, parts: Sequence[Part], full: Sequence[Tensor], inner: Sequence[Tensor]) -> list[Tensor]:
         return [part.put(one, new) for part, one, new in zip(parts, full, inner, strict=True)]
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Return the inputs ``[b, d]`` and targets ``[b, k]`` of the next batch; training goes on with that one."""
+    def batch(self) -> Problem:
+        """Return the problem of the next batch's samples; training goes on with that batch."""
         if self._place == len(self._spans):
             self._order, self._spans = self._trainer.batches.next_epoch()
             self._place = 0
         first, last = self._spans[self._place]
         rows = slice(first, last) if self._order is None else self._order[first:last]
-        return self._problem.x[rows], self._problem.y[rows]
+        return replace(self._problem, x=self._problem.x[rows], y=self._problem.y[rows])
 
-    def gradients(self, batch: tuple[Tensor, Tensor]) -> tuple[list[Tensor], Step]:
+    def gradients(self, batch: Problem) -> tuple[list[Tensor], Step]:
         """Return the loss's gradient on a batch for *all* weights, also outside the masks, and the step it counts as.
 
         The step has the loss and the batch's share of the samples.
         """
-        x, y = batch
         every = compact([torch.ones_like(mask) for mask in self.masks])
-        network = TorchNetwork(replace(self._problem, x=x, y=y), every, self.weights)
-        loss = network.backward(0, len(x))
+        network = TorchNetwork(batch, every, self.weights)
+        loss = network.backward(0, batch.n)
         found = [weight.grad for weight in network.parameters if weight.grad is not None]
-        return found, Step(float(loss), share=len(x) / self._problem.n)
+        return found, Step(float(loss), share=batch.n / self._problem.n)
 
     def magnitudes(self) -> list[Tensor]:
         """Return the magnitude of the counted weights, layer by layer; of fused weights where those are counted."""
@@ -179,6 +183,13 @@ class SparseNetwork:
         self.masks[: len(masks)] = list(masks)
         for values in (self.weights, *self._moments):
             values[:] = [torch.where(mask, value, 0.0) for value, mask in zip(values, self.masks, strict=True)]
+
+    def regrow(self, masks: Sequence[Tensor]) -> None:
+        """Set the masks of the counted layers; what joins them begins at its initial value."""
+        joins = [mask & ~before for mask, before in zip(masks, self.masks, strict=False)]
+        self.keep(masks)
+        for i, join in enumerate(joins):
+            self.weights[i] = torch.where(join, self._trainer.initial[i], self.weights[i])
 
     def keep_best(self, scores: Sequence[Tensor], count: int, within: Sequence[Tensor] | None = None) -> None:
         """Keep the ``count`` counted weights of largest score, of all layers together; see :func:`best`."""
