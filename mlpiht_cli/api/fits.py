@@ -36,6 +36,8 @@ class Fitted:
         Training loss before each step, float64 ``[steps]``.
     iterations
         Gradient steps.
+    passes
+        Passes over the training data.
     loss
         Loss of the network on the training data, computed in float64; infinite if the fit diverged.
     status, reason
@@ -47,6 +49,7 @@ class Fitted:
     model: SparseMLP
     history: NDArray[np.float64]
     iterations: int
+    passes: float
     loss: float
     status: str
     reason: str
@@ -122,7 +125,16 @@ def fit(
     model = found.model if found.status is Status.OK else None
     final = training_loss(None if model is None else model.to(given.x.device, torch.float64), typed)
     history = np.array(found.history, dtype=np.float64)
-    return Fitted(found.model, history, found.iterations, final, found.status.value, found.reason, dict(found.facts))
+    return Fitted(
+        model=found.model,
+        history=history,
+        iterations=found.iterations,
+        passes=found.passes,
+        loss=final,
+        status=found.status.value,
+        reason=found.reason,
+        facts=dict(found.facts),
+    )
 
 
 def evaluate(

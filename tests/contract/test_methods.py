@@ -88,7 +88,7 @@ def test_every_budget_is_answered_and_kept(method: Method, problem: Problem) -> 
     assert sorted(fits) == BUDGETS
     for budget, fit in fits.items():
         assert fit.status is Status.OK
-        assert (fit.predictor.nnz != 0) == (fit.iterations > 0) == (method.name not in EMPTY)
+        assert (fit.predictor.nnz != 0) == (fit.iterations > 0) == (fit.passes > 0) == (method.name not in EMPTY)
         assert within(fit, budget) or not method.keeps_budget
         assert (fit.predictor.nnz is None) == (not method.is_network)
         assert fit.predictor.nnz in (None, sum(int((w != 0).sum()) for w in weights(fit)))
