@@ -10,7 +10,7 @@ from mlpiht_cli.records.rows import Row
 
 LATER: Mapping[str, Any] = {
     **{"signs": "positive", "noise": 0.0, "inputs": "gaussian", "correlation": 0.6},
-    **{"noise_unit": "absolute", "prepare": "raw"},
+    **{"noise_unit": "absolute", "prepare": "raw", "pixels": "raw"},
     **{"starts": 1, "offset": False, "exact": False},
     **{"relax": 1.0, "schedule": "constant", "relax_share": 0.6},
 }

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlpiht_cli.core.classes import class_of, of_one_class
 from mlpiht_cli.core.theory_labels import LABELS, VERDICTS
 
 if TYPE_CHECKING:
@@ -178,10 +179,8 @@ def psnr(prediction: Tensor, target: Tensor, peak: float) -> float:
 
 
 def accuracy(prediction: Tensor, target: Tensor) -> float:
-    """Share of correct classes: threshold 0.5 for one output, largest output for several."""
-    binary = target.shape[1] == 1
-    found, true = (prediction > 0.5, target > 0.5) if binary else (prediction.argmax(1), target.argmax(1))
-    return float((found == true).double().mean())
+    """Share of correct classes."""
+    return float((class_of(prediction) == class_of(target)).double().mean())
 
 
 def r2(prediction: Tensor, target: Tensor) -> float | None:
@@ -208,15 +207,6 @@ def relative_error(model: Predictor, truth: SparseMatrix | None) -> float | None
     return float((found - true).norm() / true.norm())
 
 
-def _one_class(problem: Problem) -> str | None:
-    """Why an accuracy says nothing: all held-out rows are of one class."""
-    target = problem.y_test
-    true = target > 0.5 if target.shape[1] == 1 else target.argmax(1)
-    if not len(true) or bool((true != true[0]).any()):
-        return None
-    return "the held-out rows are of one class, and the model that always says it is right in all of them"
-
-
 METRICS: dict[str, Metric] = {
     "psnr": Metric(
         "PSNR (dB)",
@@ -240,7 +230,7 @@ METRICS: dict[str, Metric] = {
         bounded=True,
         limits=(0.5, 1.0),
         tolerance=Tolerance(absolute=0.005),
-        trivial=_one_class,
+        trivial=lambda problem: of_one_class(problem.y_test),
     ),
     "r2": Metric(
         "R² on held-out rows",
@@ -270,6 +260,9 @@ METRICS: dict[str, Metric] = {
     "wall_s": Metric("wall s", column=True, falling=True),
     "passes": Metric("passes over the data", falling=True, digits=1),
     "pruned": Metric("weights that the last prune by magnitude takes", falling=None, digits=1),
+    "certified_accuracy": Metric(
+        "certified test accuracy", bounded=True, limits=(0.0, 1.0), tolerance=Tolerance(absolute=0.005)
+    ),
     "mse_ratio": Metric("test MSE / variance", falling=True),
     "alignment": Metric("median alignment"),
     "support_recall": Metric("share of true coordinates found"),

@@ -18,6 +18,23 @@ Loss = Literal["squared", "cross_entropy"]
 
 
 @dataclass(frozen=True)
+class Ball:
+    """Inputs near a sample: no feature is further away than its radius, and none leaves its range.
+
+    Attributes
+    ----------
+    radius
+        Largest distance of each feature, in units of the inputs, ``[d]`` or ``[1]``.
+    low, high
+        Least and largest value that a feature can have, the same shapes.
+    """
+
+    radius: Tensor
+    low: Tensor
+    high: Tensor
+
+
+@dataclass(frozen=True)
 class Problem:
     """Data set, loss and metric; every method gets the same.
 
@@ -46,6 +63,9 @@ class Problem:
     image
         Shape of the image whose pixels are the targets, in order: predictions times 255 are the picture. None where the
         problem is not one image.
+    ball
+        Changes of a test input that its class should survive; None where the task knows no unit of its inputs. See
+        :func:`mlpiht_cli.core.certified.certified_accuracy`.
     """
 
     x: Tensor
@@ -61,6 +81,7 @@ class Problem:
     notes: Mapping[str, object] = field(default_factory=dict)
     recipe: Mapping[str, object] | None = None
     image: tuple[int, ...] | None = None
+    ball: Ball | None = None
 
     @property
     def n(self) -> int:

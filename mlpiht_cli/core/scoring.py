@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlpiht_cli.core.certified import certified_accuracy
 from mlpiht_cli.core.metric import METRICS, Scored, r2
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.predictor import Predictor
@@ -114,7 +115,7 @@ def evaluate(model: Predictor, problem: Problem) -> Scores | None:
     if problem.x_test is not problem.x:
         more["test_loss"] = float(LOSSES[problem.loss](prediction.double(), problem.y_test.double()))
     if isinstance(model, SparseMLP):
-        more |= _weight_scores(model, problem, prediction)
+        more |= _weight_scores(model, problem, prediction) | _network_scores(model, problem, prediction)
     own: dict[str, Any] = {problem.metric: value} if metric.column else {}
     return Scores(
         value,
@@ -124,6 +125,12 @@ def evaluate(model: Predictor, problem: Problem) -> Scores | None:
         exact=metric.is_exact(value),
         more=more,
     )
+
+
+def _network_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> dict[str, float]:
+    """Scores of a network that need no planted weights."""
+    certified = certified_accuracy(model, problem, prediction)
+    return {} if certified is None else {"certified_accuracy": certified}
 
 
 def _weight_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> dict[str, float]:

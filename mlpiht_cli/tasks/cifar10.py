@@ -15,6 +15,7 @@ from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tasks import datasets
+from mlpiht_cli.tasks._pixels import pixel_ball
 from mlpiht_cli.tasks._readers import read_cifar10
 
 AIRPLANE, AUTOMOBILE = 0, 1
@@ -97,6 +98,7 @@ class CIFAR10Binary(Task):
             _targets(test_labels),
             "accuracy",
             notes={**notes, **test_notes},
+            ball=pixel_ball(*(np.tile(moment, images[0, ..., 0].size).tolist() for moment in (mean, std))),
         )
 
 

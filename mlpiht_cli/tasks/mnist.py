@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.core.task import Axes, Axis, Dims, Task
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.tasks import datasets
+from mlpiht_cli.tasks._pixels import pixel_ball
 from mlpiht_cli.tasks._readers import read_idx
 
 TRAIN_PER_DIGIT = 5000
@@ -23,6 +25,8 @@ TRAIN_IMAGES, PIXELS = 60_000, 28 * 28
 """Size of the official training set."""
 IMAGES_FILE = datasets.FILES["mnist"][0]
 """File of the training images."""
+_ROWS = 4096
+"""Images whose pixels are squared at a time."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,40 @@ def _read_all() -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]
     return images, np.concatenate([arrays[1], arrays[3]]), notes
 
 
+def _standardise(split: Split) -> tuple[float, float]:
+    """Standardise both sets in their memory, and return mean and standard deviation of the training pixels.
+
+    Sums of levels and of their squares are exact in float64, so that every machine has the same numbers.
+    """
+    total, squares = split.x.sum(dtype=np.float64), 0.0
+    for start in range(0, len(split.x), _ROWS):
+        squares += float(np.square(split.x[start : start + _ROWS]).sum(dtype=np.float64))
+    mean = float(total) / split.x.size
+    variance = squares / split.x.size - mean**2
+    if not variance > 0.0:
+        raise InputError("MNIST: all pixels are the same; see `mlpiht data verify mnist`")
+    std = float(np.sqrt(variance))
+    for x in (split.x, split.x_test):
+        x -= np.float32(mean)
+        x /= np.float32(std)
+    return mean, std
+
+
 class _Digits(Task):
-    """Base of the MNIST tasks: some digits, raw pixels, test accuracy."""
+    """Base of the MNIST tasks: some digits, test accuracy."""
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset()
+    later: ClassVar[frozenset[str]] = frozenset({"pixels"})
     digits: ClassVar[Sequence[int]]
     loss: ClassVar[Loss]
     outputs: ClassVar[int]
+
+    pixels: Literal["raw", "standardised"] = Field(
+        "raw",
+        description="raw: levels 0 to 255, as in the paper; standardised: minus the mean, over the standard deviation, "
+        "one of each over all pixels of the training images",
+    )
 
     def dims(self) -> Dims:
         """Size of the data."""
@@ -118,6 +148,7 @@ class _Digits(Task):
     def build(self, axes: Axes, streams: Streams) -> Problem:
         """Read and split the files; every cell has the same data."""
         split = mnist_split(self.digits)
+        mean, std = (0.0, 1.0) if self.pixels == "raw" else _standardise(split)
         return Problem(
             torch.from_numpy(split.x),
             self._targets(split.labels),
@@ -126,6 +157,7 @@ class _Digits(Task):
             "accuracy",
             self.loss,
             notes=split.notes,
+            ball=pixel_ball([mean], [std]),
         )
 
     def _targets(self, labels: NDArray[np.uint8]) -> torch.Tensor:
@@ -135,7 +167,7 @@ class _Digits(Task):
 
 
 class MNISTBinary(_Digits):
-    """Digits 0 and 1 with targets 0 and 1, raw pixels, squared loss; test accuracy at threshold 0.5."""
+    """Digits 0 and 1 with targets 0 and 1, squared loss; test accuracy at threshold 0.5."""
 
     hints: ClassVar[Mapping[str, object]] = {"batch": 1000}
     digits: ClassVar[Sequence[int]] = (0, 1)
@@ -144,7 +176,7 @@ class MNISTBinary(_Digits):
 
 
 class MNIST(_Digits):
-    """Ten digits with one-hot targets, raw pixels, cross-entropy; test accuracy of the largest output."""
+    """Ten digits with one-hot targets, cross-entropy; test accuracy of the largest output."""
 
     hints: ClassVar[Mapping[str, object]] = {"batch": 5000}
     digits: ClassVar[Sequence[int]] = range(10)

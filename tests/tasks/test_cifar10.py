@@ -87,6 +87,9 @@ def test_rows_are_in_file_order_and_standardised_by_the_training_rows(small_cifa
             for row, image in zip(x.numpy(), images, strict=True):
                 expected = (image[:, :, channel].astype(float) - mean) / std
                 np.testing.assert_allclose(row.reshape(32, 32, 3)[:, :, channel], expected, atol=1e-5)
+        assert problem.ball is not None
+        for part, level in ((problem.ball.radius, 2.55 + mean), (problem.ball.low, 0.0), (problem.ball.high, 255.0)):
+            np.testing.assert_allclose(part.reshape(32, 32, 3)[:, :, channel], (level - mean) / std, rtol=1e-9)
 
 
 def test_only_the_files_asked_for_are_read(small_cifar: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:

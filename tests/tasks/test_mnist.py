@@ -113,6 +113,37 @@ def test_idx_round_trip() -> None:
     np.testing.assert_array_equal(read_idx(idx(array), "images", 3), array)
 
 
+@pytest.mark.parametrize("kind", [MNIST, MNISTBinary])
+def test_standardised_pixels_have_the_moments_of_the_training_images(
+    small_mnist: tuple[np.ndarray, np.ndarray], kind: type[MNIST | MNISTBinary]
+) -> None:
+    raw, other = (kind(pixels=pixels).build(Axes(1, 1), Streams(0)) for pixels in ("raw", "standardised"))
+    levels = raw.x.numpy().astype(np.float64)
+    mean, std = levels.mean(), levels.std()
+    assert levels.mean(axis=0).tolist() == pytest.approx([mean] * 784), "every image here is one level"
+    np.testing.assert_allclose(other.x, (levels - mean) / std, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(other.x_test, (raw.x_test.numpy() - mean) / std, rtol=1e-5, atol=1e-6)
+    assert abs(float(other.x_test.double().mean())) > 0.1, "the test images lend no moments"
+    assert other.y.equal(raw.y)
+    for problem, scale, shift in ((raw, 1.0, 0.0), (other, std, mean)):
+        assert problem.ball is not None
+        assert problem.ball.radius.tolist() == pytest.approx([2.55 / scale]), "one percent of 255 levels"
+        assert problem.ball.low.tolist() == pytest.approx([-shift / scale])
+        assert problem.ball.high.tolist() == pytest.approx([(255 - shift) / scale])
+
+
+def test_images_of_one_level_cannot_be_standardised(small_mnist: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    grey = np.full((100, 28, 28), 9, dtype=np.uint8)
+    (tmp_path / "data" / "mnist" / "train-images-idx3-ubyte").write_bytes(idx(grey))
+    with pytest.raises(InputError, match="all pixels are the same"):
+        MNISTBinary(pixels="standardised").build(Axes(1, 1), Streams(0))
+
+
+def test_raw_pixels_leave_keys_as_they_were_published() -> None:
+    assert MNIST().recorded() == {"clip_budget": False} == MNIST(pixels="raw").recorded()
+    assert MNIST(pixels="standardised").recorded() == {"clip_budget": False, "pixels": "standardised"}
+
+
 @pytest.mark.mnist
 def test_real_files_are_official_and_split_by_digit(real_mnist: Path) -> None:
     split = mnist_split((0, 1))
@@ -122,3 +153,15 @@ def test_real_files_are_official_and_split_by_digit(real_mnist: Path) -> None:
     # 5923 zeros are in the official training set: the first test zeros are its images 5000 to 5922.
     assert split.labels_test.tolist() == [0] * 1000 + [1] * 1000
     assert split.x.max() == 255.0
+
+
+@pytest.mark.mnist
+def test_real_pixels_have_the_moments_that_the_field_knows(real_mnist: Path) -> None:
+    """0.1307 and 0.3081 of the range over the official training set; our split has as many images of each digit."""
+    problem = MNIST(pixels="standardised").build(Axes(1, 1), Streams(0))
+    assert problem.ball is not None
+    low, high = float(problem.ball.low), float(problem.ball.high)
+    assert -low / (high - low) == pytest.approx(0.1307, abs=2e-3)
+    assert 1 / (high - low) == pytest.approx(0.3081, abs=2e-3)
+    assert float(problem.x.min()) == pytest.approx(low)
+    assert float(problem.x.double().mean()) == pytest.approx(0.0, abs=1e-5)
