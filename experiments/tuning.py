@@ -27,7 +27,7 @@ from mlpiht_cli.rng import Streams
 
 SPEC = Path(__file__).with_name("rivals.yaml")
 TABLE = "rivals_tuning.csv"
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 SEEDS = (100, 101, 102)
 EPOCHS = {"digits01": (25, 50, 100), "digits": (25, 50, 100)}
 """Epochs to choose from, the middle one while step sizes are tried; other panels' passes are set by what they ask."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlpiht_cli.core.certified import certified_accuracy
 from mlpiht_cli.core.metric import METRICS, Scored, r2
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.packed import packed_size
 from mlpiht_cli.core.predictor import Predictor
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.core.recovery import planted_scores
@@ -130,7 +131,7 @@ def evaluate(model: Predictor, problem: Problem) -> Scores | None:
 def _network_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> dict[str, float]:
     """Scores of a network that need no planted weights."""
     certified = certified_accuracy(model, problem, prediction)
-    return {} if certified is None else {"certified_accuracy": certified}
+    return {"packed_bytes": packed_size(model)} | ({} if certified is None else {"certified_accuracy": certified})
 
 
 def _weight_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> dict[str, float]:

@@ -41,6 +41,19 @@ def test_rows_come_out_as_they_stand_in_the_table(mlpiht: Run, table: Path) -> N
     assert f"({len(made)} fit, see --limit)" in by_spec.out
 
 
+def test_rows_from_before_a_measure_are_as_they_were(mlpiht: Run, table: Path) -> None:
+    """A row that lacks a measure of today is equal to the one made again, and claims read it."""
+    rows = read_csv(table)
+    assert all("packed_bytes" in row.measures for row in rows if row.status == "ok")
+    older = [row.model_copy(update={"measures": {}, "schema_": 2}) for row in rows]
+    table.write_text(to_csv(older), newline="")
+    found = mlpiht("rerun", table, "--mode", "exact", "--limit", len(rows), "--json")
+    assert found.code == 0
+    assert found.json["different"] == found.json["missing"] == []
+    assert mlpiht("sweep", "tiny.yaml", "--dry-run").err.endswith("16 cells: 16 done\n")
+    assert mlpiht("plot", "tiny.yaml", "--format", "svg").code == 0
+
+
 def test_a_forged_number_is_seen(mlpiht: Run, table: Path) -> None:
     row = next(row for row in read_csv(table) if row.status == "ok")
     doctored(table, value=99.0, psnr=99.0)

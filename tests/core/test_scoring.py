@@ -7,6 +7,7 @@ import torch
 
 from mlpiht_cli.core.metric import accuracy, psnr, r2
 from mlpiht_cli.core.model import SparseMLP
+from mlpiht_cli.core.packed import packed_size
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.recovery import merged_rows, planted_scores, recovery_scores
 from mlpiht_cli.core.scoring import alignment, evaluate, support_f1, support_recall
@@ -151,12 +152,13 @@ def test_index_models_are_scored_alike_for_every_method() -> None:
     scores = evaluate(net, Problem(x, y, x, y, "r2", directions=V))
     assert scores is not None
     assert scores.value is not None
-    assert scores.more == {"mse_ratio": pytest.approx(1 - scores.value), "alignment": 0.0, "support_recall": 0.0}
+    index = {"mse_ratio": pytest.approx(1 - scores.value), "alignment": 0.0, "support_recall": 0.0}
+    assert scores.more == {**index, "packed_bytes": packed_size(net)}
     # Predictions are relu(2 x_3 - 1) = 0, 0, 5 (one neuron: linspace gives it the bias -1).
     assert scores.more["mse_ratio"] == pytest.approx((1 + 4 + 1) / (4 + 1 + 9))
     plain = evaluate(net, Problem(x, y, x, y, "r2"))
     assert plain is not None
-    assert plain.more == {}
+    assert plain.more.keys() == {"packed_bytes"}
 
 
 def fused(rows: list[list[float]], signs: list[float] | None = None) -> SparseMLP:
