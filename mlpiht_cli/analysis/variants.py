@@ -13,6 +13,7 @@ LATER: Mapping[str, Any] = {
     **{"noise_unit": "absolute", "prepare": "raw", "pixels": "raw"},
     **{"starts": 1, "offset": False, "exact": False},
     **{"relax": 1.0, "schedule": "constant", "relax_share": 0.6},
+    **{"values": "ones", "features": "coordinates"},
 }
 """Settings added after rows were published, and the values that older rows were made with."""
 SIZES = frozenset({"task.n", "task.d"})

@@ -5,6 +5,12 @@ from __future__ import annotations
 from mlpiht_cli.baselines.best_subset import BestSubset
 from mlpiht_cli.baselines.dense import Dense
 from mlpiht_cli.baselines.imp import IMP, IMPFused
+from mlpiht_cli.baselines.linear.cosamp import CoSaMP
+from mlpiht_cli.baselines.linear.fista import FISTA
+from mlpiht_cli.baselines.linear.htp import HTP
+from mlpiht_cli.baselines.linear.niht import NIHT
+from mlpiht_cli.baselines.linear.omp import OMP
+from mlpiht_cli.baselines.linear.subspace_pursuit import SubspacePursuit
 from mlpiht_cli.baselines.mlp import MLP
 from mlpiht_cli.baselines.pruning.curvature import Curvature
 from mlpiht_cli.baselines.pruning.cyclical import Cyclical
@@ -66,14 +72,17 @@ METHODS: dict[str, type[Method]] = {
         Boosting,
         Curvature,
         Cyclical,
+        CoSaMP,
         Dense,
         Eigenvalues,
+        FISTA,
         FeatureLearning,
         GMP,
         GatePair,
         GateMotion,
         GraSP,
         GradientDescent,
+        HTP,
         IHT,
         IHTConvex,
         IHTCrossValidated,
@@ -91,7 +100,10 @@ METHODS: dict[str, type[Method]] = {
         SET,
         SNIP,
         SynFlow,
+        NIHT,
+        OMP,
         Skglm,
+        SubspacePursuit,
         TorchPrune,
         Zero,
     )

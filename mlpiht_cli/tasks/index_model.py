@@ -35,6 +35,7 @@ class IndexModel(Task):
 
     version: ClassVar[int] = 1
     depends_on: ClassVar[frozenset[Axis]] = frozenset({"s", "seed"})
+    later: ClassVar[frozenset[str]] = frozenset({"features"})
 
     n: int = Field(4096, ge=2, description="training samples")
     d: int = Field(256, ge=1, description="input features")
@@ -43,6 +44,10 @@ class IndexModel(Task):
         "single", description="He_k(z); (He_k(z1) + He_k(z2)) / sqrt(2); z1 z2, whose degree is 2"
     )
     noise: float = Field(0.1, ge=0.0, allow_inf_nan=False, description="standard deviation of the targets' noise")
+    features: Literal["coordinates", "hermite"] = Field(
+        "coordinates",
+        description="inputs that a method gets: x, in which no link has a linear part, or He_k(x_j) of each coordinate",
+    )
     q: float | None = Field(
         None,
         gt=0.0,
@@ -93,7 +98,12 @@ class IndexModel(Task):
         x_test = test.standard_normal((N_TEST, self.d), dtype=np.float32)
         y_test = self._labels(x_test, v, test.standard_normal(N_TEST))
         directions = SparseMatrix.from_dense(torch.from_numpy(v))
-        return Problem(torch.from_numpy(x), y, torch.from_numpy(x_test), y_test, "r2", directions=directions)
+        return Problem(self._given(x), y, self._given(x_test), y_test, "r2", directions=directions)
+
+    def _given(self, x: NDArray[np.float32]) -> Tensor:
+        """Inputs ``[n, d]`` as a method gets them."""
+        given = torch.from_numpy(x)
+        return given if self.features == "coordinates" else hermite(given, self.degree)
 
     def directions(self, s: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw ``V`` ``[r, d]`` with random coordinates and signs; its rows have norm 1 and share no coordinate."""

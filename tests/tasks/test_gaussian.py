@@ -46,6 +46,28 @@ def test_arrays_equal_the_definition(seed: int) -> None:
     assert (problem.metric, problem.loss) == ("relative_error", "squared")
 
 
+def test_entries_may_be_normal_numbers() -> None:
+    problem = GaussianSparse(n=30, d=50, values="normal").build(Axes(1, 4), Streams(3))
+    draws = np.random.RandomState(4)
+    place = np.sort(draws.choice(50, 4, replace=False))
+    truth = np.zeros(50, dtype=np.float32)
+    truth[place] = draws.normal(size=4)
+    assert problem.truth is not None
+    np.testing.assert_array_equal(problem.truth[0].dense().numpy(), truth[None, :])
+    expected = problem.x.double().numpy() @ truth.astype(np.float64)
+    np.testing.assert_allclose(problem.y[:, 0].numpy(), expected, rtol=1e-6)
+
+
+def test_noise_is_on_the_training_targets_and_has_its_size() -> None:
+    clean, noisy = (GaussianSparse(n=4000, d=5, noise=size).build(Axes(1, 2), Streams(0)) for size in (0.0, 0.3))
+    assert torch.equal(noisy.x, clean.x)
+    assert torch.equal(noisy.y_test, clean.y)
+    drawn = (noisy.y - clean.y).numpy()
+    assert drawn.std() == pytest.approx(0.3, rel=0.05)
+    assert abs(drawn.mean()) < 0.02
+    assert abs(np.corrcoef(drawn[:, 0], clean.y.numpy()[:, 0])[0, 1]) < 0.05
+
+
 def test_more_ones_than_unknowns_need_a_word() -> None:
     with pytest.raises(InputError, match="s=6 is above the 5 unknowns"):
         GaussianSparse(n=3, d=5).build(Axes(1, 6), Streams(0))

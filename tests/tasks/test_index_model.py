@@ -78,6 +78,20 @@ def test_directions_are_orthonormal_with_disjoint_supports(link: str, r: int, q:
     np.testing.assert_allclose(size / size[0], [max(1.0, rank / 5) ** (-1 / q) for rank in range(1, 21 // r + 1)])
 
 
+@pytest.mark.parametrize("degree", [2, 3])
+def test_the_best_line_in_hermite_features_has_the_support_of_the_direction(degree: int) -> None:
+    """``He_k(v.x)`` has the coefficient ``v_j^k`` on ``He_k(x_j)``; on x itself it has none."""
+    plain, seen = (build(3, n=100_000, d=8, degree=degree, features=name) for name in ("coordinates", "hermite"))
+    assert torch.equal(plain.y, seen.y)
+    assert seen.x_test.shape == (N_TEST, 8)
+    x = plain.x.double().numpy()
+    expected = (x**2 - 1) / math.sqrt(2) if degree == 2 else (x**3 - 3 * x) / math.sqrt(6)
+    np.testing.assert_allclose(seen.x.numpy(), expected, rtol=1e-4, atol=1e-5)
+    for problem, wanted in ((seen, directions(seen)[0] ** degree), (plain, np.zeros(8))):
+        found = np.linalg.lstsq(problem.x.double().numpy(), problem.y[:, 0].double().numpy())[0]
+        np.testing.assert_allclose(found, wanted, atol=0.03)
+
+
 def test_directions_are_drawn_evenly() -> None:
     places = np.array([directions(build(2, seed, n=2, d=6))[0] for seed in range(300)])
     share = (places != 0).mean(0)

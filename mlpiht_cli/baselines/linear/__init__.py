@@ -1,0 +1,1 @@
+"""Rivals of IHT for sparse linear models: thresholding, greedy pursuits and the lasso."""
