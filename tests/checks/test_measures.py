@@ -85,8 +85,8 @@ def test_claims_and_figures_read_measures(mlpiht: Run, tiny_spec: str) -> None:
     result = mlpiht("plot", "tiny", "--format", "png")
     assert result.code == 2
     assert (
-        "the figure shows recall, but the rows of panel 'a' have psnr and the measures merged_f1, packed_bytes, turnable, "
-        "weight_error; set" in result.err
+        "the figure shows recall, but the rows of panel 'a' have psnr and the measures merged_f1, packed_bytes, passes, "
+        "turnable, weight_error; set" in result.err
     )
     table = Path("results/tiny.csv")
     with_recall = [row.model_copy(update={"measures": {"recall": 0.5}}) for row in read_csv(table)]
