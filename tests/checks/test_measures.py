@@ -57,13 +57,13 @@ def told(monkeypatch: pytest.MonkeyPatch, more: Mapping[str, float], steps: int 
 def test_facts_and_further_scores_share_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
     row = told(monkeypatch, {"recall": 0.25})
     assert row.status == "ok"
-    assert row.measures == {"recall": 0.25, "step_size": 0.5, "stable": True}
+    assert row.measures == {"recall": 0.25, "step_size": 0.5, "stable": True, "passes": 1.0}
     assert (number(row, "recall"), number(row, "stable")) == (0.25, 1.0)
 
 
 def test_what_is_told_of_a_divergence_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     row = told(monkeypatch, {}, steps=2)
-    assert (row.status, row.measures) == ("diverged", {"step_size": 0.5, "stable": True})
+    assert (row.status, row.measures) == ("diverged", {"step_size": 0.5, "stable": True, "passes": 2.0})
 
 
 def test_a_method_cannot_score_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +85,8 @@ def test_claims_and_figures_read_measures(mlpiht: Run, tiny_spec: str) -> None:
     result = mlpiht("plot", "tiny", "--format", "png")
     assert result.code == 2
     assert (
-        "the figure shows recall, but the rows of panel 'a' have psnr and the measures merged_f1, packed_bytes, passes, "
-        "turnable, weight_error; set" in result.err
+        "the figure shows recall, but the rows of panel 'a' have psnr and the measures merged_f1, packed_bytes, "
+        "passes, turnable, weight_error; set" in result.err
     )
     table = Path("results/tiny.csv")
     with_recall = [row.model_copy(update={"measures": {"recall": 0.5}}) for row in read_csv(table)]
