@@ -16,23 +16,27 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 
 from mlpiht_cli import plan
 from mlpiht_cli.core.fit import Status
 from mlpiht_cli.core.method import Method, Shape
+from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.starts import training_loss
 from mlpiht_cli.core.task import Axes, Task
 from mlpiht_cli.rng import Streams
 
 SPEC = Path(__file__).with_name("rivals.yaml")
 TABLE = "rivals_tuning.csv"
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 SEEDS = (100, 101, 102)
 EPOCHS = {"digits01": (25, 50, 100), "digits": (25, 50, 100)}
 """Epochs to choose from, the middle one while step sizes are tried; other panels' passes are set by what they ask."""
 TAKEN = {"converged_10": "planted_10", "converged_50": "planted_50"}
 """Panels that take the step sizes of another one."""
+OF_A_ROUND = frozenset({"imp"})
+"""Methods whose epochs are those of one of many rounds, so that they stay as they are."""
 SLACK = 1.02
 
 
@@ -66,7 +70,7 @@ class Choice:
     cost_s: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """A panel at its middle budget, and its methods that have a step size, by label."""
 
@@ -76,10 +80,15 @@ class Panel:
     s: int
     methods: dict[str, Method]
 
+    @cache  # noqa: B019  panels live as long as the program
+    def problem(self, seed: int) -> Problem:
+        """Return the data of a seed."""
+        return self.task.build(Axes(self.m, self.s), Streams(seed))
+
     def trial(self, label: str, lr: float, epochs: int, seed: int) -> Trial:
         """Fit once."""
         method = self.methods[label].model_copy(update={"lr": lr, "epochs": epochs})
-        problem = self.task.build(Axes(self.m, self.s), Streams(seed))
+        problem = self.problem(seed if "seed" in self.task.depends_on else SEEDS[0])
         start = time.process_time()
         fit = method.fit(problem, Shape(self.m), self.s, Streams(seed))
         spent = round(time.process_time() - start, 3)
@@ -104,6 +113,11 @@ def median_loss(trials: Sequence[Trial]) -> float:
     return statistics.median([one.loss for one in trials]) if trials else float("inf")
 
 
+def epochs_to_try(panel: str, label: str, own: int) -> tuple[int, ...]:
+    """Return the numbers of epochs that a method chooses from; ``own`` is that of the spec."""
+    return (own,) if label in OF_A_ROUND else EPOCHS.get(panel, (own,))
+
+
 def best_rate(trials: Sequence[Trial], epochs: int) -> float:
     """Return the step size with the least median loss at so many epochs; of equal ones the smallest."""
     return min(RATES, key=lambda lr: median_loss([one for one in trials if (one.lr, one.epochs) == (lr, epochs)]))
@@ -111,7 +125,7 @@ def best_rate(trials: Sequence[Trial], epochs: int) -> float:
 
 def choose(trials: Sequence[Trial]) -> Choice:
     """Apply the rule to the trials of one method in one panel."""
-    counts = EPOCHS.get(trials[0].panel, (trials[0].epochs,))
+    counts = epochs_to_try(trials[0].panel, trials[0].method, trials[0].epochs)
     lr = best_rate(trials, counts[len(counts) // 2])
     losses = {n: median_loss([one for one in trials if (one.lr, one.epochs) == (lr, n)]) for n in counts}
     enough = [n for n in counts if losses[n] <= SLACK * min(losses.values())]
@@ -121,7 +135,7 @@ def choose(trials: Sequence[Trial]) -> Choice:
 def missing(panel: Panel, label: str, done: Sequence[Trial]) -> Iterator[tuple[float, int, int]]:
     """Yield step size, epochs and seed of the trials that a method lacks; those of other epochs come last."""
     method = panel.methods[label]
-    counts = EPOCHS.get(panel.name, (getattr(method, "epochs", 0),))
+    counts = epochs_to_try(panel.name, label, getattr(method, "epochs", 0))
     middle, places = counts[len(counts) // 2], {one.place for one in done}
     tried = [(lr, middle, seed) for lr in RATES for seed in SEEDS]
     lacking = [one for one in tried if (panel.name, label, *one) not in places]
