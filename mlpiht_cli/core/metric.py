@@ -264,6 +264,7 @@ METRICS: dict[str, Metric] = {
         "certified test accuracy", bounded=True, limits=(0.0, 1.0), tolerance=Tolerance(absolute=0.005)
     ),
     "packed_bytes": Metric("packed size (bytes)", falling=True, digits=0),
+    "relative_weight_error": Metric("relative error of the weights, neurons matched", falling=True, limits=(0.0, 1.0)),
     "mse_ratio": Metric("test MSE / variance", falling=True),
     "alignment": Metric("median alignment"),
     "support_recall": Metric("share of true coordinates found"),

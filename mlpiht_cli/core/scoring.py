@@ -18,6 +18,7 @@ from mlpiht_cli.core.packed import packed_size
 from mlpiht_cli.core.predictor import Predictor
 from mlpiht_cli.core.problem import LOSSES, Problem
 from mlpiht_cli.core.recovery import planted_scores
+from mlpiht_cli.core.weight_distance import distance_scores
 from mlpiht_cli.linalg.sparse import SparseMatrix
 from mlpiht_cli.linalg.threshold import top_s
 
@@ -140,7 +141,7 @@ def _weight_scores(model: SparseMLP, problem: Problem, prediction: Tensor) -> di
     if problem.planted_layer is not None:
         found["support_f1"] = support_f1(model.first_layer_support(), problem.planted_layer)
     if not METRICS[problem.metric].linear:
-        found |= planted_scores(model, problem)
+        found |= planted_scores(model, problem) | distance_scores(model, problem)
     if problem.directions is not None:
         found |= _index_scores(model, problem.directions, r2(prediction, problem.y_test))
     return found

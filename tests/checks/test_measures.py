@@ -86,7 +86,7 @@ def test_claims_and_figures_read_measures(mlpiht: Run, tiny_spec: str) -> None:
     assert result.code == 2
     assert (
         "the figure shows recall, but the rows of panel 'a' have psnr and the measures merged_f1, packed_bytes, "
-        "passes, turnable, weight_error; set" in result.err
+        "passes, relative_weight_error, turnable, weight_error; set" in result.err
     )
     table = Path("results/tiny.csv")
     with_recall = [row.model_copy(update={"measures": {"recall": 0.5}}) for row in read_csv(table)]
