@@ -257,7 +257,8 @@ METRICS: dict[str, Metric] = {
     "iterations": Metric("iterations", column=True, falling=True, digits=1),
     "settled": Metric("step from which the support stays", column=True, falling=True, digits=1, within="iterations"),
     "final_loss": Metric("training loss", column=True, falling=True),
-    "wall_s": Metric("wall s", column=True, falling=True),
+    "wall_s": Metric("wall time (s)", column=True, falling=True),
+    "cpu_s": Metric("processor time (s)", column=True, falling=True),
     "passes": Metric("passes over the data", falling=True, digits=1),
     "pruned": Metric("weights that the last prune by magnitude takes", falling=None, digits=1),
     "certified_accuracy": Metric(

@@ -38,6 +38,7 @@ FIGURES: dict[str, Draw] = {
     "std": _drawn_by("heatmap", "spread"),
     "difference": _drawn_by("heatmap", "difference"),
     "curve": _drawn_by("curve", "curve"),
+    "tradeoff": _drawn_by("tradeoff", "tradeoff"),
     "scaling": _drawn_by("scaling", "scaling"),
     "setting": _drawn_by("setting", "setting"),
     "starts": _drawn_by("starts", "starts"),

@@ -14,10 +14,14 @@ from mlpiht_cli.figures.table import FigureTable, PanelTable
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.figure import LineAxis
 
-# Okabe and Ito's colours differ for the colour-blind as well; line styles and markers differ in print.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black")
+# Okabe and Ito's colours differ for the colour-blind as well; line styles and markers differ in print. More of them
+# follow, most from Tol's muted scheme, for figures of many methods.
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black"),
+    *("#882255", "#999933", "#332288", "#888888", "#44AA99", "#8C510A", "#DDCC77", "#AA4499", "#A6D854", "#F4A582"),
+)
 DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINE_AXES: tuple[LineAxis, ...] = ("d", "n", "m", "s")
 AXIS_NAMES: dict[LineAxis, str] = {
     "s": "budget s (nonzero weights)",
@@ -28,7 +32,7 @@ AXIS_NAMES: dict[LineAxis, str] = {
 
 
 def style(number: int) -> dict[str, str]:
-    """Colour, dashes and marker of a line by its number; the combinations repeat after 84."""
+    """Colour, dashes and marker of a line by its number; the combinations repeat after 476."""
     dash = DASHES[number % len(DASHES)]
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": dash, "marker": MARKERS[number % len(MARKERS)]}
 

@@ -53,7 +53,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
                 continue
             panel, here = grid.panel, list(grid.points())
             panels.append(_panel((panel.name, panel.title or panel.name), here, _scale(panel, figure, view), rows))
-            for score in dict.fromkeys([panels[-1].metric, *figure.also]):
+            for score in dict.fromkeys([panels[-1].metric, *figure.further]):
                 _check_metric(panels[-1], score, path)
         name, title = (f"{stem}-{view.name}", view.title or spec.title) if view else (stem, spec.title)
         tables.append(FigureTable(name, title, figure, _note(spec.profile_title(profile), panels), panels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from mlpiht_cli.errors import did_you_mean
@@ -22,6 +23,8 @@ LEAST_SIZES = {"scaling": 2, "success": 1}
 """By kind: the least number of n that each panel varies; success over a setting needs none."""
 
 
+MOST_PLACES = 24
+"""Places that a figure has axes for."""
 FURTHER = ("curve", "setting")
 """Kinds that draw further scores."""
 
@@ -35,7 +38,9 @@ class _KindFault(NamedTuple):
 
 def kind_faults(draft: Draft) -> list[Fault]:
     """Unknown kinds of figures, and kinds that cannot show what their panels vary."""
-    absent = {name for name in ("kind", "level", "setting", "also") if ("figure", name) in draft.left_out}
+    absent = {
+        name for name in ("kind", "level", "setting", "also", "against_score") if ("figure", name) in draft.left_out
+    }
     if ("figure",) in draft.left_out or "kind" in absent:
         return []
     faults, spec = [], draft.spec
@@ -66,6 +71,13 @@ def _of_kind(kind: str, figure: FigureSpec, panels: list[Panel]) -> _KindFault |
         return _KindFault("level", LEVELS[kind])
     if kind == "setting" and figure.setting is None:
         return _KindFault("setting", "kind setting needs the method's setting that lines run over")
+    if kind == "tradeoff" and figure.against_score is None:
+        return _KindFault("against_score", "tradeoff needs the score that the metric is drawn against, such as passes")
+    places = sum(math.prod(len(values or [0]) for values in (one.m, one.s, one.n, one.d)) for one in panels)
+    if kind == "tradeoff" and places > MOST_PLACES:
+        return _KindFault(
+            "kind", f"tradeoff has axes for each place, {MOST_PLACES} at most; these panels have {places}"
+        )
     if figure.also and kind not in FURTHER:
         return _KindFault("also", f"{' and '.join(FURTHER)} draw further scores; kind {kind} shows the metric alone")
     return None

@@ -187,7 +187,7 @@ class FigureTable:
     def fingerprint(self) -> str:
         """Hash of the values shown: a picture with another hash is older than the table."""
         shown = [
-            (panel.name, row.cell, *(_shown(row, name) for name in (panel.metric, *self.spec.also)))
+            (panel.name, row.cell, *(_shown(row, name) for name in (panel.metric, *self.spec.further)))
             for panel in self.panels
             for row in panel.rows.values()
         ]

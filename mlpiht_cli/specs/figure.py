@@ -31,6 +31,7 @@ class View(Strict):
     level: Finite | None = Field(None, description="level of the metric, in place of the figure's")
     falling: bool | None = Field(None, description="whether less is better, in place of the figure's")
     against: str | None = Field(None, description="label of the method that is subtracted, in place of the figure's")
+    against_score: MetricName | None = Field(None, description="score on the horizontal axis, in place of the figure's")
     slopes: dict[str, Finite] | None = Field(None, description="reference exponents, in place of the figure's")
 
     _unique = field_validator("panels", "also")(distinct)
@@ -67,6 +68,10 @@ class FigureSpec(Strict):
         None,
         description="of difference: label of the method that is subtracted; by default each other from the first",
     )
+    against_score: MetricName | None = Field(
+        None,
+        description="of tradeoff: the score on the horizontal axis, a column or a measure such as passes or wall_s",
+    )
     slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
 
@@ -76,6 +81,11 @@ class FigureSpec(Strict):
     def kinds(self) -> list[str]:
         """Kinds, the main one first."""
         return [self.kind] if isinstance(self.kind, str) else self.kind
+
+    @property
+    def further(self) -> list[str]:
+        """Scores other than the metric that the figure shows."""
+        return [*self.also, *([] if self.against_score is None else [self.against_score])]
 
     def of(self, view: View) -> FigureSpec:
         """What a view is drawn by: its own fields over the figure's."""

@@ -39,7 +39,7 @@ def panel() -> PanelTable:
 
 
 def figure_table(panel: PanelTable) -> FigureTable:
-    return FigureTable("fig", "Title", FigureSpec(label="Figure 1", level=30), "note", [panel])
+    return FigureTable("fig", "Title", FigureSpec(label="Figure 1", level=30, against_score="psnr"), "note", [panel])
 
 
 def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: PanelTable) -> None:
