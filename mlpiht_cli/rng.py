@@ -35,6 +35,7 @@ _SIGNS = 23
 _PLANTED = 24
 _SUPPORTS = 25
 _MASKS = 26
+_RELAXATION = 27
 _ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 _RESTARTS = 2**40  # restart i of a method draws from streams _GATES + i * _RESTARTS, ...
@@ -297,3 +298,7 @@ class Streams:
     def readout(self) -> np.random.Generator:
         """Generator of the read-out's random features: the neuron, its sign and its bias."""
         return self._generator(_READOUT)
+
+    def relaxation(self) -> np.random.Generator:
+        """Generator of the noise of random weights in training: of their gates, and of their values."""
+        return self._generator(_RELAXATION)

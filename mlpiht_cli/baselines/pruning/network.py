@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,10 +12,11 @@ from pydantic import Field
 
 from mlpiht_cli.baselines.compact import Part, compact
 from mlpiht_cli.baselines.imp import fused
-from mlpiht_cli.baselines.networks import TorchNetwork
+from mlpiht_cli.baselines.networks import TorchNetwork, TrainedNetwork
 from mlpiht_cli.baselines.optimisers import Adam, Past
+from mlpiht_cli.baselines.pruning.relaxed import Relaxed, flat, split
 from mlpiht_cli.baselines.training import Trainer
-from mlpiht_cli.core.fit import Diverged, Events, Reached, Step
+from mlpiht_cli.core.fit import Diverged, Events, Fact, Reached, Step
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
@@ -98,6 +99,11 @@ class SparseNetwork:
         return [(len(mask), mask.shape[1]) for mask in self.masks[: self.counted]]
 
     @property
+    def total(self) -> int:
+        """Number of weights of the counted layers, within the masks and outside."""
+        return sum(mask.numel() for mask in self.masks[: self.counted])
+
+    @property
     def kept(self) -> int:
         """Number of counted weights within the masks."""
         return sum(int(mask.sum()) for mask in self.masks[: self.counted])
@@ -131,10 +137,7 @@ class SparseNetwork:
         if self._spans:
             network.arrange(self._order, self._spans)
         for _ in range(steps):
-            if self._place == len(self._spans):
-                self._order, self._spans = self._trainer.batches.next_epoch()
-                self._place = 0
-                network.arrange(self._order, self._spans)
+            self._turn(network)
             (first, last), adam.lr = self._spans[self._place], self.rate()
             losses.append(network.backward(first, last))
             adam.step()
@@ -147,6 +150,50 @@ class SparseNetwork:
         yield from (Step(float(loss), share=1.0 / self._trainer.batches.per_epoch) for loss in losses)
         if not all(bool(weight.isfinite().all()) for weight in self.weights):
             raise Diverged("the weights left the finite numbers")
+
+    def relax(self, relaxed: Relaxed, steps: int) -> Iterator[Step]:
+        """Take steps on parameters that stand for the weights of all layers, and yield each; masks play no part.
+
+        The steps end early when the parameters say so. The network's own weights do not change; see :meth:`put`.
+
+        Raises
+        ------
+        Diverged
+            The parameters do not stand for finite weights after the steps.
+        """
+        parts = compact([torch.ones_like(mask) for mask in self.masks])
+        network = self._trainer.network(parts, self.weights)  # its parameters hold the layers one after the other
+        losses: list[Tensor | float] = []
+        if self._spans:
+            network.arrange(self._order, self._spans)
+        for _ in range(steps):
+            self._turn(network)
+            first, last = self._spans[self._place]
+            with torch.no_grad():
+                for own, new in zip(network.parameters, split(relaxed.weights(), network.parameters), strict=True):
+                    own.copy_(new)
+            losses.append(network.backward(first, last))
+            slope = torch.cat([own.grad.flatten() for own in network.parameters if own.grad is not None])
+            goes_on = relaxed.step(slope, losses[-1], self.rate())
+            self._place, self._done = self._place + 1, self._done + 1
+            if self._trainer.compiled:
+                yield Step(float(losses.pop()), share=(last - first) / self._problem.n)
+            if not goes_on:
+                break
+        yield from (Step(float(loss), share=1.0 / self._trainer.batches.per_epoch) for loss in losses)
+        if not bool(relaxed.weights().isfinite().all()):
+            raise Diverged("the weights left the finite numbers")
+
+    def put(self, values: Tensor) -> None:
+        """Set the weights of all layers, given one after the other and row by row ``[N]``; masks stay as they are."""
+        self.weights = [new.clone() for new in split(values, self.weights)]
+
+    def _turn(self, network: TrainedNetwork) -> None:
+        """Begin the next epoch if the last one is over."""
+        if self._place == len(self._spans):
+            self._order, self._spans = self._trainer.batches.next_epoch()
+            self._place = 0
+            network.arrange(self._order, self._spans)
 
     def _restored(self, parts: Sequence[Part], full: Sequence[Tensor], inner: Sequence[Tensor]) -> list[Tensor]:
         return [part.put(one, new) for part, one, new in zip(parts, full, inner, strict=True)]
@@ -195,17 +242,30 @@ class SparseNetwork:
         """Keep the ``count`` counted weights of largest score, of all layers together; see :func:`best`."""
         self.keep(best(scores, count, within))
 
-    def finish(self, budget: int, steps: int) -> Events:
+    def adopt(self, values: Tensor, spare: Tensor, budget: int) -> int:
+        """Set the weights of all layers ``[N]``, keep the nonzeros, and return how many counted ones there are.
+
+        If they are fewer than the budget, numbers of ``spare`` ``[N]`` fill up in place of zeros, largest first.
+        """
+        self.put(spare)
+        second = flat(self.magnitudes())
+        self.put(torch.where(values == 0, spare, values))
+        found = torch.where(values[: self.total] == 0, second - second.amax() - 1.0, flat(self.magnitudes()))
+        alive = int(torch.count_nonzero(values[: self.total]))
+        self.keep_best(split(found, self.masks[: self.counted]), max(alive, budget))
+        return alive
+
+    def finish(self, budget: int, steps: int, facts: Mapping[str, Fact] | None = None) -> Events:
         """Prune to the budget by magnitude where that is still needed, train a last phase, and yield the network.
 
-        The fact ``pruned`` is the number of weights that this last prune takes.
+        The fact ``pruned`` is the number of weights that this last prune takes; ``facts`` are more of them.
         """
         pruned = max(0, self.kept - budget)
         if pruned:
             self.keep_best(self.magnitudes(), budget, self.masks)
         self.begin(steps)
         yield from self.train(steps)
-        yield Reached(self.model(), facts={"pruned": pruned})
+        yield Reached(self.model(), facts={"pruned": pruned, **(facts or {})})
 
     def model(self) -> SparseMLP:
         """Return the network as the budget counts its weights."""
