@@ -18,6 +18,7 @@ from mlpiht_cli.baselines.pruning.gmp import GMP
 from mlpiht_cli.baselines.pruning.grasp import GraSP
 from mlpiht_cli.baselines.pruning.l0 import L0
 from mlpiht_cli.baselines.pruning.magnitude import Magnitude
+from mlpiht_cli.baselines.pruning.prox import Prox
 from mlpiht_cli.baselines.pruning.rigl import RigL
 from mlpiht_cli.baselines.pruning.set import SET
 from mlpiht_cli.baselines.pruning.snip import SNIP
@@ -102,6 +103,8 @@ METHODS: dict[str, type[Method]] = {
         OMP,
         RigL,
         SET,
+        Prox,
+        SNIP,
         Skglm,
         SNIP,
         SubspacePursuit,
