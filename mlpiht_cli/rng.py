@@ -16,26 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 # Stream identifiers of the counter-based generator. The meaning of a number never changes.
-_GATES = 1
-_SPLIT = 2
-_REVIVAL = 3
-_HASHES = 4
-_START = 5
-_PAIRS = 6
-_MOVES = 7
-_RESTART = 8
-_DIRECTIONS = 16
-_INPUTS = 17
-_NOISE = 18
-_TEST = 19
-_NEURONS = 20
-_COORDINATES = 21
-_READOUT = 22
-_SIGNS = 23
-_PLANTED = 24
-_SUPPORTS = 25
-_MASKS = 26
-_RELAXATION = 27
+_GATES, _SPLIT, _REVIVAL, _HASHES, _START, _PAIRS, _MOVES, _RESTART = range(1, 9)
+_DIRECTIONS, _INPUTS, _NOISE, _TEST, _NEURONS, _COORDINATES, _READOUT, _SIGNS = range(16, 24)
+_PLANTED, _SUPPORTS, _MASKS, _RELAXATION = range(24, 28)
 _ROWS = 4096  # samples of planted inputs drawn at a time, which limits the float64 numbers
 _LAYER = 2**16  # layer i of a layerwise fit draws from streams _GATES + i * _LAYER, ...
 _RESTARTS = 2**40  # restart i of a method draws from streams _GATES + i * _RESTARTS, ...

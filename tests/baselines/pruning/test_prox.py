@@ -83,7 +83,7 @@ def test_the_penalty_rises_geometrically_until_few_weights_are_left() -> None:
         left.append(int(torch.count_nonzero(proximal.values)))
     assert proximal.taken == len(left) < 400
     assert left[-1] <= 9 < left[-2]
-    slopes, _ = SparseNetwork(Prox(), some(), Shape(5), Streams(1)).gradients((some().x, some().y))
+    slopes, _ = SparseNetwork(Prox(), some(), Shape(5), Streams(1)).gradients(some())
     assert seen[0] == pytest.approx(0.01 * float(flat(slopes).abs().max()))
     np.testing.assert_allclose(np.diff(np.log(seen)), np.log(2000.0) / 399)
 
