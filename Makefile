@@ -10,7 +10,7 @@ RUN ?=
 MLPIHT := $(BIN)/mlpiht
 
 FIGURES := figure1 figure2 figure3 figure4 figure5 figure6 figure7 figure8 figure9 figure10
-TABLES := table1 table2 gaussian imp_protocol beyond_zero vector_steps iris index_models recovery recovery_vector recovery_inputs recovery_noise recovery_deep recovery_real phase_transition rivals_linear theory theory_mnist
+TABLES := table1 table2 gaussian imp_protocol beyond_zero vector_steps iris index_models recovery recovery_vector recovery_inputs recovery_noise recovery_deep recovery_real phase_transition rivals rivals_linear theory theory_mnist
 
 .PHONY: setup demo test test-all bench lint format pins docs pages $(FIGURES) $(TABLES) all-figures tables reproduction clean help
 

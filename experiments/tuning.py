@@ -30,12 +30,19 @@ from mlpiht_cli.rng import Streams
 SPEC = Path(__file__).with_name("rivals.yaml")
 TABLE = "rivals_tuning.csv"
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+LOWER = {"digits01_raw": (0.0001, 0.0003), "digits_raw": (0.0001, 0.0003)}
+"""Further, smaller step sizes of panels with large inputs."""
 SEEDS = (100, 101, 102)
 FEWER = {"digits": (100,), "digits_raw": (100,)}
 """Seeds of panels where a trial takes long; the data are the same for all seeds there."""
 EPOCHS = {"digits01": (25, 50, 100), "digits": (25, 50, 100)}
 """Epochs to choose from, the middle one while step sizes are tried; other panels' passes are set by what they ask."""
-TAKEN = {"converged_10": "planted_10", "converged_50": "planted_50"}
+TAKEN = {
+    "converged_10": "planted_10",
+    "converged_50": "planted_50",
+    "budgets_10": "planted_10",
+    "budgets_50": "planted_50",
+}
 """Panels that take the step sizes of another one."""
 OF_A_ROUND = frozenset({"imp"})
 """Methods whose epochs are those of one of many rounds, so that they stay as they are."""
@@ -120,9 +127,17 @@ def epochs_to_try(panel: str, label: str, own: int) -> tuple[int, ...]:
     return (own,) if label in OF_A_ROUND else EPOCHS.get(panel, (own,))
 
 
+def rates(panel: str) -> tuple[float, ...]:
+    """Return the step sizes that a panel's methods choose from."""
+    return LOWER.get(panel, ()) + RATES
+
+
 def best_rate(trials: Sequence[Trial], epochs: int) -> float:
     """Return the step size with the least median loss at so many epochs; of equal ones the smallest."""
-    return min(RATES, key=lambda lr: median_loss([one for one in trials if (one.lr, one.epochs) == (lr, epochs)]))
+    return min(
+        rates(trials[0].panel),
+        key=lambda lr: median_loss([one for one in trials if (one.lr, one.epochs) == (lr, epochs)]),
+    )
 
 
 def choose(trials: Sequence[Trial]) -> Choice:
@@ -140,7 +155,7 @@ def missing(panel: Panel, label: str, done: Sequence[Trial]) -> Iterator[tuple[f
     counts = epochs_to_try(panel.name, label, getattr(method, "epochs", 0))
     middle, places = counts[len(counts) // 2], {one.place for one in done}
     seeds = FEWER.get(panel.name, SEEDS)
-    tried = [(lr, middle, seed) for lr in RATES for seed in seeds]
+    tried = [(lr, middle, seed) for lr in rates(panel.name) for seed in seeds]
     lacking = [one for one in tried if (panel.name, label, *one) not in places]
     if lacking:
         yield from lacking
