@@ -90,14 +90,15 @@ def kinds(_: str) -> str:
     """Kinds of figures."""
     from mlpiht_cli.figures import FIGURES, TEXTS
 
-    drawn = [f"### {name}\n\n{documented(drawn_by(one))}" for name, one in FIGURES.items()]
-    written = [f"### {name}\n\n{_written_by(formats)}" for name, formats in TEXTS.items()]
-    return "\n\n".join([*drawn, *written])
+    told = {name: [documented(drawn_by(one))] for name, one in FIGURES.items()}
+    for name, formats in TEXTS.items():
+        told.setdefault(name, []).append(_written_by(formats))
+    return "\n\n".join("\n\n".join([f"### {name}", *parts]) for name, parts in told.items())
 
 
 def _written_by(formats: Mapping[str, Callable[..., Any]]) -> str:
     """What a kind of table says in each of its formats."""
-    return " ".join(documented(one) for one in formats.values())
+    return " ".join(documented(drawn_by(one)) for one in formats.values())
 
 
 def drawn_by(draw: Callable[..., Any]) -> Callable[..., Any]:

@@ -109,7 +109,7 @@ class Scaling:
         seeds = max((curve.scores.shape[1] for curve in curves), default=0)
         if seeds < 2:
             return None
-        drawn = np.random.default_rng(SEED).random((DRAWS, seeds))
+        drawn = seed_draws(seeds)
         found = [statistic(replace(self, curves=tuple(_resampled(curve, row) for curve in curves))) for row in drawn]
         values = np.sort([value for value in found if value is not None])
         if not values.size:
@@ -118,6 +118,11 @@ class Scaling:
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
         return float(low), float(high)
+
+
+def seed_draws(seeds: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1) that draw seeds with replacement, ``[DRAWS, seeds]``; the same at every call."""
+    return np.random.default_rng(SEED).random((DRAWS, seeds))
 
 
 def _resampled(curve: Curve, uniform: NDArray[np.float64]) -> Curve:

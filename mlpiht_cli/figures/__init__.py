@@ -33,12 +33,23 @@ def _drawn_by(module: str, function: str) -> Draw:
     return draw
 
 
+def _written_by(module: str, function: str) -> Write:
+    """The function that writes a table, imported when it writes."""
+
+    def write(data: FigureTable) -> str:
+        text: str = getattr(importlib.import_module(f"mlpiht_cli.figures.{module}"), function)(data)
+        return text
+
+    return write
+
+
 FIGURES: dict[str, Draw] = {
     "heatmap": _drawn_by("heatmap", "heatmap"),
     "std": _drawn_by("heatmap", "spread"),
     "difference": _drawn_by("heatmap", "difference"),
     "curve": _drawn_by("curve", "curve"),
     "tradeoff": _drawn_by("tradeoff", "tradeoff"),
+    "ranks": _drawn_by("ranks", "ranks"),
     "scaling": _drawn_by("scaling", "scaling"),
     "setting": _drawn_by("setting", "setting"),
     "starts": _drawn_by("starts", "starts"),
@@ -50,8 +61,10 @@ MAPS = frozenset({"heatmap", "std", "difference", "verdicts"})
 """Kinds with the axes m and s, which cannot show panels of several n or d."""
 TEXTS: dict[str, dict[str, Write]] = {
     "table": {"md": markdown, "csv": comma_separated},
+    "ranks": {"md": _written_by("ranks", "markdown"), "csv": _written_by("ranks", "comma_separated")},
 }
-KINDS = (*FIGURES, *TEXTS)
+"""Tables by kind; a kind may have a picture as well."""
+KINDS = (*dict.fromkeys((*FIGURES, *TEXTS)),)
 
 # Without dates in the files, the same table gives the same bytes.
 _METADATA: dict[str, dict[str, None]] = {
@@ -88,15 +101,13 @@ def _pass_on(told: Sequence[warnings.WarningMessage], path: Path) -> None:
 
 
 def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write one kind of picture (``formats``) or table (Markdown and CSV), and return the paths.
+    """Write one kind of picture (``formats``) or table (Markdown and CSV) or both, and return the paths.
 
     The name of the file ends in the kind, except for the main kind of the figure.
     """
     stem = stem if kind == data.spec.kinds[0] else stem.with_name(f"{stem.name}-{kind}")
-    if kind in FIGURES:
-        return save(FIGURES[kind](data, look), stem, formats, data.fingerprint)
-    paths = []
-    for suffix, write in TEXTS[kind].items():
+    paths = save(FIGURES[kind](data, look), stem, formats, data.fingerprint) if kind in FIGURES else []
+    for suffix, write in TEXTS.get(kind, {}).items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
         write_atomic(paths[-1], write(data).encode())
     return paths

@@ -25,6 +25,8 @@ LEAST_SIZES = {"scaling": 2, "success": 1}
 
 MOST_PLACES = 24
 """Places that a figure has axes for."""
+LEAST_RANKED = 3
+"""Methods that a panel of ranks has at least."""
 FURTHER = ("curve", "setting")
 """Kinds that draw further scores."""
 
@@ -46,6 +48,9 @@ def kind_faults(draft: Draft) -> list[Fault]:
     faults, spec = [], draft.spec
     for at, figure, panels in drawn(spec):
         found = [_of_kind(kind, figure, panels) for kind in figure.kinds]
+        few = [panel.name for panel in panels if len(panel.methods or spec.methods) < LEAST_RANKED]
+        if "ranks" in figure.kinds and few and draft.whole("panels", "methods"):
+            found.append(_KindFault("kind", f"ranks need {LEAST_RANKED} methods or more; panel '{few[0]}' has fewer"))
         faults += [Fault((*at, one.field), one.message) for one in found if one is not None and one.field not in absent]
         labels = {entry.shown for panel in panels for entry in panel.methods or spec.methods}
         complete = draft.whole("panels", "methods")
