@@ -22,6 +22,7 @@ from mlpiht_cli.baselines.pruning.prox import Prox
 from mlpiht_cli.baselines.pruning.rigl import RigL
 from mlpiht_cli.baselines.pruning.set import SET
 from mlpiht_cli.baselines.pruning.snip import SNIP
+from mlpiht_cli.baselines.pruning.spike_and_slab import SpikeAndSlab
 from mlpiht_cli.baselines.pruning.synflow import SynFlow
 from mlpiht_cli.baselines.yardsticks.abess import Abess
 from mlpiht_cli.baselines.yardsticks.boosting import Boosting
@@ -109,6 +110,7 @@ METHODS: dict[str, type[Method]] = {
         SNIP,
         SubspacePursuit,
         SynFlow,
+        SpikeAndSlab,
         TorchPrune,
         Zero,
     )

@@ -108,7 +108,7 @@ class GatedWeights:
     def step(self, slope: Tensor, loss: Tensor | float, rate: float) -> bool:
         """Descend in weights and gates, ascend in the multiplier.
 
-        Where the constraint holds the multiplier starts again from 0 (dual restarts: Gallego-Posada et al., section 3).
+        Where the constraint holds the multiplier starts again from 0 (dual restarts: Gallego-Posada et al., 2022).
         """
         self.values.grad, self.log_alpha.grad = self.gradients(slope)
         excess = float(self.open().mean()) - self._constraint.share
