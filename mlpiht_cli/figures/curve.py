@@ -12,12 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scores import finite_numbers
-from mlpiht_cli.figures.lines import AXIS_NAMES, Line, Scores, lines, log_ticks
+from mlpiht_cli.figures.lines import AXIS_NAMES, Line, Scores, limit_scores, lines, log_ticks
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import LineAxis
 
 CROWDED = 6
-"""Lines above which the panels get axes of their own."""
+"""Lines above which the panels get axes of their own; such axes are larger and paler, with a legend at the right."""
+BAND, FAINT = 0.15, 0.07
+"""Opacity of bands, and of those of many lines."""
 PANELS_PER_ROW = 3
 """Axes in a row, unless a panel has more."""
 
@@ -42,21 +44,27 @@ def curve(data: FigureTable, look: Look) -> Figure:
     Each score of ``also`` is a further line in the same axes, without a band. The labels of scores are cut at a comma:
     the axis has the part that they share, and the legend the part that tells them apart. All panels share one pair of
     axes if they have few lines and one metric. Otherwise each panel has its own, and a panel of many lines has several,
-    one for each value of an axis.
+    one for each value of an axis. Limits that the metric has by default widen to hold the lines.
     """
     groups = _groups(data)
     columns = _columns(groups)
-    figure, grid = _grid(len(groups), columns)
     keys = dict.fromkeys(_key(label, line, data) for group in groups for label, line in group.lines)
+    is_crowded = max(len(group.lines) for group in groups) > CROWDED
+    figure, grid = _grid(len(groups), columns, len(keys) if is_crowded else 0)
     for axes, group in zip(grid, groups, strict=True):
         for label, line in group.lines:
             scores, number = Scores.of(line.panel, data), [*keys].index(_key(label, line, data))
             for name, word in scores.words.items():
                 words = ", ".join(filter(None, (label, word))) or line.panel.title
                 _draw(axes, line, name, scores.style(name, number, len(keys) > 1), words)
+        for band in axes.collections:
+            band.set_alpha(FAINT if is_crowded else BAND)
         _dress(axes, group, data, room=10 if len(groups) == 1 else 6)
     _share(grid, groups, columns)
-    _explain(figure, grid, data, look)
+    _explain(figure, grid, is_crowded)
+    if not look.paper:
+        title = f"{data.title}\n{data.note.replace('mean over', 'median and range over')}"
+        figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
@@ -96,10 +104,12 @@ def _columns(groups: list[_Group]) -> int:
     return min(len(groups), PANELS_PER_ROW)
 
 
-def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` axes, in rows."""
+def _grid(count: int, columns: int, labels: int) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` axes, in rows; larger ones, with room for a legend at the right, for ``labels`` lines."""
     rows = math.ceil(count / columns)
     size = (6.4, 4.2) if count == 1 else (3.6 * columns + 0.6, 3.1 * rows + 0.8)
+    if labels:
+        size = (4.4 * columns + 2.4, max(4.2 * rows + 0.8, 0.21 * labels + 1.4))
     figure = Figure(figsize=size, layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in grid[count:]:
@@ -114,8 +124,7 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
     axes.set_xlabel(AXIS_NAMES[x])
     axes.set_ylabel(Scores.of(panel, data).axis)
     axes.set_yscale(data.spec.scale)
-    if panel.limits is not None and not (data.spec.scale == "log" and panel.limits[0] <= 0):
-        axes.set_ylim(*panel.limits)
+    limit_scores(axes, panel, data)
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_title(textwrap.fill(group.title, 40), fontsize=10, parse_math=False)
 
@@ -135,17 +144,17 @@ def _share(grid: list[Axes], groups: list[_Group], columns: int) -> None:
             axes.set_xlabel(axes.get_xlabel() if last else "")
 
 
-def _explain(figure: Figure, grid: list[Axes], data: FigureTable, look: Look) -> None:
-    """Legend and title."""
+def _explain(figure: Figure, grid: list[Axes], is_crowded: bool) -> None:
+    """Legend: in the axes, or outside of several and of crowded ones."""
     handles = {str(line.get_label()): line for axes in grid for line in axes.lines}
-    if len(grid) > 1:
+    if is_crowded:  # long samples of the lines, so that dashes are told apart
+        every = [*handles.values()]
+        figure.legend(handles=every, loc="outside right center", fontsize=8, frameon=False, handlelength=2.8)
+    elif len(grid) > 1:
         columns = min(6, 2 * len(grid), len(handles))
         figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
     elif handles:
         grid[0].legend(fontsize=8, frameon=False)
-    if not look.paper:
-        title = f"{data.title}\n{data.note.replace('mean over', 'median and range over')}"
-        figure.suptitle(title, fontsize=10, parse_math=False)
 
 
 def _draw(axes: Axes, line: Line, score: str, look: dict[str, str], label: str) -> None:
@@ -156,5 +165,5 @@ def _draw(axes: Axes, line: Line, score: str, look: dict[str, str], label: str) 
         return
     low, high, middle = ([float(f(values)) for values in points.values()] for f in (np.min, np.max, np.median))
     if score == line.panel.metric:
-        axes.fill_between([*points], low, high, color=look["color"], alpha=0.15, linewidth=0)
+        axes.fill_between([*points], low, high, color=look["color"], linewidth=0)
     axes.plot([*points], middle, markersize=4, label=label, **look)  # type: ignore[arg-type]

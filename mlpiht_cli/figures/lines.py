@@ -120,6 +120,19 @@ def lines(panel: PanelTable, x: LineAxis) -> Iterator[Line]:
         yield Line(panel, method, dict(zip(others, values, strict=True)), x)
 
 
+def limit_scores(axes: Axes, panel: PanelTable, data: FigureTable) -> None:
+    """Give the y axis the limits of the panel; those that its metric has by default widen to hold what is drawn."""
+    if panel.limits is None or (data.spec.scale == "log" and panel.limits[0] <= 0):
+        return
+    low, high = panel.limits
+    if data.spec.limits is None and panel.limits == panel.facts.limits:
+        drawn = [float(y) for line in axes.lines for y in np.atleast_1d(np.asarray(line.get_ydata(), dtype=float))]
+        room = 0.03 * (max([high, *drawn]) - min([low, *drawn]))
+        low = min([low, *(y - room for y in drawn if y < low)])
+        high = max([high, *(y + room for y in drawn if y > high)])
+    axes.set_ylim(low, high)
+
+
 def log_ticks(axes: Axes, values: Sequence[float], room: int = 10, least: float | None = None) -> None:
     """Make the x axis logarithmic, with ticks at ``room`` values of the grid or fewer; linear below ``least``."""
     if least is None:

@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import LINE_AXES, style
+from mlpiht_cli.figures.lines import LINE_AXES, limit_scores, style
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import LineAxis
 
@@ -121,11 +121,7 @@ def _dress(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
     axes.set_xlabel(metric(score).label)
     axes.set_ylabel(panel.facts.label)
     axes.set_yscale(data.spec.scale)
-    middles = [float(y) for line in axes.lines for y in np.atleast_1d(line.get_ydata())]
-    if panel.limits is not None and all(panel.limits[0] <= y <= panel.limits[1] for y in middles):
-        span = panel.limits[1] - panel.limits[0]
-        if data.spec.scale == "linear":
-            axes.set_ylim(panel.limits[0] - 0.03 * span, panel.limits[1] + 0.03 * span)  # points at a limit stay whole
+    limit_scores(axes, panel, data)
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     title = ", ".join(filter(None, [panel.title if len(data.panels) > 1 else "", place.words]))

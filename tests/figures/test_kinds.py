@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,3 +143,45 @@ def test_a_view_may_subtract_a_method_of_its_own() -> None:
     figure = FigureSpec(label="F", kind="difference", against="imp")
     assert figure.of(View(name="own", against="zero")).against == "zero"
     assert figure.of(View(name="inherited")).against == "imp"
+
+
+def crowd(count: int, values: Callable[[int], float], **changes: Any) -> FigureTable:
+    names = [f"method {i}" for i in range(count)]
+    rows = {
+        RowKey("p", name, 1, s, seed): made("iht", s, seed, values(i) + seed)
+        for i, name in enumerate(names)
+        for s in (3, 4)
+        for seed in range(3)
+    }
+    panel = PanelTable("p", "a panel", names, [1], [3, 4], [0, 1, 2], "psnr", (-20.0, 50.0), rows)
+    return FigureTable("fig", "Title", FigureSpec(label="Figure 1", kind="curve", **changes), "note", [panel])
+
+
+def test_curves_of_many_methods_have_a_legend_outside_and_pale_bands() -> None:
+    few, many = (FIGURES["curve"](crowd(count, float), Look()) for count in (6, 15))
+    many.draw_without_rendering()
+    (axes,) = many.axes
+    (legend,) = many.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"method {i}" for i in range(15)]
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    assert not legend.get_window_extent().overlaps(many.texts[0].get_window_extent()), "nor the title"
+    assert legend.get_window_extent().y1 <= many.bbox.y1
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in axes.lines}
+    assert len(looks) == 15
+    assert len({line.get_color() for line in axes.lines}) == 15
+    assert few.legends == []
+    assert few.axes[0].get_legend() is not None
+    faint, plain = (figure.axes[0].collections[0].get_alpha() for figure in (many, few))
+    assert faint < plain
+    assert len(axes.collections) == 15, "all have their bands"
+
+
+def test_limits_of_the_metric_widen_to_hold_a_line_and_those_of_a_spec_do_not() -> None:
+    """Exact fits stand at 140 dB, and the colours of PSNR end at 50."""
+    exact = crowd(3, lambda i: 140.0 if i == 1 else 20.0)
+    low, high = FIGURES["curve"](exact, Look()).axes[0].get_ylim()
+    assert low == -20.0
+    assert 141 < high < 150
+    assert FIGURES["curve"](crowd(3, lambda i: 20.0), Look()).axes[0].get_ylim() == (-20.0, 50.0)
+    asked = crowd(3, lambda i: 140.0 if i == 1 else 20.0, limits=(-20.0, 50.0))
+    assert FIGURES["curve"](asked, Look()).axes[0].get_ylim() == (-20.0, 50.0)
