@@ -206,7 +206,8 @@ def markdown(data: FigureTable) -> str:
     Methods with a letter in common do not differ significantly.
     """
     rows = ["| " + " | ".join(line) + " |" for line in [HEAD, *_table(data)]]
-    title = f"**{data.spec.label}: {data.title}** (ranks by {_metrics(data)}; {data.note.replace('mean over', 'blocks of')})"
+    note = data.note.replace("mean over", "blocks of")
+    title = f"**{data.spec.label}: {data.title}** (ranks by {_metrics(data)}; {note})"
     return "\n".join([title, "", rows[0], "|" + "---|" * len(HEAD), *rows[1:], ""])
 
 
