@@ -16,6 +16,7 @@ from mlpiht_cli.baselines.pruning.curvature import Curvature
 from mlpiht_cli.baselines.pruning.cyclical import Cyclical
 from mlpiht_cli.baselines.pruning.gmp import GMP
 from mlpiht_cli.baselines.pruning.grasp import GraSP
+from mlpiht_cli.baselines.pruning.group_lasso import GroupLasso
 from mlpiht_cli.baselines.pruning.l0 import L0
 from mlpiht_cli.baselines.pruning.magnitude import Magnitude
 from mlpiht_cli.baselines.pruning.prox import Prox
@@ -86,6 +87,7 @@ METHODS: dict[str, type[Method]] = {
         GradientDescent,
         GraSP,
         HTP,
+        GroupLasso,
         IHT,
         IHTConvex,
         IHTCrossValidated,
