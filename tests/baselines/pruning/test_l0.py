@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_problems import some
 
 from mlpiht_cli.baselines.pruning.l0 import L0, Constraint, GatedWeights, hard_concrete, opening, settled_gates
 from mlpiht_cli.core.fit import Fit, Status
@@ -19,13 +20,8 @@ EVENLY = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
 each_gate = pytest.mark.parametrize("log_alpha", [-4.0, -1.0, 0.0, 0.7, 3.0])
 
 
-def some(k: int = 1, loss: Loss = "squared") -> Problem:
-    rng = np.random.RandomState(3)
-    x = torch.from_numpy(rng.normal(size=(120, 8))).float()
-    y = torch.stack([x[:, j].relu() - x[:, j + 1].relu() for j in range(k)], 1)
-    if loss == "cross_entropy":
-        y = torch.nn.functional.one_hot(y.argmax(1), k).float()
-    return Problem(x, y, x, y, "psnr", loss, peak=1.0)
+def small(k: int = 1, loss: Loss = "squared") -> Problem:
+    return some(k, loss, torch.float32)
 
 
 def fitted(problem: Problem, budget: int, depth: int = 1, **settings: Any) -> Fit:
@@ -104,12 +100,12 @@ def test_the_multiplier_rises_with_the_excess_and_starts_again_where_the_constra
 
 def test_the_constraint_holds_at_the_end_and_without_it_gates_stay_open() -> None:
     """40 hidden weights, 10 of which may be open in expectation."""
-    held = fitted(some(), 10, count="fused", epochs=300, ascent=40.0, fine_tuning=0.1)
+    held = fitted(small(), 10, count="fused", epochs=300, ascent=40.0, fine_tuning=0.1)
     assert float(held.facts["expected"]) < 12.0
-    free = fitted(some(), 10, count="fused", epochs=300, ascent=0.0, fine_tuning=0.1)
+    free = fitted(small(), 10, count="fused", epochs=300, ascent=0.0, fine_tuning=0.1)
     assert float(free.facts["expected"]) > 20.0
     assert free.facts["pruned"] == int(free.facts["open"]) - 10 > 0
-    priced = fitted(some(), 10, count="fused", epochs=300, ascent=0.0, penalty=1.0, fine_tuning=0.1)
+    priced = fitted(small(), 10, count="fused", epochs=300, ascent=0.0, penalty=1.0, fine_tuning=0.1)
     assert float(priced.facts["expected"]) < float(free.facts["expected"])
     assert priced.facts["multiplier"] == 1.0
 
@@ -123,19 +119,19 @@ def test_as_many_weights_are_left_as_the_budget_allows(
     count: str, k: int, loss: Loss, fine_tuning: float, depth: int
 ) -> None:
     for ascent in (0.5, 100.0):
-        fit = fitted(some(k, loss), 12, depth, count=count, ascent=ascent, fine_tuning=fine_tuning)
+        fit = fitted(small(k, loss), 12, depth, count=count, ascent=ascent, fine_tuning=fine_tuning)
         assert (fit.status, fit.model.nnz) == (Status.OK, 12)
         assert fit.facts["pruned"] == max(0, int(fit.facts["open"]) - 12)
         assert fit.passes == 60
 
 
 def test_a_price_that_shuts_too_many_gates_leaves_some_to_fill_up() -> None:
-    fit = fitted(some(), 20, count="fused", epochs=300, penalty=30.0, ascent=0.0, fine_tuning=0.2)
+    fit = fitted(small(), 20, count="fused", epochs=300, penalty=30.0, ascent=0.0, fine_tuning=0.2)
     assert int(fit.facts["open"]) < 20
     assert (fit.facts["pruned"], fit.model.nnz) == (0, 20)
 
 
 def test_too_large_steps_are_a_divergence() -> None:
-    fit = fitted(some(), 12, lr=1e30, schedule="constant")
+    fit = fitted(small(), 12, lr=1e30, schedule="constant")
     assert fit.status is Status.DIVERGED
     assert "finite" in fit.reason

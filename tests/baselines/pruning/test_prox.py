@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_problems import some
 
 from mlpiht_cli.baselines.pruning.network import SparseNetwork
 from mlpiht_cli.baselines.pruning.prox import Prox, Proximal, soft, unit_of
@@ -15,15 +16,6 @@ from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.rng import Streams
-
-
-def some(k: int = 1, loss: Loss = "squared") -> Problem:
-    rng = np.random.RandomState(3)
-    x = torch.from_numpy(rng.normal(size=(120, 8)))
-    y = torch.stack([x[:, j].relu() - x[:, j + 1].relu() for j in range(k)], 1)
-    if loss == "cross_entropy":
-        y = torch.nn.functional.one_hot(y.argmax(1), k).double()
-    return Problem(x, y, x, y, "psnr", loss, peak=1.0)
 
 
 def fitted(problem: Problem, budget: int, depth: int = 1, **settings: Any) -> Fit:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
+from small_problems import some
 
 from mlpiht_cli.baselines.pruning.network import SparseNetwork
 from mlpiht_cli.baselines.pruning.slabs import Block, Prior, divergence, gaussian_slab, group_slab, slopes
@@ -19,15 +20,6 @@ from mlpiht_cli.core.problem import Loss, Problem
 from mlpiht_cli.rng import Streams
 
 PRIOR = Prior(0.1, 0.7)
-
-
-def some(k: int = 1, loss: Loss = "squared") -> Problem:
-    rng = np.random.RandomState(3)
-    x = torch.from_numpy(rng.normal(size=(120, 8)))
-    y = torch.stack([x[:, j].relu() - x[:, j + 1].relu() for j in range(k)], 1)
-    if loss == "cross_entropy":
-        y = torch.nn.functional.one_hot(y.argmax(1), k).double()
-    return Problem(x, y, x, y, "psnr", loss, peak=1.0)
 
 
 def fitted(problem: Problem, budget: int, depth: int = 1, **settings: Any) -> Fit:
@@ -132,7 +124,7 @@ def test_gradients_are_those_of_the_evidence_bound(slab: str, k: int, loss: Loss
         unit = 1 / problem.n
     ((sum(divergence(q, PRIOR).sum() for q in every) - likelihood) * unit).backward()
     network.put(drawn)
-    found, _ = network.gradients((problem.x, problem.y))
+    found, _ = network.gradients(problem)
     for q, expected in zip(posterior.gradients(torch.cat([one.flatten() for one in found])), every, strict=True):
         for a, b in zip(q, expected, strict=True):
             torch.testing.assert_close(a, b.grad)
