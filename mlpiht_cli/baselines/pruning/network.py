@@ -286,11 +286,11 @@ def best(scores: Sequence[Tensor], count: int, within: Sequence[Tensor] | None =
     within
         Bool masks of the candidates; all weights if None. Further masks, of layers without scores, are ignored.
     """
-    flat = torch.cat([score.flatten() for score in scores])
-    places = torch.arange(len(flat), device=flat.device)
+    every = flat(scores)
+    places = torch.arange(len(every), device=every.device)
     if within is not None:
         places = places[torch.cat([mask.flatten() for mask in within[: len(scores)]])]
-    chosen = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-    chosen[places[flat[places].argsort(descending=True, stable=True)[:count]]] = True
+    chosen = torch.zeros(len(every), dtype=torch.bool, device=every.device)
+    chosen[places[every[places].argsort(descending=True, stable=True)[:count]]] = True
     parts = torch.split(chosen, [score.numel() for score in scores])
     return [part.view_as(score) for part, score in zip(parts, scores, strict=True)]
