@@ -22,7 +22,7 @@ from mlpiht_cli.records.rows import Row
 Run = Callable[..., Any]
 DATA = os.environ.get("MLPIHT_DATA_DIR", "")
 """Read before a fixture takes it away."""
-SHORT = 24
+SHORT = 42
 """Number of short rows that are made again: one of each method, and some more."""
 
 
