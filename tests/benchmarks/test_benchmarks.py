@@ -174,6 +174,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_quick_run_writes_tables_and_figures(quick: Path) -> None:
     assert sorted(path.name for path in quick.iterdir()) == sorted(
         [f"{name}.csv" for name in NAMES] + [f"{name}.png" for name in ("speed", "growth", "memory", "race")]

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ NEUTRAL = {f"mlpiht_cli.{name}" for name in ("errors", "system.files", "system.m
 Pins = dict[str, dict[str, Any]]
 
 
+@cache
 def normal(source: str) -> str:
     """The code without comments, docstrings, positions and layout; the same in all versions of Python."""
     return _text(ast.parse(source))
@@ -53,10 +55,18 @@ def closure(module: str, root: Path = ROOT) -> list[str]:
         if name in seen or name in NEUTRAL or not _file(name, root).is_file():
             continue
         seen.add(name)
-        for node in ast.walk(ast.parse(_file(name, root).read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlpiht_cli"):
-                waiting += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        waiting += _imported(_file(name, root).read_text())
     return sorted(seen)
+
+
+@cache
+def _imported(source: str) -> tuple[str, ...]:
+    """Modules of the package that a module may import."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mlpiht_cli"):
+            found += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(found)
 
 
 def _file(module: str, root: Path) -> Path:
