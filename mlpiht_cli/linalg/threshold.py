@@ -1,4 +1,4 @@
-"""Hard thresholding: the indices of the ``s`` entries of largest magnitude, from a whole vector or from tiles."""
+"""Thresholding: soft; and hard, the indices of the ``s`` largest entries, from a whole vector or from tiles."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def top_s(values: Tensor, s: int) -> Tensor:
         int64 positions, shape ``[<= s]``.
     """
     return torch.nonzero(_kept(values, s)).flatten()
+
+
+def soft_threshold(values: Tensor, thresholds: Tensor | float) -> Tensor:
+    """Return the values moved towards 0 by the thresholds, and 0 where they would pass it: the prox of ``t |w|``."""
+    return values.sign() * (values.abs() - thresholds).clamp(min=0.0)
 
 
 def hard_threshold(vector: NDArray[np.float64], s: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from mlpiht_cli.baselines.linear.support import Data, Recovery
 from mlpiht_cli.core.fit import Events, Fact, Step
 from mlpiht_cli.core.method import Method
 from mlpiht_cli.linalg.stepsize import squared_norm
-from mlpiht_cli.linalg.threshold import top_s
+from mlpiht_cli.linalg.threshold import soft_threshold, top_s
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,8 +119,7 @@ class Lasso:
         """Take a proximal step (4.1) from a point ``[d]`` and its residual ``[n]``; raise the curvature as needed."""
         slopes = self._data.correlations(residual)
         while True:
-            moved = point + slopes / self.curvature
-            moved = moved.sign() * (moved.abs() - penalty / self.curvature).clamp_min(0.0)
+            moved = soft_threshold(point + slopes / self.curvature, penalty / self.curvature)
             kept = torch.nonzero(moved).flatten()
             then = self._data.at(kept, moved[kept])
             change, image = squared_norm(moved - point), squared_norm(then.residual - residual)

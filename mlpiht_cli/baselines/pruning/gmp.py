@@ -11,7 +11,6 @@ from mlpiht_cli.baselines.pruning.network import SparseNetwork, SparseTraining
 from mlpiht_cli.core.fit import Events, Step
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
-from mlpiht_cli.core.settings import Settings
 from mlpiht_cli.rng import Streams
 
 
@@ -23,17 +22,9 @@ def cubic(share: float, total: int, budget: int) -> int:
     return budget + round((total - budget) * (1.0 - share) ** 3)
 
 
-class Gradual(Settings):
-    """Settings of a cubic schedule."""
-
-    prunes: int = Field(50, ge=1, description="number of prunes, evenly spaced")
-    end: float = Field(0.75, gt=0, le=1, description="share of the steps in which it prunes")
-
-
 def descend(network: SparseNetwork, budget: int, steps: int, prunes: int) -> Iterator[Step]:
     """Train for ``steps`` steps and prune to the budget by magnitude meanwhile, along the cubic from all weights."""
-    total = sum(mask.numel() for mask in network.masks[: network.counted])
-    done = 0
+    total, done = network.total, 0
     for i in range(1, prunes + 1):
         until = round(steps * i / prunes)
         yield from network.train(until - done)
@@ -41,7 +32,7 @@ def descend(network: SparseNetwork, budget: int, steps: int, prunes: int) -> Ite
         network.keep_best(network.magnitudes(), cubic(i / prunes, total, min(budget, total)), network.masks)
 
 
-class GMP(Gradual, SparseTraining, Method):
+class GMP(SparseTraining, Method):
     """Gradual magnitude pruning (Zhu and Gupta, To prune, or not to prune, 2017).
 
     Pruned weights do not return. The paper begins after some training and prunes every 100 steps or more; here the
@@ -50,6 +41,9 @@ class GMP(Gradual, SparseTraining, Method):
 
     name: ClassVar[str] = "gmp"
     version: ClassVar[int] = 1
+
+    prunes: int = Field(50, ge=1, description="number of prunes, evenly spaced")
+    end: float = Field(0.75, gt=0, le=1, description="share of the steps in which it prunes")
 
     def iterate(self, problem: Problem, shape: Shape, budgets: Sequence[int], streams: Streams) -> Events:
         """Train and prune for one budget; one schedule of the step size covers both phases."""

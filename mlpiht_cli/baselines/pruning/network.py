@@ -190,19 +190,22 @@ class SparseNetwork:
 
     def _turn(self, network: TrainedNetwork) -> None:
         """Begin the next epoch if the last one is over."""
-        if self._place == len(self._spans):
-            self._order, self._spans = self._trainer.batches.next_epoch()
-            self._place = 0
+        if self._next_epoch():
             network.arrange(self._order, self._spans)
+
+    def _next_epoch(self) -> bool:
+        """Draw the next epoch if the last one is over, and return whether it was."""
+        if self._place < len(self._spans):
+            return False
+        (self._order, self._spans), self._place = self._trainer.batches.next_epoch(), 0
+        return True
 
     def _restored(self, parts: Sequence[Part], full: Sequence[Tensor], inner: Sequence[Tensor]) -> list[Tensor]:
         return [part.put(one, new) for part, one, new in zip(parts, full, inner, strict=True)]
 
     def batch(self) -> Problem:
         """Return the problem of the next batch's samples; training goes on with that batch."""
-        if self._place == len(self._spans):
-            self._order, self._spans = self._trainer.batches.next_epoch()
-            self._place = 0
+        self._next_epoch()
         first, last = self._spans[self._place]
         rows = slice(first, last) if self._order is None else self._order[first:last]
         return replace(self._problem, x=self._problem.x[rows], y=self._problem.y[rows])

@@ -15,15 +15,11 @@ from mlpiht_cli.baselines.pruning.relaxed import flat
 from mlpiht_cli.core.fit import Events, Fact
 from mlpiht_cli.core.method import Method, Shape
 from mlpiht_cli.core.problem import Problem
+from mlpiht_cli.linalg.threshold import soft_threshold
 from mlpiht_cli.rng import Streams
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def soft(values: Tensor, thresholds: Tensor) -> Tensor:
-    """Return the values moved towards 0 by the thresholds, and 0 where they would pass it: the prox of ``t |w|``."""
-    return values.sign() * (values.abs() - thresholds).clamp(min=0.0)
 
 
 def unit_of(problem: Problem) -> float:
@@ -91,7 +87,7 @@ class Proximal:
         if count < len(self.values):
             rows, cols = self._last
             price.append(self.values[count - rows * cols : count].view(rows, cols).abs().sum(dim=1))
-        return soft(self.moved, length * self.penalty * torch.cat(price))
+        return soft_threshold(self.moved, length * self.penalty * torch.cat(price))
 
     def _largest(self) -> Tensor:
         """Return the weights whose counted magnitudes are less by the first one that is too small to be kept."""
@@ -100,7 +96,7 @@ class Proximal:
         left, scales = cubic(share, count, min(self._budget, count)), self._scales(moved)
         magnitudes = moved[:count].abs() * scales
         threshold = torch.topk(magnitudes, left + 1).values[-1] if left < count else magnitudes.new_zeros(())
-        kept = soft(moved[:count], threshold / scales.clamp(min=torch.finfo(scales.dtype).tiny))
+        kept = soft_threshold(moved[:count], threshold / scales.clamp(min=torch.finfo(scales.dtype).tiny))
         return torch.cat([torch.where(magnitudes > threshold, kept, 0.0), moved[count:]])
 
     def _scales(self, values: Tensor) -> Tensor:

@@ -10,11 +10,12 @@ import torch
 from small_problems import some
 
 from mlpiht_cli.baselines.pruning.network import SparseNetwork
-from mlpiht_cli.baselines.pruning.prox import Prox, Proximal, soft, unit_of
+from mlpiht_cli.baselines.pruning.prox import Prox, Proximal, unit_of
 from mlpiht_cli.baselines.pruning.relaxed import flat, split
 from mlpiht_cli.core.fit import Fit, Status
 from mlpiht_cli.core.method import Shape
 from mlpiht_cli.core.problem import Loss, Problem
+from mlpiht_cli.linalg.threshold import soft_threshold
 from mlpiht_cli.rng import Streams
 
 
@@ -36,7 +37,7 @@ def driven(budget: int, steps: int, depth: int = 1, **settings: Any) -> tuple[Sp
 def test_the_soft_threshold_minimises_the_distance_plus_the_penalty(value: float, threshold: float) -> None:
     grid = np.linspace(-3, 3, 60_001)
     best = grid[np.argmin(0.5 * (grid - value) ** 2 + threshold * np.abs(grid))]
-    found = soft(torch.tensor([value], dtype=torch.float64), torch.tensor(threshold, dtype=torch.float64))
+    found = soft_threshold(torch.tensor([value], dtype=torch.float64), torch.tensor(threshold, dtype=torch.float64))
     assert float(found) == pytest.approx(best, abs=1e-4)
 
 
