@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures.lines import LINE_AXES, limit_scores, style
+from mlpiht_cli.figures.swarm import sideways
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import LineAxis
 
 PANELS_PER_ROW = 3
+MARKER = 8.0
+"""Size of a point, in 1/72 inch."""
+FEW_DECADES = 1.7
+"""Logarithm of the range up to which an axis has ticks at 1, 2 and 5 in each decade, not at powers of ten alone."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,9 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the median of the score that ``against_score`` names, a point for each method.
 
     Bars are the range over the seeds in both directions; the horizontal axis is logarithmic (linear below the least
-    positive value if there is a 0). Each panel, and each m, s, n and d that it varies, has axes of its own. A hollow
-    point lacks a seed, which diverged, failed, was skipped or is missing; methods without any point are named.
+    positive value if there is a 0). Points that would hide each other stand side by side, with their bars. Each panel,
+    and each m, s, n and d that it varies, has axes of its own. A hollow point lacks a seed, which diverged, failed, was
+    skipped or is missing; methods without any point are named.
 
     Raises
     ------
@@ -66,8 +75,8 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
     if score is None:
         raise InputError("figure.against_score is missing: the score that the metric is drawn against, such as passes")
     places = [place for panel in data.panels for place in Place.every(panel)]
-    columns = min(PANELS_PER_ROW, len(places))
-    rows = math.ceil(len(places) / columns)
+    rows = math.ceil(len(places) / PANELS_PER_ROW)
+    columns = math.ceil(len(places) / rows)
     height = max(3.3 * rows + 0.7, 0.21 * len(data.methods) + 1.4)  # the legend stands at the right, below the title
     figure = Figure(figsize=(3.7 * columns + 2.4, height), layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -76,7 +85,9 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
     for axes, place in zip(grid, places, strict=False):
         _draw(axes, place, score, data)
         _dress(axes, place, score, data)
-    _explain(figure, data, look)
+    _legend(figure, data)
+    _entitle(figure, data, look, 0)
+    _entitle(figure, data, look, _part(figure, grid[: len(places)]))
     return figure
 
 
@@ -92,11 +103,13 @@ def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
         (x, y), low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
         look, xs = style(data.methods.index(method)), [*xs, *values[:, 0].tolist()]
         left, up = [[x - low[0]], [high[0] - x]], [[y - low[1]], [high[1] - y]]
-        axes.errorbar(x, y, up, left, fmt="none", ecolor=look["color"], elinewidth=1, alpha=0.6)
+        bars = axes.errorbar(x, y, up, left, fmt="none", ecolor=look["color"], elinewidth=1, alpha=0.6)
+        bars.set_label(method)
         face, edge = (look["color"], "white") if len(pairs) == seeds else ("white", look["color"])
-        (point,) = axes.plot(x, y, look["marker"], color=look["color"], markersize=8, label=method, zorder=3)
+        (point,) = axes.plot(x, y, look["marker"], color=look["color"], markersize=MARKER, label=method, zorder=3)
         point.set(markerfacecolor=face, markeredgecolor=edge)
     if xs:
+        axes.margins(x=0.12)
         _log_scale(axes, xs)
     if absent:
         text = textwrap.fill(f"without a point: {', '.join(absent)}", 44)
@@ -109,11 +122,27 @@ def _log_scale(axes: Axes, xs: list[float]) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        if max(xs) < 10 * least:  # one decade: ticks at 1, 2 and 5
+        if math.log10(max(xs) / least) < FEW_DECADES:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axes.xaxis.set_major_formatter("{x:g}")
     else:
         axes.set_xscale("symlog", linthresh=least, linscale=0.4)
+
+
+def _part(figure: Figure, grid: Sequence[Axes]) -> int:
+    """Move points that would hide each other apart, once the layout is known; return how many move."""
+    figure.draw_without_rendering()
+    count = 0
+    for axes in grid:
+        places = [tuple(axes.transData.transform(line.get_xydata())[0]) for line in axes.lines]
+        bars = {str(one.get_label()): one.lines[2] for one in axes.containers if isinstance(one, ErrorbarContainer)}
+        moves = sideways(places, MARKER * figure.dpi / 72)
+        count += sum(map(bool, moves))
+        for line, move in zip(axes.lines, moves, strict=True):
+            shifted = axes.transData + ScaledTranslation(move / figure.dpi, 0, figure.dpi_scale_trans)
+            for part in [line, *bars[str(line.get_label())]]:
+                part.set_transform(shifted)
+    return count
 
 
 def _dress(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
@@ -128,8 +157,8 @@ def _dress(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
     axes.set_title(textwrap.fill(title, 40), fontsize=10, parse_math=False)
 
 
-def _explain(figure: Figure, data: FigureTable, look: Look) -> None:
-    """Legend of the methods at the right, and the title."""
+def _legend(figure: Figure, data: FigureTable) -> None:
+    """Legend of the methods at the right."""
     found = {str(line.get_label()): line for axes in figure.axes for line in axes.lines}
     looks = {name: style(data.methods.index(name)) for name in data.methods if name in found}
     handles = [
@@ -140,6 +169,11 @@ def _explain(figure: Figure, data: FigureTable, look: Look) -> None:
         hollow = {"marker": "o", "color": "0.35", "markerfacecolor": "white", "markersize": 7}
         handles.append(Line2D([], [], linestyle="", label="lacks a seed", **hollow))  # type: ignore[arg-type]
     figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False)
+
+
+def _entitle(figure: Figure, data: FigureTable, look: Look, moved: int) -> None:
+    """The title, and whether points are moved."""
     if not look.paper:
         note = data.note.replace("mean over", "median and range over")
+        note += "; points that would hide each other stand side by side" if moved else ""
         figure.suptitle(f"{data.title}\n{note}", fontsize=10, parse_math=False)

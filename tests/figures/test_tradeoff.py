@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import dist
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
@@ -16,7 +20,9 @@ from mlpiht_cli.errors import InputError
 from mlpiht_cli.figures import FIGURES, FigureTable, Look
 from mlpiht_cli.figures.lines import COLOURS, style
 from mlpiht_cli.figures.rules import kind_faults
+from mlpiht_cli.figures.swarm import sideways
 from mlpiht_cli.figures.table import PanelTable
+from mlpiht_cli.figures.tradeoff import MARKER
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.specs.draft import Draft
 from mlpiht_cli.specs.figure import FigureSpec, View
@@ -142,3 +148,28 @@ def test_specs_name_the_score_and_few_places() -> None:
     assert FigureSpec.model_validate({"label": "F", **good}).of(View(name="v")).against_score == "passes"
     other = FigureSpec.model_validate({"label": "F", **good}).of(View(name="v", against_score="wall_s"))
     assert other.against_score == "wall_s"
+
+
+def test_points_that_would_hide_each_other_stand_side_by_side_and_others_where_they_are() -> None:
+    level: Values = {(name, 4): [(100, 20)] * 3 for name in ("iht", "imp", "snip", "set")} | {
+        ("rigl", 4): [(10, 20)] * 3
+    }
+    figure = FIGURES["tradeoff"](table(level), Look())
+    assert figure.get_suptitle().endswith("stand side by side")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    drawn = {line.get_label(): line.get_transform().transform(line.get_xydata())[0] for line in axes.lines}
+    *crowd, _ = (x for x, _ in drawn.values())
+    assert np.diff(sorted(crowd)).min() >= 0.99 * MARKER * figure.dpi / 72, "a marker apart"
+    assert drawn["rigl"] == pytest.approx(axes.transData.transform((10, 20)))
+    assert drawn["iht"] == pytest.approx(axes.transData.transform((100, 20))), "the first stays"
+    assert "side by side" not in FIGURES["tradeoff"](table(), Look()).get_suptitle()
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=25), st.floats(0.5, 12))
+def test_no_two_moved_points_are_closer_than_their_size(places: list[tuple[float, float]], size: float) -> None:
+    moves = sideways(places, size)
+    ends = [(x + move, y) for (x, y), move in zip(places, moves, strict=True)]
+    assert all(dist(one, other) >= size * (1 - 1e-6) for one, other in combinations(ends, 2))
+    lowest = min(range(len(places)), key=lambda i: places[i][1], default=None)
+    assert lowest is None or moves[lowest] == 0
