@@ -27,6 +27,12 @@ def squared_norm(x: Tensor) -> Tensor:
     return norm.square()
 
 
+def rounding(targets: Tensor, s: int, dtype: torch.dtype) -> float:
+    """Return ``|A w - y|^2`` of the right weights for targets y: a prediction is a sum of s products, each rounded."""
+    unit = torch.finfo(dtype).eps / 2.0
+    return float(s * unit**2 * squared_norm(targets))
+
+
 def exact_step(operator: SupportOperator, values: Tensor, gradient: Tensor) -> Tensor:
     """Return the step of exact line search on the support, ``|g|^2 / (|A_S g|^2 + 1e-8)``, float64 ``[]``.
 

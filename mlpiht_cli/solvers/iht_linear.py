@@ -15,7 +15,7 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.linalg.operators import DenseOperator
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.linalg.stepsize import Refinement, squared_norm
+from mlpiht_cli.linalg.stepsize import Refinement, rounding
 from mlpiht_cli.rng import Streams
 from mlpiht_cli.solvers.iht import iht_step
 
@@ -52,14 +52,14 @@ class IHTLinear(Method):
             x, y = x - x.mean(0), y - y.mean()
         operator, refine = DenseOperator(x), Refinement(self.inner_steps)
         weights = SparseMatrix.zeros(1, problem.d, problem.x)
-        rounding, last = _rounding(y, budgets[0]), math.inf
+        errors, last = rounding(y, budgets[0], y.dtype), math.inf
         for _ in range(self.steps):
             before = weights
             weights, value = iht_step(operator, y, weights, budgets[0], refine)
             loss = float(value)
             moved = not torch.equal(before.index, weights.index)
             yield Step(loss / problem.n, float(weights.values.sum()), moved)
-            if weights.equals(before) or last / 2.0 < loss <= rounding:
+            if weights.equals(before) or last / 2.0 < loss <= errors:
                 break
             last = loss
         yield Reached(SparseMLP((weights,), bias=self._bias(problem, weights)))
@@ -69,9 +69,3 @@ class IHTLinear(Method):
         if not self.offset:
             return None
         return problem.y.mean(0) - problem.x.mean(0)[weights.col] @ weights.values
-
-
-def _rounding(y: Tensor, s: int) -> float:
-    """Return ``|A w - y|^2`` of the right weights: a prediction is a sum of s products, each rounded."""
-    unit = torch.finfo(y.dtype).eps / 2.0
-    return float(s * unit**2 * squared_norm(y))

@@ -15,7 +15,7 @@ from mlpiht_cli.core.model import SparseMLP
 from mlpiht_cli.core.problem import Problem
 from mlpiht_cli.core.settings import Settings
 from mlpiht_cli.linalg.sparse import SparseMatrix
-from mlpiht_cli.linalg.stepsize import squared_norm
+from mlpiht_cli.linalg.stepsize import rounding, squared_norm
 from mlpiht_cli.rng import Streams
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ class Data:
 
     def is_exact(self, loss: float, s: int) -> bool:
         """Whether a mean squared residual is not above the rounding errors of targets that are sums of s products."""
-        unit = torch.finfo(self.a.dtype).eps / 2.0
-        return loss <= s * unit**2 * float(self.y.square().mean())
+        return loss <= rounding(self.y, s, self.a.dtype) / len(self.y)
 
     def same(self, a: Sparse, b: Sparse) -> bool:
         """Whether two vectors have the same weights in the dtype of the data, up to rounding errors of float64."""
