@@ -41,8 +41,9 @@ demo: setup
 	$(MLPIHT) sweep figure1 --profile smoke --jobs $(JOBS)
 	$(MLPIHT) plot figure1 --profile smoke
 
+# A worker for each core, a file of tests in one worker. Plain pytest runs them one after the other.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 test-all: setup
 	$(BIN)/python -m pytest -m ''
