@@ -45,6 +45,7 @@ def _written_by(module: str, function: str) -> Write:
 
 FIGURES: dict[str, Draw] = {
     "heatmap": _drawn_by("heatmap", "heatmap"),
+    "fitted": _drawn_by("heatmap", "fitted"),
     "std": _drawn_by("heatmap", "spread"),
     "difference": _drawn_by("heatmap", "difference"),
     "curve": _drawn_by("curve", "curve"),
@@ -57,7 +58,7 @@ FIGURES: dict[str, Draw] = {
     "success": _drawn_by("success", "success"),
     "verdicts": _drawn_by("verdicts", "verdicts"),
 }
-MAPS = frozenset({"heatmap", "std", "difference", "verdicts"})
+MAPS = frozenset({"heatmap", "fitted", "std", "difference", "verdicts"})
 """Kinds with the axes m and s, which cannot show panels of several n or d."""
 TEXTS: dict[str, dict[str, Write]] = {
     "table": {"md": markdown, "csv": comma_separated},

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scores import finite_numbers
-from mlpiht_cli.figures.lines import AXIS_NAMES, Line, Scores, limit_scores, lines, log_ticks
+from mlpiht_cli.figures.lines import AXIS_NAMES, Line, Scores, limit_scores, lines, log_ticks, mark_chance, mark_cut
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import LineAxis
 
@@ -61,6 +61,8 @@ def curve(data: FigureTable, look: Look) -> Figure:
             band.set_alpha(FAINT if is_crowded else BAND)
         _dress(axes, group, data, room=10 if len(groups) == 1 else 6)
     _share(grid, groups, columns)
+    for axes in grid:
+        mark_cut(axes)
     _explain(figure, grid, is_crowded)
     if not look.paper:
         title = f"{data.title}\n{data.note.replace('mean over', 'median and range over')}"
@@ -125,6 +127,7 @@ def _dress(axes: Axes, group: _Group, data: FigureTable, room: int) -> None:
     axes.set_ylabel(Scores.of(panel, data).axis)
     axes.set_yscale(data.spec.scale)
     limit_scores(axes, panel, data)
+    mark_chance(axes, panel)
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_title(textwrap.fill(group.title, 40), fontsize=10, parse_math=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ CELL = 0.36  # inches
 SMALL = 0.27  # inches, of a cell where three maps or more are in a row
 IN_A_ROW = 4  # maps
 LEAST = 20 / 3  # cells, the least width of a map
+PALE = 0.15  # share of the colours that the cells of a nearly blank map of differences use
 # Look of a cell without a number: face, hatch and words of the legend.
 STATES = {
     "missing": ("white", "////", "no result yet"),
@@ -62,11 +63,40 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
 
     Where each method has one panel, the methods are side by side.
     """
+    return _maps(data, look, _means(data, look, {panel.name: panel.span for panel in data.panels}))
+
+
+def fitted(data: FigureTable, look: Look) -> Figure:
+    """As ``heatmap``, with colour limits that the means use: all but exact ones and the largest twentieth.
+
+    Means that are exact recovery have the colour of the open end of the bar. Panels of one metric share their limits.
+    """
+    values: dict[str, list[float]] = {}
+    for panel in data.panels:
+        for method in panel.methods:
+            found = panel.grid(method, look.partial).mean
+            values.setdefault(panel.metric, []).extend(x for x in found.ravel().tolist() if math.isfinite(x))
+    spans = {panel.name: _middle(values[panel.metric], panel) for panel in data.panels}
+    return _maps(replace(data, note=f"{data.note}; colours fit the values"), look, _means(data, look, spans))
+
+
+def _middle(values: Sequence[float], panel: PanelTable) -> tuple[float, float]:
+    """Limits of the means that are not exact, without the largest twentieth; the panel's own if these are one value."""
+    short = [x for x in values if not panel.facts.is_exact(x)]
+    low, high = (min(short), float(np.quantile(short, 0.95))) if short else panel.span
+    return (low, high) if low < high else panel.span
+
+
+def _means(data: FigureTable, look: Look, spans: Mapping[str, tuple[float, float]]) -> list[list[_Map | None]]:
+    """Rows of the means of each method, with limits by panel."""
     rows: list[list[_Map | None]] = [
-        [_mean(data, panel, method, look) if method in panel.methods else None for panel in data.panels]
+        [
+            _mean(data, panel, method, look, spans[panel.name]) if method in panel.methods else None
+            for panel in data.panels
+        ]
         for method in data.methods
     ]
-    return _maps(data, look, _side_by_side(rows))
+    return _side_by_side(rows)
 
 
 def _side_by_side(rows: list[list[_Map | None]]) -> list[list[_Map | None]]:
@@ -96,7 +126,7 @@ def spread(data: FigureTable, look: Look) -> Figure:
         for (panel, method), grid in zip(columns, grids, strict=True)
     ]
     note = data.note.replace("mean over", "standard deviation and mean over")
-    lower = [_mean(data, panel, method, look) for panel, method in columns]
+    lower = [_mean(data, panel, method, look, panel.span) for panel, method in columns]
     return _maps(replace(data, note=note), look, [[*upper], [*lower]])
 
 
@@ -148,11 +178,11 @@ def title_of(method: str, panel: PanelTable, data: FigureTable) -> str:
     return f"{in_capitals(method)}: {panel.title}" if len(data.panels) > 1 or panel.title else in_capitals(method)
 
 
-def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look) -> _Map:
+def _mean(data: FigureTable, panel: PanelTable, method: str, look: Look, span: tuple[float, float]) -> _Map:
     grid = panel.grid(method, look.partial)
-    low, high = panel.span
-    extend = "min" if panel.facts.bounded else "both"
-    scale = _Scale(CMAP, panel.facts.label, low=low, high=high, extend=extend)
+    low, high = span
+    extend = "max" if span != panel.span else "min" if panel.facts.bounded else "both"
+    scale = _Scale(CMAP, panel.label, low=low, high=high, extend=extend)
     return _Map(title_of(method, panel, data), panel, grid.mean, grid.state, scale)
 
 
@@ -196,12 +226,19 @@ def _draw(axes: Axes, one: _Map, look: Look, cell: float) -> AxesImage:
     norm = _norm(scale)
     image = axes.imshow(one.values, cmap=mpl.colormaps[scale.cmap], norm=norm, aspect="auto", interpolation="none")
     dress(axes, panel, one.title, cell)
+    pale = _is_pale(one)
     for place, state in np.ndenumerate(one.state):
         if state in STATES:
             mark(axes, place, str(state))
-        elif look.annotate:
-            _write(axes, place, one)
+        elif look.annotate or pale:
+            _write(axes, place, one, digits=1 if pale else 0)
     return image
+
+
+def _is_pale(one: _Map) -> bool:
+    """Whether a map of differences is nearly blank, so that only numbers tell its cells apart."""
+    found = one.values[np.isfinite(one.values)]
+    return one.scale.cmap == DIFFERENCE_CMAP and found.size > 0 and float(np.abs(found).max()) < PALE * one.scale.high
 
 
 def dress(axes: Axes, panel: PanelTable, title: str, cell: float = CELL) -> None:
@@ -223,12 +260,13 @@ def mark(axes: Axes, place: tuple[int, ...], state: str) -> None:
         axes.text(j, i, "–", ha="center", va="center", color="0.3", fontsize=8)  # noqa: RUF001
 
 
-def _write(axes: Axes, place: tuple[int, ...], one: _Map) -> None:
+def _write(axes: Axes, place: tuple[int, ...], one: _Map, digits: int) -> None:
     """Write the value in a colour that contrasts with its cell."""
     value, scale = float(one.values[place]), one.scale
     red, green, blue, _ = mpl.colormaps[scale.cmap](_norm(scale)(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-    text = f"{value:.2f}" if scale.high <= 1 else f"{value:.0f}"
+    digits = max(digits, 2 if scale.high <= 1 else 0)
+    text = f"{round(value, digits) + 0.0:.{digits}f}"  # no minus in front of 0
     axes.text(place[1], place[0], text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -131,6 +132,37 @@ def limit_scores(axes: Axes, panel: PanelTable, data: FigureTable) -> None:
         low = min([low, *(y - room for y in drawn if y < low)])
         high = max([high, *(y + room for y in drawn if y > high)])
     axes.set_ylim(low, high)
+
+
+def mark_chance(axes: Axes, panel: PanelTable) -> None:
+    """Draw a dotted line at what guessing classes would give, if the axes show it."""
+    low, high = axes.get_ylim()
+    if panel.chance is not None and low <= panel.chance <= high:
+        axes.axhline(panel.chance, color="0.4", linestyle=":", linewidth=1, label="chance")
+
+
+def mark_cut(axes: Axes) -> None:
+    """Mark points above or below the limits by arrows at the edge, in the colour of their lines.
+
+    On a logarithmic scale lines run along the lower edge where they have no place, as at 0.
+    """
+    low, high = axes.get_ylim()
+    for line in list(axes.lines):
+        for x, y in np.asarray(line.get_xydata(), dtype=float):
+            if y > high or y < low:
+                edge, arrow = (high, "^") if y > high else (low, "v")
+                axes.scatter(x, edge, 24, marker=arrow, color=line.get_color(), clip_on=False, zorder=5)
+        if axes.get_yscale() == "log":
+            line.set_ydata(np.maximum(np.asarray(line.get_ydata(), dtype=float), low))
+
+
+def power_ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Make the x axis logarithmic, with ticks at the powers of two among positive values."""
+    first, last = (round(f(math.log2(end))) for f, end in ((math.ceil, min(values)), (math.floor, max(values))))
+    ticks = [2.0**i for i in range(first, last + 1)]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks], fontsize=8)
+    axes.minorticks_off()
 
 
 def log_ticks(axes: Axes, values: Sequence[float], room: int = 10, least: float | None = None) -> None:

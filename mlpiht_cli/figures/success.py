@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mlpiht_cli.analysis.scaling import wilson
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import LINE_AXES, even_ticks, lines, log_ticks, style
+from mlpiht_cli.figures.lines import LINE_AXES, even_ticks, lines, power_ticks, style
 from mlpiht_cli.figures.setting import AT, line_names, place_of, setting_label
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
@@ -71,7 +71,7 @@ def success(data: FigureTable, look: Look) -> Figure:
             _draw(axes, label, points, styles.setdefault(label, style(len(styles))))
         ticks = [x for points in found.values() for x, _ in points if x is not None]
         if ticks:
-            (log_ticks if data.spec.setting is None else even_ticks)(axes, ticks, room=7)
+            power_ticks(axes, ticks) if data.spec.setting is None else even_ticks(axes, ticks, room=7)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("samples n / (s log d)" if data.spec.setting is None else setting_label(data))
         axes.set_title(panel.title, fontsize=10, parse_math=False)

@@ -75,6 +75,17 @@ class PanelTable:
         return metric(self.metric)
 
     @property
+    def chance(self) -> float | None:
+        """Share of right classes by guessing, ``1 / classes``; None where the metric does not count classes."""
+        outputs = {row.k for row in self.rows.values() if row.k is not None}
+        return 1.0 / max(2, *outputs) if self.facts.classes and outputs else None
+
+    @property
+    def label(self) -> str:
+        """Label of the metric, with what guessing would give."""
+        return self.facts.label if self.chance is None else f"{self.facts.label} (chance {self.chance:.3g})"
+
+    @property
     def span(self) -> tuple[float, float]:
         """Limits of the metric: those given, or what the rows span."""
         values = finite_numbers(self.rows.values(), self.metric)

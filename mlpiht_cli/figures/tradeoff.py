@@ -148,7 +148,7 @@ def _part(figure: Figure, grid: Sequence[Axes]) -> int:
 def _dress(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
     panel = place.panel
     axes.set_xlabel(metric(score).label)
-    axes.set_ylabel(panel.facts.label)
+    axes.set_ylabel(panel.label)
     axes.set_yscale(data.spec.scale)
     limit_scores(axes, panel, data)
     axes.grid(color="0.9", linewidth=0.6)
