@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scaling import Curve, Scaling
 from mlpiht_cli.analysis.scores import finite_number
-from mlpiht_cli.errors import InputError
+from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.figures.lines import DASHES, Line, lines, log_ticks, style
 from mlpiht_cli.figures.table import FigureTable, Look
+from mlpiht_cli.specs.figure import Slope
 
 SHIFT = 1.012
 """Factor in d between neighbouring lines, so that bars do not hide each other."""
@@ -46,7 +47,7 @@ def scaling(data: FigureTable, look: Look) -> Figure:
     axes.set_yscale("log")
     axes.autoscale(enable=False)
     _censored(axes, [*found.values()])
-    _references(axes, data, dims)
+    _references(axes, data, dims, found)
     log_ticks(axes, dims)
     axes.set_xlim(dims[0] / 1.15, dims[-1] * 1.15)
     axes.set_xlabel("features d")
@@ -123,11 +124,29 @@ def _censored(axes: Axes, found: list[Scaling]) -> None:
             axes.plot([], [], color="0.4", marker=marker, label=words, **OPEN)  # type: ignore[arg-type]
 
 
-def _references(axes: Axes, data: FigureTable, dims: list[float]) -> None:
-    """Draw the reference exponents as thin grey lines through the middle of the figure."""
-    low, high = axes.get_ylim()
-    centre, xs = math.sqrt(low * high), np.array([dims[0], dims[-1]])
-    for i, (label, exponent) in enumerate(data.spec.slopes.items()):
-        ys = centre * (xs / math.sqrt(dims[0] * dims[-1])) ** exponent
+def _references(axes: Axes, data: FigureTable, dims: list[float], found: Mapping[str, Scaling]) -> None:
+    """Draw the reference exponents as thin lines, through the middle of the figure or of the line they belong to."""
+    ends, low_high = np.array([dims[0], dims[-1]]), axes.get_ylim()
+    middle = math.sqrt(dims[0] * dims[-1]), math.sqrt(low_high[0] * low_high[1])
+    for i, (label, given) in enumerate(data.spec.slopes.items()):
+        exponent, (d, n) = (given.slope, _middle(found, given.of)) if isinstance(given, Slope) else (given, middle)
         words, dash = f"theory: {label} (slope {exponent:g})", DASHES[i % len(DASHES)]
-        axes.plot(xs, ys, color="0.6", linewidth=0.8, linestyle=dash, zorder=0, label=words)
+        colour = style([*found].index(given.of))["color"] if isinstance(given, Slope) else "0.6"
+        axes.plot(ends, n * (ends / d) ** exponent, color=colour, linewidth=0.8, linestyle=dash, zorder=0, label=words)
+
+
+def _middle(found: Mapping[str, Scaling], label: str) -> tuple[float, float]:
+    """Geometric means of d and n* over the points of a line; nan without any.
+
+    Raises
+    ------
+    InputError
+        There is no such line.
+    """
+    if label not in found:
+        raise InputError(f"figure.slopes: no line '{label}'{did_you_mean(label, found)}")
+    points = [
+        (curve.d, found[label].threshold(curve)) for curve in found[label].curves if not found[label].censored(curve)
+    ]
+    d, n = np.exp(np.mean(np.log(points), axis=0)) if points else (math.nan, math.nan)
+    return float(d), float(n)

@@ -13,6 +13,13 @@ MOST_ALSO = 5
 """Further scores that lines still tell apart."""
 
 
+class Slope(Strict):
+    """A reference exponent that is drawn through the points of a line."""
+
+    slope: Finite = Field(description="the exponent")
+    of: str = Field(description="label of the line, as the legend has it before its slope")
+
+
 class View(Strict):
     """One of several figures of a spec: some of its panels in some way; what it leaves out is as in the figure."""
 
@@ -32,7 +39,7 @@ class View(Strict):
     falling: bool | None = Field(None, description="whether less is better, in place of the figure's")
     against: str | None = Field(None, description="label of the method that is subtracted, in place of the figure's")
     against_score: MetricName | None = Field(None, description="score on the horizontal axis, in place of the figure's")
-    slopes: dict[str, Finite] | None = Field(None, description="reference exponents, in place of the figure's")
+    slopes: dict[str, Finite | Slope] | None = Field(None, description="reference exponents, in place of the figure's")
 
     _unique = field_validator("panels", "also")(distinct)
 
@@ -72,7 +79,10 @@ class FigureSpec(Strict):
         None,
         description="of tradeoff: the score on the horizontal axis, a column or a measure such as passes or wall_s",
     )
-    slopes: dict[str, Finite] = Field(default_factory=dict, description="of scaling: reference exponents by label")
+    slopes: dict[str, Finite | Slope] = Field(
+        default_factory=dict,
+        description="of scaling: reference exponents by label, drawn through the middle of the figure or of a line",
+    )
     views: list[View] = Field(default_factory=list, description="several figures in place of one")
 
     _unique = field_validator("also")(distinct)
@@ -89,7 +99,8 @@ class FigureSpec(Strict):
 
     def of(self, view: View) -> FigureSpec:
         """What a view is drawn by: its own fields over the figure's."""
-        given = view.model_dump(exclude={"name", "title", "panels"}, exclude_none=True)
+        fields = View.model_fields.keys() - {"name", "title", "panels"}
+        given = {field: value for field in fields if (value := getattr(view, field)) is not None}
         if view.metric not in (None, self.metric):
             for field, nothing in (("limits", None), ("also", [])):
                 given.setdefault(field, nothing)  # the figure's belong to another metric

@@ -17,6 +17,7 @@ from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import to_csv
 from mlpiht_cli.specs.expand import expand
+from mlpiht_cli.specs.figure import Slope
 from mlpiht_cli.specs.read import load_spec
 from mlpiht_cli.specs.schema import Spec
 from tests.hand import VARIED
@@ -134,6 +135,18 @@ def test_scaling_shows_the_law(tables: dict[str, FigureTable]) -> None:
     reference = next(line for line in axes.lines if str(line.get_label()).startswith("theory: linear"))
     ys = np.asarray(reference.get_ydata(), dtype=float)
     assert ys[1] / ys[0] == pytest.approx(4.0)
+
+
+def test_a_reference_goes_through_the_points_of_its_line(tables: dict[str, FigureTable]) -> None:
+    data = tables["laws"]
+    spec = data.spec.model_copy(update={"slopes": {"square": Slope(slope=2, of="a")}})
+    (axes,) = FIGURES["scaling"](FigureTable(**{**vars(data), "spec": spec}), Look()).axes
+    line = next(one for one in axes.lines if str(one.get_label()) == "theory: square (slope 2)")
+    np.testing.assert_allclose(line.get_ydata(), [8, 128], rtol=0.02, err_msg="n* is 16, 32, 64 at d = 4, 8, 16")
+    assert line.get_color() == style(0)["color"]
+    wrong = data.spec.model_copy(update={"slopes": {"square": Slope(slope=2, of="A")}})
+    with pytest.raises(InputError, match=r"figure\.slopes: no line 'A', did you mean 'a'"):
+        FIGURES["scaling"](FigureTable(**{**vars(data), "spec": wrong}), Look())
 
 
 def test_scaling_marks_what_is_outside_of_the_grid(tables: dict[str, FigureTable]) -> None:

@@ -47,7 +47,7 @@ PAPER_CELLS |= {
 # Eigenvalues (pairs; against n, m and s; own supports; the map), rates, then 13 inputs and other questions.
 _MEASURED = 8 * 3 + (7 * 2 + 7 * 2 + 10) * 3 + 3 * 2 * 20 + 10 * 10 + 2 * (3 + 18) * 3 + 11 * 3
 PAPER_CELLS |= {"theory": _MEASURED + 7 * 20 + 2 * 3 * 5 * 10 + 10 * 5 + 4 * 3 * 20 + 13 * 5 * 20}
-# Planted networks (20 seeds at four places, five at seven), digits 0 and 1, an image, ten outputs; ten digits, also raw.
+# Planted networks (20 seeds at four places, five at seven), digits 0 and 1, an image, ten outputs; ten digits.
 PAPER_CELLS |= {"rivals": 16 * (4 * 20 + 7 * 5 + 2 * 4 * 5 + 4 * 3 + 4 * 5) + 15 * (3 + 1) * 5}
 # Ones and normal entries at three s, noise, an index model; eight methods.
 PAPER_CELLS |= {"rivals_linear": (2 * (9 + 8 + 8) + 2 * 7 + 8 + 2) * 8 * 20}
