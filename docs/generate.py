@@ -7,7 +7,6 @@ nothing is written, and the exit code is 1 if a page is stale.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 import sys
@@ -88,9 +87,9 @@ def measures(_: str) -> str:
 
 def kinds(_: str) -> str:
     """Kinds of figures."""
-    from mlpiht_cli.figures import FIGURES, TEXTS
+    from mlpiht_cli.figures import FIGURES, TEXTS, function_of
 
-    told = {name: [documented(drawn_by(one))] for name, one in FIGURES.items()}
+    told = {name: [documented(function_of(one))] for name, one in FIGURES.items()}
     for name, formats in TEXTS.items():
         told.setdefault(name, []).append(_written_by(formats))
     return "\n\n".join("\n\n".join([f"### {name}", *parts]) for name, parts in told.items())
@@ -98,16 +97,9 @@ def kinds(_: str) -> str:
 
 def _written_by(formats: Mapping[str, Callable[..., Any]]) -> str:
     """What a kind of table says in each of its formats."""
-    return " ".join(documented(drawn_by(one)) for one in formats.values())
+    from mlpiht_cli.figures import function_of
 
-
-def drawn_by(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that draws a kind; its module is imported when it draws."""
-    names = inspect.getclosurevars(draw).nonlocals
-    found: Callable[..., Any] = draw
-    if {"module", "function"} <= names.keys():
-        found = getattr(importlib.import_module(f"mlpiht_cli.figures.{names['module']}"), names["function"])
-    return found
+    return " ".join(documented(function_of(one)) for one in formats.values())
 
 
 def metrics(_: str) -> str:

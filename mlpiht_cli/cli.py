@@ -32,6 +32,7 @@ COMMANDS = {
     "submit": "Write the script of an array job that runs a sweep.",
     "plot": "Draw the figure of a spec or table.",
     "check": "Judge the claims of a spec, or compare a table with a reference.",
+    "report": "Write specs with claims, figures and tables into one HTML file.",
     "rerun": "Run the cells of a table's rows again, and compare.",
     "pictures": "Draw the weights or images of fitted networks.",
     "status": "Count done and remaining cells of a spec.",
@@ -43,7 +44,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of specs.",
 }
 
-WITHOUT_TORCH = {"plot"}
+WITHOUT_TORCH = {"plot", "report"}
 """Commands that never import torch. Matplotlib asks a torch that is there for its tensors, so a lazy one would load."""
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from mlpiht_cli.commands import _common as common
-from mlpiht_cli.errors import InputError, did_you_mean
 
 
 @click.command("plot")
@@ -35,7 +34,7 @@ def command(
     folder.
     """
     wanted = common.picture_formats(formats)
-    from mlpiht_cli.figures import FIGURES, KINDS, Look, save_kind
+    from mlpiht_cli.figures import FIGURES, Look, check_kinds, save_kind
     from mlpiht_cli.figures.read import figure_tables
     from mlpiht_cli.system.files import check_writable
     from mlpiht_cli.system.lazy import kept_for_good
@@ -44,12 +43,11 @@ def command(
     tables = figure_tables(source, profile, out)
     folder = out / "figures"
     check_writable(folder)
-    for kind in {kind for data in tables for kind in data.spec.kinds}:
-        if kind not in KINDS:
-            raise InputError(f"figure.kind '{kind}' is unknown{did_you_mean(kind, KINDS)}")
-        if kind in FIGURES:
-            with kept_for_good():
-                import matplotlib.figure  # noqa: F401
+    kinds = {kind for data in tables for kind in data.spec.kinds}
+    check_kinds(kinds)
+    if kinds & FIGURES.keys():
+        with kept_for_good():
+            import matplotlib.figure  # noqa: F401
     filled = [data for data in tables if any(panel.rows for panel in data.panels)] or tables
     for data in tables:
         if data not in filled:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlpiht_cli.errors import InputError, did_you_mean
 from mlpiht_cli.figures.table import FigureTable, Look
 from mlpiht_cli.figures.text import comma_separated, markdown
 from mlpiht_cli.system.files import write_atomic
@@ -72,6 +74,29 @@ _METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},
 }
+_OPTIONS: dict[str, dict[str, Any]] = {"webp": {"pil_kwargs": {"lossless": True}}}
+
+
+def function_of(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """The function behind an entry of :data:`FIGURES` or :data:`TEXTS`; its module is imported."""
+    names = inspect.getclosurevars(draw).nonlocals
+    found: Callable[..., Any] = draw
+    if {"module", "function"} <= names.keys():
+        found = getattr(importlib.import_module(f"mlpiht_cli.figures.{names['module']}"), names["function"])
+    return found
+
+
+def check_kinds(kinds: Iterable[str]) -> None:
+    """Check that a spec asks for known kinds.
+
+    Raises
+    ------
+    InputError
+        One is unknown.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f"figure.kind '{kind}' is unknown{did_you_mean(kind, KINDS)}")
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") -> list[Path]:
@@ -79,11 +104,17 @@ def save(figure: Figure, stem: Path, formats: Sequence[str], shown: str = "") ->
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in formats]
     for path, kind in zip(paths, formats, strict=True):
         metadata = {"Description": f"mlpiht {shown}"} if kind == "png" and shown else _METADATA.get(kind, {})
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            figure.savefig(path, dpi=200, bbox_inches="tight", metadata=metadata)
-        _pass_on(told, path)
+        write_figure(figure, path, path, format=kind, metadata=metadata)
     return paths
+
+
+def write_figure(figure: Figure, target: Path | BinaryIO, path: Path, **options: Any) -> None:
+    """Write a figure in one format, without loss; ``path`` names it in warnings."""
+    options |= _OPTIONS.get(options["format"], {})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        figure.savefig(target, dpi=200, bbox_inches="tight", **options)
+    _pass_on(told, path)
 
 
 _GLYPH = re.compile(r"Glyph (\d+) ")
@@ -114,4 +145,17 @@ def save_kind(kind: str, data: FigureTable, look: Look, stem: Path, formats: Seq
     return paths
 
 
-__all__ = ["FIGURES", "KINDS", "MAPS", "TEXTS", "Draw", "FigureTable", "Look", "save", "save_kind"]
+__all__ = [
+    "FIGURES",
+    "KINDS",
+    "MAPS",
+    "TEXTS",
+    "Draw",
+    "FigureTable",
+    "Look",
+    "check_kinds",
+    "function_of",
+    "save",
+    "save_kind",
+    "write_figure",
+]

@@ -113,8 +113,11 @@ class PanelTable:
     @property
     def total(self) -> int:
         """Number of cells."""
-        runs = sum(len(self.own_seeds.get(method, self.seeds)) for method in self.methods)
-        return runs * len(self.sizes) * len(self.m) * len(self.s)
+        return sum(map(self.runs, self.methods))
+
+    def runs(self, method: str) -> int:
+        """Number of cells of one method."""
+        return len(self.seeds_of(method)) * len(self.sizes) * len(self.m) * len(self.s)
 
     def grid(self, method: str, partial: bool, other: str | None = None) -> Grid:
         """Average over the seeds; a cell counts only with all its seeds, unless ``partial``.
@@ -130,9 +133,9 @@ class PanelTable:
         mean, std, state = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, "missing", dtype="<U8")
         for i, m in enumerate(self.m):
             for j, s in enumerate(self.s):
-                rows = dict(zip(self._seeds(method), self.at(method, m, s, size), strict=True))
+                rows = dict(zip(self.seeds_of(method), self.at(method, m, s, size), strict=True))
                 if other is not None:
-                    others = zip(self._seeds(other), self.at(other, m, s, size), strict=True)
+                    others = zip(self.seeds_of(other), self.at(other, m, s, size), strict=True)
                     rows |= {seed: None for seed, row in others if row is None}
                 values, state[i, j] = _values(list(rows.values()), self.metric, partial)
                 if values:
@@ -141,9 +144,10 @@ class PanelTable:
 
     def at(self, method: str, m: int, s: int, size: tuple[int | None, int | None] = (None, None)) -> list[Row | None]:
         """Rows of one grid point, one for each seed; None for a missing row."""
-        return [self.rows.get(RowKey(self.name, method, m, s, seed, *size)) for seed in self._seeds(method)]
+        return [self.rows.get(RowKey(self.name, method, m, s, seed, *size)) for seed in self.seeds_of(method)]
 
-    def _seeds(self, method: str) -> Sequence[int]:
+    def seeds_of(self, method: str) -> Sequence[int]:
+        """Seeds that a method runs with, in the order of :meth:`at`."""
         return self.own_seeds.get(method, self.seeds)
 
 

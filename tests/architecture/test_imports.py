@@ -23,7 +23,7 @@ FLOORS = [
     {"records", "theory"},
     {"analysis"},
     {"tasks", "solvers", "baselines", "figures", "checks"},
-    {"plan"},
+    {"plan", "report"},
     {"engine"},
     {"commands", "estimators", "api"},
     {"cli"},
@@ -124,15 +124,17 @@ def test_light_modules_do_not_import_torch(module: str) -> None:
         ["check", "table1"],
         ["plot", "table1"],
         ["plot", "figure4", "--format", "png"],
+        ["report", "table1"],
+        ["report", "figure4"],
     ],
     ids=" ".join,
 )
 def test_commands_that_compute_nothing_load_no_slow_module(words: list[str], tmp_path: Path) -> None:
     """A module may import torch, whose loading waits for its first use, but none may use it while it is imported."""
     slow = {"torch._C", "numba", "llvmlite", "scipy.linalg", "scipy.optimize", "pandas", "distributed"}
-    if words[0] == "plot":
+    if words[0] in ("plot", "report"):
         shutil.copy(ROOT / "results" / f"{words[1]}.csv", tmp_path)
-        words = [*words, "--out", str(tmp_path)]
+        words = [*words, "--out" if words[0] == "plot" else "--results", str(tmp_path)]
     else:
         slow.add("matplotlib")
     code = f"import sys, mlpiht_cli.cli as c; c.main({words}); print({slow} & set(sys.modules))"
