@@ -70,7 +70,7 @@ class SectionText:
     claims: list[ClaimText]
     verdicts: str
     cells: str
-    lacking: str
+    lacking: list[str]
     shown: list[Shown]
     undrawn: list[str]
     panels: list[PanelText]
@@ -100,6 +100,7 @@ def page(sections: Sequence[Section], origin: Origin, look: Look) -> bytes:
         title=_title(sections),
         sections=texts,
         command=origin.command,
+        partial=look.partial,
         version=__version__,
         style=style,
         script=script,
@@ -115,7 +116,7 @@ def _hash(text: str) -> str:
 
 
 def _title(sections: Sequence[Section]) -> str:
-    return sections[0].title if len(sections) == 1 else f"Results of {len(sections)} specs"
+    return f"Report of {sections[0].source}" if len(sections) == 1 else f"Report of {len(sections)} specs and tables"
 
 
 def _section_text(anchor: str, section: Section, panels: list[PanelText], look: Look) -> SectionText:
@@ -148,8 +149,11 @@ def verdict_counts(section: Section) -> str:
     judged = counts.total() - counts["not judged"]
     if not counts:
         return "not judged" if section.unjudged else "none made"
-    told = f"{counts['holds']} of {judged} hold" if judged else "none judged"
-    return told + (f", {counts['not judged']} not judged in this profile" if judged and counts["not judged"] else "")
+    told = [f"{counts['holds']} of {judged} hold"] if judged else ["none judged"]
+    unsure = counts["incomplete"] + counts["no data"]
+    told += [f"{unsure} incomplete"] if unsure else []
+    told += [f"{counts['not judged']} not judged in this profile"] if judged and counts["not judged"] else []
+    return ", ".join(told)
 
 
 def _claim_text(one: Judged) -> ClaimText:

@@ -12,6 +12,8 @@ from mlpiht_cli.report.store import commit, day
 PROGRAMS = ("mlpiht", "python", "torch", "numpy", "blas")
 MOST_LISTED = 12
 """Most values of one fact that are listed."""
+MOST_NAMED = 6
+"""Most methods of a panel whose missing cells are counted one by one."""
 
 
 def provenance(section: Section) -> list[tuple[str, str]]:
@@ -23,7 +25,6 @@ def provenance(section: Section) -> list[tuple[str, str]]:
         ("table", section.table.name),
         ("profile", section.profile),
         ("cells with a row", there + (f" ({statuses})" if statuses else "")),
-        ("cells without one", lacking(section)),
         *((name, counted(str(getattr(row, name)) for row in rows)) for name in PROGRAMS),
         ("git commits", counted(map(commit, rows))),
         ("machines", counted(map(_machine, rows))),
@@ -33,13 +34,18 @@ def provenance(section: Section) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def lacking(section: Section) -> str:
-    """What is missing, by panel and method; empty where nothing is, and for a CSV, which is what it is."""
+def lacking(section: Section) -> list[str]:
+    """What is missing, a text for each panel; nothing for a CSV, which is what it is."""
     if section.is_csv:
-        return ""
-    found = [f"{number:,} of {method} in {title}" for (title, method), number in section.missing.items()]
-    rest = len(found) - MOST_LISTED
-    return "; ".join([*found[:MOST_LISTED], *([f"and more of {rest} methods and panels"] if rest > 0 else [])])
+        return []
+    found, missing = [], section.missing.items()
+    for panel in section.panels.values():
+        own = [(method, n) for (name, method), n in missing if name == panel.name]
+        if own:
+            number = sum(n for _, n in own)
+            named = ", ".join(f"{n:,} of {method}" for method, n in own) if len(own) <= MOST_NAMED else ""
+            found.append(f"{panel.title}: {number:,} of {panel.total:,} cells{f' ({named})' if named else ''}")
+    return found
 
 
 def counted(values: Iterable[str]) -> str:

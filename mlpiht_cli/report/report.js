@@ -110,13 +110,13 @@
 
   // The hint of a line, for the pointer and the keyboard; Escape hides it.
   const hide = () => { hint.hidden = true; };
-  const show = (text, at) => {
+  const show = (text, at, left) => {
     hint.textContent = text;
     hint.hidden = false;
     const box = hint.getBoundingClientRect();
     const below = at.bottom + box.height + 8 < innerHeight;
     hint.style.top = `${below ? at.bottom + 4 : Math.max(4, at.top - box.height - 4)}px`;
-    hint.style.left = `${Math.max(4, Math.min(at.left + 24, innerWidth - box.width - 8))}px`;
+    hint.style.left = `${Math.max(4, Math.min(left, innerWidth - box.width - 8))}px`;
   };
   const hintText = (table, index, score) => {
     const runs = runsOf(table, index, score);
@@ -170,13 +170,15 @@
         if (open.has(index)) button.setAttribute("aria-controls", id);
         else button.removeAttribute("aria-controls");
       };
-      const point = () => { if (!open.has(index)) show(hintText(table, index, state.score), row.getBoundingClientRect()); };
+      const point = (left) => {
+        if (!open.has(index)) show(hintText(table, index, state.score), row.getBoundingClientRect(), left);
+      };
       row.addEventListener("click", toggle);
-      row.addEventListener("mouseenter", point);
+      row.addEventListener("mouseenter", (event) => point(event.clientX + 16));
       row.addEventListener("mouseleave", hide);
       button.addEventListener("focus", () => {
         button.setAttribute("aria-describedby", "hint");
-        if (button.matches(":focus-visible")) point();
+        if (button.matches(":focus-visible")) point(button.getBoundingClientRect().right);
       });
       button.addEventListener("blur", hide);
       return open.has(index) ? [row, opened()] : [row];
@@ -184,7 +186,7 @@
     const fill = () => {
       hide();
       const wanted = state.order.filter((i) => state.method < 0 || table.places[i][0] === state.method);
-      const shown = state.all ? wanted : wanted.slice(0, FIRST);
+      const shown = state.all || wanted.length < 1.5 * FIRST ? wanted : wanted.slice(0, FIRST);
       body.replaceChildren(...shown.flatMap(line));
       more.hidden = shown.length === wanted.length;
       more.textContent = `Show all ${wanted.length.toLocaleString("en")} lines`;

@@ -80,12 +80,12 @@ class Section:
 
     @property
     def missing(self) -> Counter[tuple[str, str]]:
-        """Cells without a row, by title of the panel and label of the method."""
+        """Cells without a row, by name of the panel and label of the method."""
         lacking: Counter[tuple[str, str]] = Counter()
         for panel in self.panels.values():
             there = Counter(key.label for key in panel.rows)
             for method in panel.methods:
-                lacking[panel.title, method] = panel.runs(method) - there[method]
+                lacking[panel.name, method] = panel.runs(method) - there[method]
         return +lacking
 
     @property
