@@ -27,7 +27,7 @@ help:
 	@echo "                  PROFILE=paper shows the committed tables; RUN=yes runs what they lack (days)"
 	@echo "make tables    the same for the tables and our own comparisons: $(TABLES)"
 	@echo "make all-figures  all ten figures, to the end even if a claim does not hold"
-	@echo "make reproduction docs/reproduction.md and results/verdicts.csv, from the committed tables"
+	@echo "make reproduction docs/reproduction.md, results/verdicts.csv and results/report.html, from the committed tables"
 
 setup: $(VENV)/.done
 
@@ -84,7 +84,8 @@ else
 	$(MLPIHT) check $@ --profile $(PROFILE)
 endif
 
-# What docs/reproduction.md says of the committed tables (those that git knows), and results/verdicts.csv.
+# What docs/reproduction.md says of the committed tables (those that git knows), results/verdicts.csv, and the page of all
+# tables, results/report.html, which git does not know.
 reproduction: setup
 	$(BIN)/python experiments/reproduction.py
 

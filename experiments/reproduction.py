@@ -1,4 +1,4 @@
-"""Write docs/reproduction.md and results/verdicts.csv from the committed tables.
+"""Write docs/reproduction.md, results/verdicts.csv and results/report.html from the committed tables.
 
 Run it as ``python experiments/reproduction.py`` or `make reproduction` after a table has grown and is tracked by git.
 This module computes the numbers; the words are in docs/verdicts.yaml.
@@ -11,6 +11,7 @@ import io
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,11 +20,17 @@ from experiments.agreement import agreement, reference_path
 from experiments.committed import ROOT, Table, committed, specs, tables
 from mlpiht_cli.analysis.scores import finite_numbers
 from mlpiht_cli.checks.text import claim_fields, number_text
+from mlpiht_cli.figures import Look
 from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import PROFILES
+from mlpiht_cli.report.page import Origin
+from mlpiht_cli.report.page import page as report_page
+from mlpiht_cli.report.section import read_section
 from mlpiht_cli.specs.schema import Spec
+from mlpiht_cli.system.files import write_atomic
 
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
+REPORT = "results/report.html"
 HELD = {"holds": "yes", "fails": "no", "incomplete": "incomplete", "no data": "incomplete", "not judged": "not judged"}
 SAID = {
     "reproduced": "Reproduced",
@@ -193,13 +200,25 @@ def written(every: Sequence[Spec], found: Sequence[Table]) -> dict[str, str]:
     return {VERDICTS: verdicts_csv(found), PAGE: page(every, found, words)}
 
 
+def report(found: Sequence[Table]) -> bytes:
+    """Return the page of ``mlpiht report`` with one table of each spec: that of the paper profile, if there is one."""
+    first: dict[str, Table] = {}
+    for table in found:
+        first.setdefault(table.spec.name, table)
+    sections = [read_section(table.spec.name, table.profile, ROOT / "results") for table in first.values()]
+    return report_page(sections, Origin("make reproduction", Path("results")), Look(partial=True))
+
+
 def main() -> None:
-    """Write both files, and print the verdicts and values that changed."""
+    """Write the files, and print the verdicts and values that changed."""
     old = (ROOT / VERDICTS).read_text(encoding="utf-8").splitlines() if (ROOT / VERDICTS).exists() else []
     every = specs()
-    for name, text in written(every, tables(every)).items():
+    found = tables(every)
+    for name, text in written(every, found).items():
         (ROOT / name).write_text(text, encoding="utf-8")
         print(f"{name} written")
+    write_atomic(ROOT / REPORT, report(found))
+    print(f"{REPORT} written")
     new = (ROOT / VERDICTS).read_text(encoding="utf-8").splitlines()
     for mark, lines, others in (("-", old, new), ("+", new, old)):
         print("".join(f"{mark} {line}\n" for line in lines if line not in others), end="")

@@ -25,6 +25,10 @@ EXAMPLES = {
         "mlpiht diagnose --model model.npz --json",
     ],
     "generate": ["mlpiht generate planted --m 10 --s 20 --n 1000 --out planted.npz"],
+    "report": [
+        "mlpiht report figure1 --profile smoke",
+        "mlpiht report figure1 table1 --partial --out paper.html",
+    ],
     "rerun": [
         "mlpiht rerun figure1 --only 'm=10,s=20,method=iht'",
         "mlpiht rerun results/figure3.csv --only 'method=imp,m<=5' --limit 3 --mode exact",
