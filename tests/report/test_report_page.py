@@ -346,6 +346,14 @@ def test_rows_that_do_not_belong_together_are_refused(mlpiht: Run) -> None:
     assert "differ in lr (0 and 1 and 2)" in result.err
 
 
+def test_faulty_claims_are_refused_as_check_refuses_them(mlpiht: Run) -> None:
+    put(drawn(), SPEC.replace("share_not_worse", "share_not_wors"))
+    result, check = mlpiht("report", "hand"), mlpiht("check", "hand")
+    assert result.code == check.code == 2
+    assert result.err == check.err
+    assert "did you mean 'share_not_worse'?" in result.err
+
+
 def test_the_file_cannot_be_a_folder_or_the_table(mlpiht: Run) -> None:
     path = put(drawn())
     before = path.read_bytes()
