@@ -88,7 +88,7 @@ def page(sections: Sequence[Section], origin: Origin, look: Look) -> bytes:
         panels = []
         for panel in section.panels.values():
             document = panel_document(section, panel, origin.results, store)
-            panels.append(PanelText(len(tables), panel.title, len(document["places"]), len(panel.methods)))
+            panels.append(PanelText(len(tables), section.title_of(panel), len(document["places"]), len(panel.methods)))
             tables.append(document)
         texts.append(_section_text(f"spec-{number}", section, panels, look))
     loader = FileSystemLoader(FOLDER)

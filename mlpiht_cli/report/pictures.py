@@ -6,14 +6,12 @@ import base64
 import csv
 import io
 import re
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpiht_cli.analysis.scores import finite_numbers
 from mlpiht_cli.figures import FIGURES, TEXTS, FigureTable, Look, function_of, write_figure
 from mlpiht_cli.figures.table import PanelTable
-from mlpiht_cli.report.store import significant
+from mlpiht_cli.report.places import summary
 
 FORMAT = "webp"
 """Without loss it takes a third of the bytes of PNG, and every browser reads it."""
@@ -86,18 +84,17 @@ def _sentence(kind: str) -> str:
 
 
 def alternative(kind: str, data: FigureTable) -> str:
-    """What a picture shows, in words: kind, measure, axes, and the median of every method in every panel."""
+    """What a picture shows, in words: kind, measure, axes, and what every method reaches in every panel."""
     labels = ", ".join(dict.fromkeys(panel.facts.label for panel in data.panels))
     told = [f"{kind} of {labels}: {data.title}. {_sentence(kind)}"]
     told += [f"{panel.title}: {', '.join(_axes(panel))}." for panel in _alike(data.panels)]
-    medians = [_medians(panel) for panel in data.panels]
-    if sum(map(len, medians)) > MOST_TOLD:
+    typical = [_typical(panel) for panel in data.panels]
+    if sum(map(len, typical)) > MOST_TOLD:
         return " ".join([*told, f"Methods: {', '.join(data.methods)}. The tables below hold the numbers."])
-    ends = [
-        f"Medians in {panel.title}: {', '.join(own) or 'no results yet'}."
-        for panel, own in zip(data.panels, medians, strict=True)
-    ]
-    return " ".join([*told, *ends])
+    for panel, own in zip(data.panels, typical, strict=True):
+        what = "Most frequent words" if panel.facts.words else "Medians"
+        told.append(f"{what} in {panel.title}: {', '.join(own) or 'no results yet'}.")
+    return " ".join(told)
 
 
 def _alike(panels: list[PanelTable]) -> list[PanelTable]:
@@ -111,10 +108,11 @@ def _axes(panel: PanelTable) -> list[str]:
     return [f"{name} {values[0]}{f' to {values[-1]}' if len(values) > 1 else ''}" for name, values in axes if values]
 
 
-def _medians(panel: PanelTable) -> list[str]:
+def _typical(panel: PanelTable) -> list[str]:
+    """Median, or most frequent word, of every method that has one, over all places and seeds."""
     found = []
     for method in panel.methods:
-        values = finite_numbers((row for key, row in panel.rows.items() if key.label == method), panel.metric)
-        if values:
-            found.append(f"{method} {significant(statistics.median(values), 4)}{panel.facts.unit}")
+        rows = [row for key, row in panel.rows.items() if key.label == method]
+        middle = summary(rows, panel.metric).median
+        found += [] if middle is None else [f"{method} {middle}{panel.facts.unit}"]
     return found

@@ -44,7 +44,9 @@ def lacking(section: Section) -> list[str]:
         if own:
             number = sum(n for _, n in own)
             named = ", ".join(f"{n:,} of {method}" for method, n in own) if len(own) <= MOST_NAMED else ""
-            found.append(f"{panel.title}: {number:,} of {panel.total:,} cells{f' ({named})' if named else ''}")
+            found.append(
+                f"{section.title_of(panel)}: {number:,} of {panel.total:,} cells{f' ({named})' if named else ''}"
+            )
     return found
 
 

@@ -78,14 +78,16 @@
   const details = (table, index, score) => {
     const runs = runsOf(table, index, score);
     const there = runs.filter((run) => run.id !== null);
-    const head = ["Seed", table.scores[score].label, "Status", "Reason", "Seconds", "Cell key", "Made again by"];
+    const reasons = there.some((run) => pooled("reason", run.id));
+    const head = ["Seed", table.scores[score].label, "Status", ...(reasons ? ["Reason"] : []), "Seconds", "Cell key",
+      "Made again by"];
     const lines = runs.map((run) => {
       const cell = (text, name = "") => make("td", { class: name }, said(text));
       if (run.id === null) {
-        return make("tr", {}, make("th", { scope: "row" }, run.seed), make("td", { colspan: "6" }, "no row yet"));
+        return make("tr", {}, make("th", { scope: "row" }, run.seed), make("td", { colspan: head.length - 1 }, "no row yet"));
       }
       return make("tr", {}, make("th", { scope: "row" }, run.seed), cell(run.value, "number"),
-        cell(pooled("status", run.id)), cell(pooled("reason", run.id), pooled("reason", run.id) ? "reason" : ""),
+        cell(pooled("status", run.id)), ...(reasons ? [cell(pooled("reason", run.id), "reason")] : []),
         cell(columns.seconds[run.id], "number"), make("td", {}, make("code", {}, columns.cell[run.id])),
         make("td", {}, make("code", {}, command(table, index, run.seed))));
     });
@@ -146,6 +148,11 @@
       const [median, least, largest, runs] = table.scores[state.score].stats[index];
       return [table.methods[place[0]], ...place.slice(1), median, least, largest, runs].map(said);
     };
+    // Why a line has no value: the statuses of its rows.
+    const why = (index) => [...new Set(table.rows[index].map((id) => {
+      const status = id === null ? "no row yet" : pooled("status", id);
+      return status === "ok" ? "no value" : status;
+    }))].join(", ");
     const line = (index) => {
       const [method, ...rest] = texts(index);
       const id = `t${number}-${index}`;
@@ -153,7 +160,9 @@
       const row = make("tr", { class: open.has(index) ? "place open" : "place" }, make("th", { scope: "row" }, button));
       rest.forEach((text, i) => {
         const isRuns = i === rest.length - 1;
-        row.append(make("td", { class: "number" }, isRuns ? `${text} of ${table.rows[index].length}` : text));
+        const isBare = i === table.axes.length && text === "";
+        row.append(make("td", { class: isBare ? "number soft" : "number" },
+          isRuns ? `${text} of ${table.rows[index].length}` : isBare ? why(index) : text));
       });
       const width = rest.length + 1;
       const opened = () => make("tr", { class: "details", id },

@@ -73,6 +73,11 @@ class Section:
                 found.setdefault(panel.name, []).extend([panel.metric, *data.spec.further])
         return {name: list(dict.fromkeys(own)) for name, own in found.items()}
 
+    def title_of(self, panel: PanelTable) -> str:
+        """Title of a panel; with its name, where another panel has the same title."""
+        alike = [one for one in self.panels.values() if one.title == panel.title]
+        return panel.title if len(alike) == 1 else f"{panel.title} ({panel.name})"
+
     @property
     def total(self) -> int:
         """Number of cells of the panels."""

@@ -61,7 +61,7 @@ def browser() -> Iterator[Driver]:
 @pytest.fixture
 def page(browser: Driver, mlpiht: Run) -> Iterator[Driver]:
     """A page of two specs, opened from its file; at the end the console is empty and nothing came from elsewhere."""
-    rows = broken(drawn(), "iht", "failed", m=3, s=10, seed=1)
+    rows = broken(broken(drawn(), "iht", "failed", m=3, s=10, seed=1), "iht", "skipped", m=5, s=10)
     rows = [one.model_copy(update={"reason": "it broke"}) if one.status == "failed" else one for one in rows]
     put([one for one in rows if (one.method, one.m, one.seed) != ("imp", 2, 2)])
     put(drawn(1), SPEC.replace("name: hand", "name: other"), "other")
@@ -121,21 +121,24 @@ def sorted_as(panel: Any) -> dict[str, str]:
 def test_tables_sort_by_click_and_by_keyboard(page: Driver) -> None:
     panel = open_first_table(page)
     assert sorted_as(panel) == {}
-    medians = [float(text) for text in column(panel, 3)]
+    medians = [float(text) for text in column(panel, 3) if text != "skipped"]
     assert sorted(medians) != medians
+    assert len(medians) == 11
     heads = panel.find_elements(By.CSS_SELECTOR, "thead button")
     assert [one.text for one in heads] == ["Method", "m", "s", "Median", "Least", "Largest", "Runs"]
     heads[3].click()
     assert sorted_as(panel) == {"Median": "ascending"}
-    assert [float(text) for text in column(panel, 3)] == sorted(medians)
+    assert column(panel, 3)[-1] == "skipped"
+    assert [float(text) for text in column(panel, 3)[:-1]] == sorted(medians)
     heads[3].click()
     assert sorted_as(panel) == {"Median": "descending"}
-    assert [float(text) for text in column(panel, 3)] == sorted(medians, reverse=True)
+    assert [float(text) for text in column(panel, 3)[:-1]] == sorted(medians, reverse=True)
+    assert column(panel, 3)[-1] == "skipped", "lines without a value come last"
     page.execute_script("document.activeElement.blur()")
     tab_to(page, lambda one: one.text == "Least" and one.tag_name == "button")
     press(page, Keys.ENTER)
     assert sorted_as(panel) == {"Least": "ascending"}
-    least = [float(text) for text in column(panel, 4)]
+    least = [float(text) for text in column(panel, 4)[:-1]]
     assert least == sorted(least)
     press(page, Keys.SPACE)
     assert sorted_as(panel) == {"Least": "descending"}
@@ -155,6 +158,7 @@ def test_a_method_is_chosen(page: Driver) -> None:
 def test_details_open_by_keyboard_and_by_click(page: Driver) -> None:
     panel = open_first_table(page)
     values = array(drawn(), "iht")[1, 0]
+    assert panel.find_elements(By.CSS_SELECTOR, "tr.place")[8].text == "iht 5 10 skipped 0 of 3"
     button = tab_to(page, lambda one: bool(one.get_attribute("aria-expanded")))
     assert button.get_attribute("aria-expanded") == "false"
     press(page, Keys.TAB, Keys.TAB, Keys.TAB, Keys.TAB)  # past imp at 2 and 10, and both at 2 and 20
@@ -174,7 +178,9 @@ def test_details_open_by_keyboard_and_by_click(page: Driver) -> None:
     assert not panel.find_elements(By.CSS_SELECTOR, "tr.details")
     imp = panel.find_elements(By.CSS_SELECTOR, "tr.place")[1]
     imp.find_element(By.CSS_SELECTOR, "td").click()
-    assert "no row yet" in panel.find_element(By.CSS_SELECTOR, "tr.details").text
+    opened = panel.find_element(By.CSS_SELECTOR, "tr.details")
+    assert "no row yet" in opened.text
+    assert "Reason" not in opened.text, "a column without a text is left out"
 
 
 def test_a_hint_tells_the_seeds_to_the_pointer_and_the_keyboard(page: Driver) -> None:

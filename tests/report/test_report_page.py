@@ -379,6 +379,23 @@ def test_a_kind_that_nobody_knows_is_refused(mlpiht: Run) -> None:
     assert "did you mean 'heatmap'?" in result.err
 
 
+def test_panels_of_one_title_are_told_apart_by_name(mlpiht: Run) -> None:
+    panel = SPEC[SPEC.index("  - name: a") : SPEC.index("figure:")].replace("- name: a", "- name: b")
+    put(drawn(), SPEC.replace("figure:", f"{panel}figure:", 1).replace("    task:", "    title: one\n    task:"))
+    page = written(mlpiht)
+    assert "one (a) 12 lines" in page.words
+    assert "one (b) 12 lines" in page.words
+    assert "one (b): 36 of 36 cells (18 of iht, 18 of imp)" in page.words
+
+
+def test_pictures_of_words_tell_the_most_frequent(mlpiht: Run) -> None:
+    found = ["applies", "fails", "applies"]
+    rows = [one.model_copy(update={"measures": {"verdict": found[one.seed]}}) for one in drawn()]
+    put(rows, SPEC.replace("{label: Hand}", "{label: Hand, kind: verdicts, metric: verdict}"))
+    (image,) = written(mlpiht).all("img")
+    assert "Most frequent words in a: iht applies, imp applies." in image["alt"]
+
+
 def test_labels_that_share_a_method_are_told(mlpiht: Run, tmp_path: Path) -> None:
     spec = SPEC.replace("{name: imp, epochs: 2}", "{name: iht, label: imp, steps: 9}")
     rows: list[Row] = []
