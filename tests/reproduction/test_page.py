@@ -33,6 +33,24 @@ def test_every_spec_with_a_committed_table_has_a_verdict_and_says_why(found: Seq
         assert len(told["why"].split()) >= 10, name
 
 
+def test_the_report_shows_one_table_of_each_spec(found: Sequence[Table], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    wanted = ["vector_steps", "table1", "figure1"]
+    tables = [table for table in found if table.spec.name in wanted]
+    assert [table.profile for table in tables if table.spec.name == "figure1"] == ["paper", "laptop"]
+    text = reproduction.report(tables).decode()
+    assert text.count("<section ") == len(wanted)
+    assert "<code>make reproduction</code>" in text
+    for table in tables:
+        if (table.spec.name, table.profile) != ("figure1", "laptop"):
+            assert f"<dd>{table.path.name}</dd>" in text
+            held = sum(one.verdict == "holds" for one in table.claims)
+            judged = sum(one.verdict != "not judged" for one in table.claims)
+            assert f"Claims: {held} of {judged} hold" in text
+    assert "figure1-laptop.csv" not in text
+    assert str(ROOT) not in text
+
+
 def test_verdicts_and_page_are_what_the_tables_say(every: Sequence[Spec], found: Sequence[Table]) -> None:
     texts = reproduction.written(every, found)
     assert (ROOT / VERDICTS).read_text() == texts[VERDICTS], f"{VERDICTS} {HINT}"
