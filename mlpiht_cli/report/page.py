@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,6 +122,7 @@ def _title(sections: Sequence[Section]) -> str:
 def _section_text(anchor: str, section: Section, panels: list[PanelText], look: Look) -> SectionText:
     filled = [data for data in section.figures if any(panel.rows for panel in data.panels)] or section.figures
     there, total = len(section.rows), section.total
+    look = replace(look, partial=look.partial and bool(section.missing))  # a whole table needs no such note
     return SectionText(
         anchor=anchor,
         section=section,

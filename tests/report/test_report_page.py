@@ -183,6 +183,17 @@ def test_missing_cells_are_named_and_left_out(mlpiht: Run) -> None:
     assert page.data["rows"]["columns"]["cell"] == []
 
 
+def test_partial_means_are_drawn_where_seeds_are_missing_and_only_there(mlpiht: Run) -> None:
+    def pictures(*words: str) -> list[str]:
+        return [one["src"] for one in written(mlpiht, "hand", *words).all("img")]
+
+    put(drawn())
+    assert pictures("--partial") == pictures()
+    put(drawn()[1:])
+    assert pictures("--partial") != pictures()
+    assert "Means are over the seeds that have a row." in written(mlpiht, "hand", "--partial").words
+
+
 def test_failed_runs_have_no_value_and_a_reason(mlpiht: Run) -> None:
     rows = broken(drawn(), "iht", "failed", m=2, s=10, seed=1)
     put([one.model_copy(update={"reason": "it broke"}) if one.status == "failed" else one for one in rows])
