@@ -67,7 +67,7 @@ def heatmap(data: FigureTable, look: Look) -> Figure:
 
 
 def fitted(data: FigureTable, look: Look) -> Figure:
-    """As ``heatmap``, with colour limits that the means use: all but exact ones and the largest twentieth.
+    """As ``heatmap``, with colour limits that the means use: all but exact ones and the largest tenth.
 
     Means that are exact recovery have the colour of the open end of the bar. Panels of one metric share their limits.
     """
@@ -77,13 +77,13 @@ def fitted(data: FigureTable, look: Look) -> Figure:
             found = panel.grid(method, look.partial).mean
             values.setdefault(panel.metric, []).extend(x for x in found.ravel().tolist() if math.isfinite(x))
     spans = {panel.name: _middle(values[panel.metric], panel) for panel in data.panels}
-    return _maps(replace(data, note=f"{data.note}; colours fit the values"), look, _means(data, look, spans))
+    return _maps(replace(data, note=f"colours fit the values; {data.note}"), look, _means(data, look, spans))
 
 
 def _middle(values: Sequence[float], panel: PanelTable) -> tuple[float, float]:
-    """Limits of the means that are not exact, without the largest twentieth; the panel's own if these are one value."""
+    """Limits of the means that are not exact, without the largest tenth; the panel's own if these are one value."""
     short = [x for x in values if not panel.facts.is_exact(x)]
-    low, high = (min(short), float(np.quantile(short, 0.95))) if short else panel.span
+    low, high = (min(short), float(np.quantile(short, 0.9))) if short else panel.span
     return (low, high) if low < high else panel.span
 
 
@@ -210,7 +210,7 @@ def _maps(data: FigureTable, look: Look, rows: Sequence[Sequence[_Map | None]]) 
         bar = figure.colorbar(image, ax=own, extend=scale.extend, shrink=0.9, pad=0.02, aspect=16 * rows_spanned)
         bar.set_label(scale.label)
     if not look.paper:
-        seeds = " or those at hand" if look.partial else ""
+        seeds = " that have results" if look.partial else ""
         figure.suptitle(f"{data.title}\n{data.note}{seeds}", fontsize=11, parse_math=False)
     explain(figure, [], states)
     return figure

@@ -109,7 +109,7 @@ def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
         (point,) = axes.plot(x, y, look["marker"], color=look["color"], markersize=MARKER, label=method, zorder=3)
         point.set(markerfacecolor=face, markeredgecolor=edge)
     if xs:
-        axes.margins(x=0.12)
+        axes.margins(x=0.2)
         _log_scale(axes, xs)
     if absent:
         text = textwrap.fill(f"without a point: {', '.join(absent)}", 44)
