@@ -328,7 +328,7 @@ def test_specs_can_be_listed_shown_and_copied(mlpiht: Run) -> None:
     assert "figure1" in mlpiht("specs", "list").out
     shown = mlpiht("specs", "show", "figure1").out
     comments, plain = shown[: shown.index("spec_version: 1")], find_spec("figure1").read_text()
-    assert "heatmap, std" in comments
+    assert "heatmap, fitted, std" in comments
     assert "share_above" in comments
     assert "slope_in_d" in comments
     assert shown.endswith(plain)
