@@ -157,11 +157,11 @@ def mark_cut(axes: Axes) -> None:
 
 
 def power_ticks(axes: Axes, values: Sequence[float]) -> None:
-    """Make the x axis logarithmic, with ticks at the powers of two among positive values."""
+    """Make the x axis logarithmic, with ticks at the powers of two among positive values, or at these without any."""
     first, last = (round(f(math.log2(end))) for f, end in ((math.ceil, min(values)), (math.floor, max(values))))
-    ticks = [2.0**i for i in range(first, last + 1)]
+    ticks = [2.0**i for i in range(first, last + 1)] or sorted(set(values))
     axes.set_xscale("log", base=2)
-    axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks], fontsize=8)
+    axes.set_xticks(ticks, labels=[f"{tick:.3g}" for tick in ticks], fontsize=8)
     axes.minorticks_off()
 
 

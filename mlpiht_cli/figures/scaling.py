@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,13 +32,15 @@ def scaling(data: FigureTable, look: Look) -> Figure:
     Raises
     ------
     InputError
-        The figure has no level, or a panel does not vary n.
+        The figure has no level, a panel does not vary n, or a reference exponent is that of no line.
     """
     if data.spec.level is None:
         raise InputError("figure.level is missing: scaling needs the level of the metric that n* is the n of")
     figure = Figure(figsize=(6.8, 4.8), layout="constrained")
     axes = figure.subplots()
-    found = {label: Scaling(tuple(curves), data.spec.level, not data.falling) for label, curves in _curves(data)}
+    every = dict(_curves(data))
+    found = {label: Scaling(tuple(own), data.spec.level, not data.falling) for label, own in every.items() if own}
+    _check_slopes(data, [*every])
     for i, (label, one) in enumerate(found.items()):
         _draw(axes, one, label, style(i), SHIFT ** (i - (len(found) - 1) / 2))
     dims = sorted({curve.d for one in found.values() for curve in one.curves})
@@ -62,7 +64,7 @@ def scaling(data: FigureTable, look: Look) -> Figure:
 
 
 def _curves(data: FigureTable) -> Iterator[tuple[str, list[Curve]]]:
-    """Curves over n by the label of their line, d ascending."""
+    """Curves over n by the label of their line, d ascending; none where seeds lack a row."""
     found: dict[str, list[Curve]] = {}
     titles = {panel.title for panel in data.panels}
     for panel in data.panels:
@@ -72,8 +74,7 @@ def _curves(data: FigureTable) -> Iterator[tuple[str, list[Curve]]]:
             curve = _curve(line)
             words = line.words(data, said="d")
             label = ", ".join([*([panel.title] if len(titles) > 1 else []), *words]) or panel.title
-            if curve is not None:
-                found.setdefault(label, []).append(curve)
+            found.setdefault(label, []).extend([] if curve is None else [curve])
     for label, curves in found.items():
         yield label, sorted(curves, key=lambda curve: curve.d)
 
@@ -129,6 +130,8 @@ def _references(axes: Axes, data: FigureTable, dims: list[float], found: Mapping
     ends, low_high = np.array([dims[0], dims[-1]]), axes.get_ylim()
     middle = math.sqrt(dims[0] * dims[-1]), math.sqrt(low_high[0] * low_high[1])
     for i, (label, given) in enumerate(data.spec.slopes.items()):
+        if isinstance(given, Slope) and given.of not in found:
+            continue
         exponent, (d, n) = (given.slope, _middle(found, given.of)) if isinstance(given, Slope) else (given, middle)
         words, dash = f"theory: {label} (slope {exponent:g})", DASHES[i % len(DASHES)]
         colour = style([*found].index(given.of))["color"] if isinstance(given, Slope) else "0.6"
@@ -136,17 +139,15 @@ def _references(axes: Axes, data: FigureTable, dims: list[float], found: Mapping
 
 
 def _middle(found: Mapping[str, Scaling], label: str) -> tuple[float, float]:
-    """Geometric means of d and n* over the points of a line; nan without any.
-
-    Raises
-    ------
-    InputError
-        There is no such line.
-    """
-    if label not in found:
-        raise InputError(f"figure.slopes: no line '{label}'{did_you_mean(label, found)}")
-    points = [
-        (curve.d, found[label].threshold(curve)) for curve in found[label].curves if not found[label].censored(curve)
-    ]
+    """Geometric means of d and n* over the points of a line; nan without any."""
+    one = found[label]
+    points = [(curve.d, one.threshold(curve)) for curve in one.curves if not one.censored(curve)]
     d, n = np.exp(np.mean(np.log(points), axis=0)) if points else (math.nan, math.nan)
     return float(d), float(n)
+
+
+def _check_slopes(data: FigureTable, labels: Sequence[str]) -> None:
+    """Refuse a reference exponent of a line that the figure has not."""
+    for given in data.spec.slopes.values():
+        if isinstance(given, Slope) and given.of not in labels:
+            raise InputError(f"figure.slopes: no line '{given.of}'{did_you_mean(given.of, labels)}")

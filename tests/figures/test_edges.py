@@ -93,7 +93,8 @@ def test_zero_on_a_logarithmic_scale_is_at_the_lower_edge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "ticks"), [([2.17, 139], [4, 8, 16, 32, 64, 128]), ([0.87, 1, 7.9], [1, 2, 4]), ([4.0, 8.0], [4, 8])]
+    ("values", "ticks"),
+    [([2.17, 139], [4, 8, 16, 32, 64, 128]), ([0.87, 1, 7.9], [1, 2, 4]), ([4.0, 8.0], [4, 8]), ([7, 5], [5, 7])],
 )
 def test_power_ticks_are_the_powers_of_two_among_the_values(values: list[float], ticks: list[int]) -> None:
     axes = Figure().subplots()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,16 @@ def test_a_reference_goes_through_the_points_of_its_line(tables: dict[str, Figur
     wrong = data.spec.model_copy(update={"slopes": {"square": Slope(slope=2, of="A")}})
     with pytest.raises(InputError, match=r"figure\.slopes: no line 'A', did you mean 'a'"):
         FIGURES["scaling"](FigureTable(**{**vars(data), "spec": wrong}), Look())
+
+
+def test_a_reference_of_a_line_without_all_its_rows_waits_for_them(tables: dict[str, FigureTable]) -> None:
+    data = tables["laws"]
+    panels = [data.panels[0], replace(data.panels[0], title="b", rows={})]
+    spec = data.spec.model_copy(update={"slopes": {"square": Slope(slope=2, of="b"), "as d": 1}})
+    (axes,) = FIGURES["scaling"](FigureTable(**{**vars(data), "spec": spec, "panels": panels}), Look()).axes
+    assert [str(one.get_label()) for one in axes.lines if "theory" in str(one.get_label())] == [
+        "theory: as d (slope 1)"
+    ]
 
 
 def test_scaling_marks_what_is_outside_of_the_grid(tables: dict[str, FigureTable]) -> None:
