@@ -77,8 +77,10 @@ class PanelTable:
     @property
     def chance(self) -> float | None:
         """Share of right classes by guessing, ``1 / classes``; None where the metric does not count classes."""
+        if not self.facts.classes:
+            return None
         outputs = {row.k for row in self.rows.values() if row.k is not None}
-        return 1.0 / max(2, *outputs) if self.facts.classes and outputs else None
+        return 1.0 / max(2, *outputs) if outputs else None
 
     @property
     def label(self) -> str:
