@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlpiht_cli.solvers.iht_realloc import IHTRealloc
     from mlpiht_cli.solvers.iht_vector import IHTVector
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 __all__ = [
     "IHT",
