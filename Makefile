@@ -6,25 +6,31 @@ PROFILE ?= laptop
 JOBS ?= 1
 # yes: run the cells of the paper profile
 RUN ?=
+# Only some cells, e.g. ONLY='method=iht|iht_vector'; figures then mark the others as missing
+ONLY ?=
+# Folder of tables and figures; an empty one begins from nothing
+OUT ?= results
 # Commands from the checkout, so that bare spec names and results/ are those of this folder.
 MLPIHT := $(BIN)/mlpiht
 
 FIGURES := figure1 figure2 figure3 figure4 figure5 figure6 figure7 figure8 figure9 figure10
 TABLES := table1 table2 gaussian imp_protocol beyond_zero vector_steps iris index_models recovery recovery_vector recovery_inputs recovery_noise recovery_deep recovery_real phase_transition rivals rivals_linear theory theory_mnist
 
-.PHONY: setup demo test test-all bench lint format pins docs pages $(FIGURES) $(TABLES) all-figures tables reproduction clean help
+.PHONY: setup demo test test-all dist bench lint format pins docs pages $(FIGURES) $(TABLES) all-figures tables reproduction clean help
 
 help:
 	@echo "make demo      a panel of the paper's Figure 1, small: table and heat map in results/"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the long checks at the paper's size (some minutes)"
+	@echo "make dist      wheel and source archive in dist/, tried in an environment of their own in build/installed"
 	@echo "make bench     speed and memory, against the formulas written out and against IMP (an hour)"
 	@echo "make docs      the site of docs/ in docs/_build; warnings are errors"
 	@echo "make pages     the generated parts of docs/: options, fields of a spec, measures, kinds of figures"
 	@echo "make lint      ruff and mypy"
 	@echo "make pins      after a version was raised, or to say that changed sources give the same results"
 	@echo "make figure1   sweep, plot and check a figure (figure1 ... figure10); PROFILE=smoke|laptop|paper JOBS=N|auto"
-	@echo "                  PROFILE=paper shows the committed tables; RUN=yes runs what they lack (days)"
+	@echo "                  PROFILE=paper shows the committed tables; RUN=yes runs what they lack (days);"
+	@echo "                  ONLY='method=iht|iht_vector' runs some cells, OUT=folder writes elsewhere"
 	@echo "make tables    the same for the tables and our own comparisons: $(TABLES)"
 	@echo "make all-figures  all ten figures, to the end even if a claim does not hold"
 	@echo "make reproduction docs/reproduction.md, results/verdicts.csv and results/report.html, from the committed tables"
@@ -47,6 +53,14 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -m ''
+
+# The wheel is built from the source archive, and installed with what it declares and no more.
+dist: setup
+	rm -rf dist build/installed
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv build/installed
+	build/installed/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
+	MLPIHT_INSTALLED=build/installed/bin $(BIN)/python -m pytest tests/packaging
 
 # Single measurements: .venv/bin/python -m benchmarks speed --only 'iht-*'
 bench: setup
@@ -78,10 +92,10 @@ $(FIGURES) $(TABLES): setup
 ifeq ($(PROFILE) $(filter yes,$(RUN)),paper )
 	@$(BIN)/python experiments/show.py $@
 else
-	$(MLPIHT) sweep $@ --profile $(PROFILE) --jobs $(JOBS) || [ $$? -eq 1 ]
-	$(MLPIHT) plot $@ --profile $(PROFILE)
-	$(MLPIHT) pictures $@ --profile $(PROFILE)
-	$(MLPIHT) check $@ --profile $(PROFILE)
+	$(MLPIHT) sweep $@ --profile $(PROFILE) --out $(OUT) --jobs $(JOBS) $(if $(ONLY),--only '$(ONLY)') || [ $$? -eq 1 ]
+	$(MLPIHT) plot $@ --profile $(PROFILE) --out $(OUT) $(if $(ONLY),--partial)
+	$(MLPIHT) pictures $@ --profile $(PROFILE) --out $(OUT)
+	$(MLPIHT) check $@ --profile $(PROFILE) --out $(OUT)
 endif
 
 # What docs/reproduction.md says of the committed tables (those that git knows), results/verdicts.csv, and the page of all

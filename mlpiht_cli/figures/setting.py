@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +11,11 @@ from matplotlib.figure import Figure
 
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import Scores, even_ticks
+from mlpiht_cli.figures.lines import Scores, even_ticks, mark_cut
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
 
+PANELS_PER_ROW = 3
 AT = " @ "
 """A method with the label ``name @ anything`` is a point of the line ``name``; others are lines across the figure."""
 
@@ -31,8 +33,7 @@ def setting(data: FigureTable, look: Look) -> Figure:
         A method with an ``@`` in its label has no such setting.
     """
     places = [(panel, s) for panel in data.panels for s in panel.s]
-    figure = Figure(figsize=(3.2 * len(places) + 0.8, 3.6), layout="constrained")
-    grid = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
+    figure, grid, columns = _grid(len(places))
     for axes, (panel, s) in zip(grid, places, strict=True):
         xs = _draw(axes, panel, s, data)
         if xs:
@@ -42,18 +43,31 @@ def setting(data: FigureTable, look: Look) -> Figure:
         axes.set_yscale(data.spec.scale)
         if panel.limits is not None:
             axes.set_ylim(*panel.limits)
+            mark_cut(axes)
         axes.set_title(f"{panel.title}, s = {s}" if len(data.panels) > 1 else f"s = {s}", fontsize=9, parse_math=False)
         axes.set_xlabel(setting_label(data), fontsize=9)
         axes.grid(color="0.92", linewidth=0.5)
-    grid[0].set_ylabel(Scores.of(data.panels[0], data).axis, fontsize=9)
+    for first in grid[::columns]:
+        first.set_ylabel(Scores.of(data.panels[0], data).axis, fontsize=9)
     handles = {str(line.get_label()): line for axes in grid for line in axes.lines if str(line.get_label())[0] != "_"}
     if len(handles) > 1:
-        columns = min(4, 2 * len(places))
-        figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+        shown, together = [*handles.values()], min(4, 2 * columns)
+        figure.legend(handles=shown, loc="outside lower center", ncols=together, fontsize=8, frameon=False)
     if not look.paper:
         note = data.note.replace("mean over", "median and range over")
         figure.suptitle(f"{data.title}\n{note}", fontsize=10, parse_math=False)
     return figure
+
+
+def _grid(count: int) -> tuple[Figure, list[Axes], int]:
+    """A figure with ``count`` axes in rows of equal length, and this length."""
+    rows = math.ceil(count / PANELS_PER_ROW)
+    columns = math.ceil(count / rows)
+    figure = Figure(figsize=(3.2 * columns + 0.8, 2.8 * rows + 0.8), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+    for axes in grid[count:]:
+        axes.remove()
+    return figure, grid[:count], columns
 
 
 def setting_label(data: FigureTable) -> str:

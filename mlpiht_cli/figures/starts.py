@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from mlpiht_cli.analysis.scores import finite_number, least_first
-from mlpiht_cli.figures.lines import COLOURS
+from mlpiht_cli.figures.lines import COLOURS, mark_cut
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 
 PANELS_PER_ROW = 5
@@ -36,6 +36,7 @@ def starts(data: FigureTable, look: Look) -> Figure:
         axes.set_yscale(data.spec.scale)
         if panel.limits is not None:
             axes.set_ylim(*panel.limits)
+            mark_cut(axes)
         if data.spec.scale == "log":
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")

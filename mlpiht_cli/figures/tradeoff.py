@@ -62,8 +62,8 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
     """Median over the seeds against the median of the score that ``against_score`` names, a point for each method.
 
     Bars are the range over the seeds in both directions; the horizontal axis is logarithmic (linear below the least
-    positive value if there is a 0). Points that would hide each other stand side by side, with their bars. Each panel,
-    and each m, s, n and d that it varies, has axes of its own. A hollow point lacks a seed, which diverged, failed, was
+    positive value if there is a 0), and the same everywhere. Points that would hide each other stand side by side, with
+    their bars. Each panel, and each m, s, n and d that it varies, has axes of its own. A hollow point lacks a seed, which diverged, failed, was
     skipped or is missing; methods without any point are named.
 
     Raises
@@ -79,20 +79,24 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
     columns = math.ceil(len(places) / rows)
     height = max(3.3 * rows + 0.7, 0.21 * len(data.methods) + 1.4)  # the legend stands at the right, below the title
     figure = Figure(figsize=(3.7 * columns + 2.4, height), layout="constrained")
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
     for axes in grid[len(places) :]:
         axes.remove()
+    xs = list[float]()
     for axes, place in zip(grid, places, strict=False):
-        _draw(axes, place, score, data)
+        xs += _draw(axes, place, score, data)
         _dress(axes, place, score, data)
+    if xs:
+        grid[0].margins(x=0.1)
+        _log_scale(grid[0], xs)
     _legend(figure, data)
     _entitle(figure, data, look, 0)
     _entitle(figure, data, look, _part(figure, grid[: len(places)]))
     return figure
 
 
-def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
-    """The points of one place, and the names of the methods that have none."""
+def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> list[float]:
+    """Draw the points of one place, and name the methods that have none; return the values of all seeds."""
     absent, xs = [], list[float]()
     for method in place.panel.methods:
         pairs, seeds = place.pairs(method, score)
@@ -108,12 +112,10 @@ def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
         face, edge = (look["color"], "white") if len(pairs) == seeds else ("white", look["color"])
         (point,) = axes.plot(x, y, look["marker"], color=look["color"], markersize=MARKER, label=method, zorder=3)
         point.set(markerfacecolor=face, markeredgecolor=edge)
-    if xs:
-        axes.margins(x=0.2)
-        _log_scale(axes, xs)
     if absent:
         text = textwrap.fill(f"without a point: {', '.join(absent)}", 44)
         axes.annotate(text, (0.02, 0.02), xycoords="axes fraction", fontsize=7, color="0.35", parse_math=False)
+    return xs
 
 
 def _log_scale(axes: Axes, xs: list[float]) -> None:
@@ -148,6 +150,7 @@ def _part(figure: Figure, grid: Sequence[Axes]) -> int:
 def _dress(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
     panel = place.panel
     axes.set_xlabel(metric(score).label)
+    axes.tick_params(labelbottom=True)
     axes.set_ylabel(panel.label)
     axes.set_yscale(data.spec.scale)
     limit_scores(axes, panel, data)

@@ -152,7 +152,9 @@ class BlockSelection:
                 self._made = self._known = self._coded(ids)
         _, keys, codes = self._known
         weights, change = update.weights.cpu().numpy(), update.change.cpu().numpy()
-        return Moved(keys, (weights + change).astype(weights.dtype, copy=False), change, codes)
+        with np.errstate(over="ignore", invalid="ignore"):  # a fit that diverges is told of by its loop
+            moved = (weights + change).astype(weights.dtype, copy=False)
+        return Moved(keys, moved, change, codes)
 
     def _coded(self, ids: NDArray[np.int64]) -> _Coded:
         """Compute keys and codes of some neurons."""

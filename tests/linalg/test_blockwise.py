@@ -170,6 +170,15 @@ def test_an_entry_dropped_early_returns_only_if_its_block_is_still_to_come() -> 
         assert np.flatnonzero(flat(kept)).tolist() == [left]
 
 
+def test_weights_that_leave_the_numbers_become_infinite_without_a_warning() -> None:
+    """Warnings are errors here; the loop of the fit tells of the divergence."""
+    like = Weights(*(SparseMatrix.zeros(1, 1, torch.zeros(1)) for _ in range(2)))
+    chosen = BlockSelection(2, "blocks", NoBuckets(), np.zeros((0, 1)), like)
+    weights, change = torch.tensor([[np.inf, 0.0]]), torch.tensor([[-np.inf, 1e300]], dtype=torch.float64)
+    kept = flat(chosen.keep(lambda: iter([Update(torch.tensor([0]), weights, change)])))
+    np.testing.assert_array_equal(kept, [np.nan, np.inf])
+
+
 def test_slots_are_those_of_the_budget_and_of_one_block() -> None:
     m, d, k, s = 50, 30, 4, 7
     like = Weights(*(SparseMatrix.zeros(m, cols, torch.zeros(1)) for cols in (d, k)))

@@ -31,6 +31,8 @@ CONFIG: dict[str, Any] = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.worker-ttl": None,  # a busy worker need not answer
     "distributed.deploy.lost-worker-timeout": "365 days",  # its nanny replaces a dead worker, however slowly
+    # glibc then maps and unmaps every array of 128 KiB or more, and clears its pages each time
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.worker.profile.enabled": False,
     "distributed.worker.http.routes": [],
     "distributed.scheduler.http.routes": [],

@@ -30,20 +30,25 @@ def test_workers_give_the_same_table_and_listen_to_this_machine_alone(
     from mlpiht_cli.engine.executors.pool import Pool
 
     heard: set[str] = set()
+    variables: set[str] = set()
     end = Pool.__exit__
 
     def listen(pool: Pool, *args: Any) -> None:
+        variables.update(*(process.environ() for process in workers(os.getpid())))
         for process in (psutil.Process(), *workers(os.getpid())):
             heard.update(c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN)
         end(pool, *args)
 
     monkeypatch.setattr(Pool, "__exit__", listen)
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     result = mlpiht("sweep", spec, "--devices", "cpu,cpu", "--json")
     assert result.code == 0
     assert result.json["counts"] == {"ok": 16}
     assert result.json["stopped"] == ""
     assert result.err == ""
     assert heard == {"127.0.0.1"}
+    assert "OMP_NUM_THREADS" in variables
+    assert "MALLOC_TRIM_THRESHOLD_" not in variables, "Dask's default for its workers costs up to a third of the time"
     assert not workers(os.getpid())
     mlpiht("sweep", spec, "--out", "serial")
     assert table(Path("results/tiny.csv")) == table(Path("serial/tiny.csv"))
