@@ -77,8 +77,10 @@ class Scores:
         return [metric(name).label for name in self.names]
 
     def style(self, name: str, number: int, several: bool) -> dict[str, str]:
-        """Look of a score of the line ``number``; of ``several`` lines with several scores each, a colour stands for a
-        line, dashes and marker for a score."""
+        """Look of a score of the line ``number``.
+
+        Of ``several`` lines with several scores each, a colour stands for a line, dashes and marker for a score.
+        """
         i = self.names.index(name)
         if not several or len(self.names) == 1:
             return style(number + i)

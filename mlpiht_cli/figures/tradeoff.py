@@ -63,8 +63,8 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
 
     Bars are the range over the seeds in both directions; the horizontal axis is logarithmic (linear below the least
     positive value if there is a 0), and the same everywhere. Points that would hide each other stand side by side, with
-    their bars. Each panel, and each m, s, n and d that it varies, has axes of its own. A hollow point lacks a seed, which diverged, failed, was
-    skipped or is missing; methods without any point are named.
+    their bars. Each panel, and each m, s, n and d that it varies, has axes of its own. A hollow point lacks a seed,
+    which diverged, failed, was skipped or is missing; methods without any point are named.
 
     Raises
     ------

@@ -101,7 +101,7 @@ def test_the_source_archive_has_every_file_that_git_knows() -> None:
 @after_dist
 def test_bare_names_find_the_specs_and_every_command_has_help(installed: Installed) -> None:
     assert installed("--version").split()[-1] == __version__
-    listed = installed("specs")
+    listed = installed("specs", "list")
     assert all(name in listed for name in SPECS)
     for name in SPECS:
         assert "to run" in installed("sweep", name, "--profile", "smoke", "--dry-run")
@@ -139,13 +139,27 @@ def test_rerun_makes_rows_again_from_the_table_alone(swept: Installed) -> None:
     copied = swept.folder / "alone" / "copy.csv"
     copied.parent.mkdir()
     copied.write_bytes(table.read_bytes())
-    assert "4 of 4 rows" in swept("rerun", "alone/copy.csv", "--limit", "4", "--mode", "exact")
+    assert "exact: 4 equal, 0 different" in swept("rerun", "alone/copy.csv", "--limit", "4", "--mode", "exact")
 
 
 @after_dist
 def test_data_sets_and_extras_that_are_not_there_are_named(swept: Installed) -> None:
     assert "mlpiht data fetch" in swept("data", "list")
     assert "mnist" in swept("fit", "--task", "mnist_binary", "--method", "iht", "--offline", code=2)
-    swept("fit", "--task", "planted", "--n", "500", "--m", "2", "--s", "4", "--save", "net.npz")
-    said = swept("export", "net.npz", "--out", "net.onnx", code=2)
+    swept(
+        "fit",
+        "--method",
+        "iht",
+        "--task",
+        "planted",
+        "--set",
+        "task.n=500",
+        "--m",
+        "2",
+        "--s",
+        "4",
+        "--save",
+        "net.npz",
+    )
+    said = swept("export", "net.npz", "--to", "onnx", "--out", "net.onnx", code=2)
     assert "pip install 'mlpiht[onnx]'" in said
