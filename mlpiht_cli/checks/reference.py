@@ -117,16 +117,24 @@ def _say_seeds(alone: set[int], path: Path) -> None:
 
 
 def compare_rows(made: Sequence[Row], rows: Sequence[Row], mode: Mode) -> Comparison:
-    """Compare rows that were computed again with the first ones, one by one, as :func:`compare` does by ``mode``."""
+    """Compare rows that were computed again with the first ones, by ``mode`` as :func:`compare` does.
+
+    ``stat`` takes the rows that differ only in their seeds together; the other modes compare row by row.
+    """
+    keys = tuple(name for name in KEYS if name != "seed") if mode == "stat" else KEYS
+    groups: dict[Key, list[tuple[Row, Row]]] = {}
+    for i, (ours, row) in enumerate(zip(made, rows, strict=True)):
+        own = (row.metric, _settings(row.params)) if mode == "stat" else (i,)
+        groups.setdefault((*(getattr(row, name) for name in keys), *own), []).append((ours, row))
     different, equal = [], 0
-    for ours, row in zip(made, rows, strict=True):
-        pair = _Pair(row.metric, [_outcome(ours, row.metric)], [_outcome(row, row.metric)])
+    for key, group in groups.items():
+        name = group[0][1].metric
+        pair = _Pair(name, *([_outcome(one, name) for one in side] for side in zip(*group, strict=True)))
         if pair.agree(mode, None):
             equal += 1
         else:
-            where = {name: getattr(row, name) for name in KEYS}
-            different.append(Difference(where, row.metric, *pair.shown))
-    return Comparison(mode, KEYS, equal, different, [], 0)
+            different.append(Difference(dict(zip(keys, key, strict=False)), name, *pair.shown))
+    return Comparison(mode, keys, equal, different, [], 0)
 
 
 def _groups(expected: Sequence[Expected], length: int, together: bool) -> list[list[Expected]]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @common.profile_option
 @click.option("--only", help="Rows to run again, e.g. 'panel=depth1,method=iht,m=10,seed=0'.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most rows to run again.")
-@click.option("--mode", type=click.Choice(["close", "exact"]), default="close", show_default=True, help="As in check.")
+@click.option(
+    "--mode", type=click.Choice(["close", "exact", "stat"]), default="close", show_default=True, help="As in check."
+)
 @common.out_option
 @common.device_option
 @common.offline_option
@@ -36,7 +38,8 @@ def command(
     """Run the cells of a table's rows again with the rows' own settings, and compare; the table does not change.
 
     Mode close allows a difference of 0.5 dB (two PSNRs of 100 dB or more are close), 0.005 of accuracy, or 0.001 times
-    the value of any other metric; exact allows 1e-9 times the value. The exit code is 1 if a value differs.
+    the value of any other metric; exact allows 1e-9 times the value. Mode stat compares means over the seeds and allows
+    the same as close, or three standard errors if that is more. The exit code is 1 if a value differs.
     """
     from mlpiht_cli.checks.reference import compare_rows
     from mlpiht_cli.checks.source import chosen_rows, read_rows

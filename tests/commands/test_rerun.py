@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlpiht_cli.records.rows import Row
 from mlpiht_cli.records.table import read_csv, to_csv
 
 Run = Callable[..., Any]
@@ -61,6 +63,41 @@ def test_a_forged_number_is_seen(mlpiht: Run, table: Path) -> None:
     assert found.code == 1
     assert "in the table 99" in found.err
     assert "1 different" in found.out
+
+
+def test_mode_stat_compares_the_means_over_the_seeds_of_a_place(mlpiht: Run, table: Path) -> None:
+    rows = [row for row in read_csv(table) if row.status == "ok"]
+    places: dict[Any, list[Row]] = {}
+    for row in rows:
+        places.setdefault((row.panel, row.method, row.m, row.s), []).append(row)
+    (first, *_, last) = next(
+        sorted(found, key=lambda row: row.psnr or 0.0)
+        for found in places.values()
+        if len(found) > 1 and all(math.isfinite(row.psnr or math.nan) for row in found)
+    )
+    assert (last.psnr or 0.0) > (first.psnr or 0.0) + 0.5, "close, and the test would say nothing"
+
+    def rerun(mode: str, **psnr: float | None) -> Any:
+        forged = {first.cell: psnr["first"], last.cell: psnr["last"]}
+        table.write_text(
+            to_csv(
+                row.model_copy(update={"value": forged[row.cell], "psnr": forged[row.cell]})
+                if row.cell in forged
+                else row
+                for row in rows
+            ),
+            newline="",
+        )
+        return mlpiht("rerun", table, "--mode", mode, "--limit", len(rows), "--json")
+
+    assert len(rerun("close", first=last.psnr, last=first.psnr).json["different"]) == 2
+    swapped = rerun("stat", first=last.psnr, last=first.psnr)
+    assert swapped.code == 0
+    assert swapped.json["equal"] == len(places)
+    assert "seed" not in swapped.json["keys"]
+    off = rerun("stat", first=(first.psnr or 0.0) + 500.0, last=(last.psnr or 0.0) + 500.0)
+    assert off.code == 1
+    assert [one["where"]["m"] for one in off.json["different"]] == [first.m]
 
 
 def test_other_kernels_are_named_where_the_digits_differ(mlpiht: Run, table: Path) -> None:
