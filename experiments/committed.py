@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpiht_cli import plan
-from mlpiht_cli.analysis.tables import find_table, placed
+from mlpiht_cli.analysis.tables import borrowed_rows, find_table, placed
 from mlpiht_cli.checks.claims import Judged, check_claims
 from mlpiht_cli.plan.cells import Cell
 from mlpiht_cli.plan.experiment import Experiment, Plan
@@ -55,8 +55,9 @@ class Table:
 
     @cached_property
     def claims(self) -> list[Judged]:
-        """Claims as judged by the rows."""
-        return check_claims(self.planned.expansion, self.rows)
+        """Claims as judged by the rows, and by those of other tables that the spec names."""
+        expansion = self.planned.expansion
+        return check_claims(expansion, [*self.rows, *borrowed_rows(expansion, self.path.parent)])
 
     @cached_property
     def by_label(self) -> dict[str, list[Row]]:

@@ -32,6 +32,9 @@ from mlpiht_cli.system.files import write_atomic
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
 REPORT = "results/report.html"
 HELD = {"holds": "yes", "fails": "no", "incomplete": "incomplete", "no data": "incomplete", "not judged": "not judged"}
+LEADS = {"ran": "Run", "found": "Result", "why": "Why"}
+OURS = ("holds", "in part")
+"""Verdicts of our own questions."""
 SAID = {
     "reproduced": "Reproduced",
     "partly": "Partly reproduced",
@@ -59,7 +62,7 @@ def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]
     for spec in every:
         if own[spec.name]:
             told = words["specs"][spec.name]
-            lines += [f"## {spec.figure.label}: {spec.title}", "", f"**{verdict(told)}.** {told['why'].strip()}", ""]
+            lines += [f"## {spec.figure.label}: {spec.title}", "", f"**{verdict(told)}.**", "", *told_lines(told), ""]
             for table in own[spec.name]:
                 lines += section(table)
     if comparison := authors_comparison(found):
@@ -73,6 +76,13 @@ def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]
 def verdict(told: Mapping[str, str]) -> str:
     """Return the verdict in the words of the page."""
     return SAID[told["verdict"]]
+
+
+def told_lines(told: Mapping[str, str]) -> list[str]:
+    """Return a list of what is claimed or asked, what was run, what came out, and why."""
+    leads = {"says": "We ask" if told["verdict"] in OURS else "The paper says", **LEADS}
+    every = [f"- *{lead}:* {told[name].strip()}" for name, lead in leads.items() if name in told]
+    return [line.replace("\n", "\n  ") for line in every]
 
 
 def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: Mapping[str, Any]) -> list[str]:
@@ -124,7 +134,7 @@ def section(table: Table) -> list[str]:
     lines += ["", *pictures(table)]
     if table.claims:
         rows = [(*claim_fields(one), one.says + (f" *({one.reason})*" if one.reason else "")) for one in table.claims]
-        lines += [*grid([("claim", "measured", "threshold", "verdict", "cells", "in words"), *rows]), ""]
+        lines += [*grid([("claim", "measured", "threshold", "verdict", "places", "in words"), *rows]), ""]
     return lines if table.spec.cells_of else [*lines, *costs(table), ""]
 
 
@@ -161,7 +171,7 @@ def peak(rows: Sequence[Row]) -> str:
 
 
 def protocol(table: Table) -> list[str]:
-    """Return the mean score of each method of ``imp_protocol`` on each panel, on the scale of its figure."""
+    """Return the mean score of each method of ``imp_protocol`` on each panel, within the limits of its figure."""
     labels, figure = list(table.by_label), table.spec.figure
     lines = [("panel", "metric", *labels)]
     for panel in table.spec.panels:
@@ -172,7 +182,7 @@ def protocol(table: Table) -> list[str]:
             means.append(f"{statistics.fmean(min(max(value, low), high) for value in found):.3g}" if found else "-")
         lines.append((panel.title or panel.name, panel.metric or figure.metric, *means))
     scale = f"Means over widths, budgets and seeds, {share(table)} cells of the {table.profile} profile"
-    return [f"{scale}; values beyond the figure's colour scale count as its ends.", "", *grid(lines), ""]
+    return [f"{scale}; values beyond the figure's limits count as these.", "", *grid(lines), ""]
 
 
 def authors_comparison(found: Sequence[Table]) -> list[str]:

@@ -216,8 +216,10 @@ def _doctored(doctored: Counter[str]) -> list[str]:
 
 
 def _lacking(missing: int, skipped: int, decided: bool) -> list[str]:
-    said = [f"{missing} cells lack rows" + (", which cannot change the verdict" if decided else "")] if missing else []
-    return said + ([f"{skipped} cells are skipped"] if skipped else [])
+    lacking = "1 place lacks rows" if missing == 1 else f"{missing} places lack rows"
+    said = [lacking + (", which cannot change the verdict" if decided else "")] if missing else []
+    out = "1 place is skipped" if skipped == 1 else f"{skipped} places are skipped"
+    return said + ([out] if skipped else [])
 
 
 def _bad(claim: Claim, sides: list[_Gathered]) -> list[str]:

@@ -18,7 +18,7 @@ def number_text(value: float | None) -> str:
 
 
 def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
-    """Name, measured value and its uncertainty, threshold, verdict, cells used of those of the claim."""
+    """Name, measured value and its uncertainty, threshold, verdict, places used of those of the claim."""
     spread = "" if one.se is None else f" ± {one.se:.2g}"
     spread += "" if one.interval is None else f" [{one.interval[0]:.4g}, {one.interval[1]:.4g}]"
     return (
@@ -32,7 +32,7 @@ def claim_fields(one: Judged) -> tuple[str, str, str, str, str]:
 
 def claims_text(claims: Sequence[Judged]) -> list[str]:
     """A table of claims, each with its sentence, and a line with the counts."""
-    table = [("claim", "measured", "threshold", "verdict", "cells"), *map(claim_fields, claims)]
+    table = [("claim", "measured", "threshold", "verdict", "places"), *map(claim_fields, claims)]
     head, *lines = aligned(table)
     out = [head]
     for one, line in zip(claims, lines, strict=True):

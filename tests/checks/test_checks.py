@@ -252,7 +252,7 @@ def test_missing_and_skipped_cells_are_left_out_and_told() -> None:
     rows = [r for r in rows if (r.method, r.m, r.seed) != ("iht", 3, 1)]
     judged = judge(rows, measure="mean_difference", against="imp")
     assert (judged.cells_used, judged.cells) == (2, 6)
-    assert judged.reason == "2 cells lack rows; 2 cells are skipped"
+    assert judged.reason == "2 places lack rows; 2 places are skipped"
     assert judged.measured == pytest.approx((array(drawn(), "iht") - array(drawn(), "imp"))[0].mean())
     assert (judged.verdict, judged.held) == ("incomplete", False)
     assert judge(rows, measure="mean_difference", against="imp", profiles=["smoke"]).verdict == "not judged"
@@ -262,7 +262,7 @@ def test_missing_and_skipped_cells_are_left_out_and_told() -> None:
 
 def test_skipped_cells_alone_leave_a_claim_judged() -> None:
     judged = judge(broken(drawn(), "iht", "skipped", m=5), at_least=-99)
-    assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 cells are skipped")
+    assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 places are skipped")
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_cell_that_is_skipped_for_a_seed_lacks_nothing() -> None:
     rows = broken(drawn(), "iht", "skipped", m=5, seed=0)
     rows = [r for r in rows if (r.method, r.m) != ("imp", 5)]
     judged = judge(rows, measure="mean_difference", against="imp", at_least=-99)
-    assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 cells are skipped")
+    assert (judged.verdict, judged.cells_used, judged.reason) == ("holds", 4, "2 places are skipped")
 
 
 def test_rows_of_other_settings_are_left_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -78,7 +78,7 @@ def test_claims_and_figures_read_measures(mlpiht: Run, tiny_spec: str) -> None:
     (judged,) = check_claims(expand(spec_with(metric="recall", at_least=0.4)), rows)
     assert (judged.measured, judged.verdict) == (pytest.approx(0.5), "holds")
     (judged,) = check_claims(expand(spec_with(metric="precision", at_least=0.4)), rows)
-    assert (judged.verdict, judged.reason) == ("no data", "6 cells are skipped")
+    assert (judged.verdict, judged.reason) == ("no data", "6 places are skipped")
 
     Path("tiny.yaml").write_text(tiny_spec.replace("label: Tiny", "label: Tiny, metric: recall"))
     mlpiht("sweep", "tiny", "--only", "m=2")

@@ -52,8 +52,8 @@ DOCTORS: dict[str, tuple[Callable[[list[Row]], list[Row]], str]] = {
     "value": (lambda rows: [rows[0].model_copy(update={"value": 41.0}), *rows[1:]], "1 rows whose value is not"),
     "psnr": (lambda rows: [rows[0].model_copy(update={"psnr": 99.0}), *rows[1:]], "1 rows whose value is not"),
     "diverged": (lambda rows: broken(rows, "iht", m=5), "6 rows of iht diverged or failed"),
-    "empty": (lambda _: [], "6 cells lack rows"),
-    "partly there": (lambda rows: rows[1:], "1 cells lack rows"),
+    "empty": (lambda _: [], "6 places lack rows"),
+    "partly there": (lambda rows: rows[1:], "1 place lacks rows"),
     "metric": (lambda rows: [rows[0].model_copy(update={"metric": "r2"}), *rows[1:]], "1 rows whose value is not"),
 }
 
