@@ -43,7 +43,7 @@ Points = list[tuple[float | None, Share]]
 
 
 def success(data: FigureTable, look: Look) -> Figure:
-    """Share of the seeds whose metric reaches the level, against ``n / (s log d)``; axes for each panel.
+    """Share of the seeds whose metric reaches the level, against ``n / (s log d)``; axes for each panel, of one scale.
 
     With ``setting``, the share is drawn against that setting of the method, from points with the labels ``name @
     anything`` as in ``setting``; other methods are horizontal lines. Otherwise each panel varies n. The figure gives
@@ -61,21 +61,22 @@ def success(data: FigureTable, look: Look) -> Figure:
     columns = min(PANELS_PER_ROW, len(data.panels))
     rows = math.ceil(len(data.panels) / columns)
     figure = Figure(figsize=(3.8 * columns + 0.6, 3.2 * rows + 0.8), layout="constrained")
-    grid = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
+    grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for axes in grid[len(data.panels) :]:
         axes.remove()
-    styles: dict[str, dict[str, str]] = {}
+    styles, ticks = dict[str, dict[str, str]](), list[float]()
     for axes, panel in zip(grid, data.panels, strict=False):
         found = _over_samples(panel, data) if data.spec.setting is None else _over_setting(panel, data)
         for label, points in found.items():
             _draw(axes, label, points, styles.setdefault(label, style(len(styles))))
-        ticks = [x for points in found.values() for x, _ in points if x is not None]
-        if ticks:
-            power_ticks(axes, ticks) if data.spec.setting is None else even_ticks(axes, ticks, room=7)
+        ticks += [x for points in found.values() for x, _ in points if x is not None]
+        axes.tick_params(axis="x", labelbottom=True, labelsize=8)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("samples n / (s log d)" if data.spec.setting is None else setting_label(data))
         axes.set_title(panel.title, fontsize=10, parse_math=False)
         axes.grid(color="0.9", linewidth=0.6)
+    if ticks:
+        power_ticks(grid[0], ticks) if data.spec.setting is None else even_ticks(grid[0], ticks, room=7)
     grid[0].set_ylabel(share_label(data))
     handles = {str(one.get_label()): one for axes in figure.axes for one in axes.lines}
     figure.legend(handles=[*handles.values()], loc="outside lower center", ncols=3, fontsize=8, frameon=False)
