@@ -23,6 +23,8 @@ from mlpiht_cli.theory.gates import Gates, fitted_gates, planted_gates, random_g
 
 _OF_DATA = ("task", "method", "m", "s", "cv", "starts", "n", "d", "k")
 """Options that say what the file of --model says."""
+_USUAL = {"depth": 1, "seed": 0}
+"""Further ones, and their defaults."""
 
 
 class _Case(NamedTuple):
@@ -67,6 +69,7 @@ class Diagnosing:
         """The network of a file, on the data of its row."""
         path: Path = given["model"]
         more = [f"--{name}" for name in _OF_DATA if given[name] is not None]
+        more += [f"--{name}" for name, usual in _USUAL.items() if given[name] != usual]
         more += [option for name, option in OPTIONS.items() if given[name] is not None]
         if more or given["sets"]:
             raise InputError(f"{(*more, '--set')[0]}: leave it out, --model {path} says what it was fitted to, and how")

@@ -42,7 +42,8 @@ class SparseReLU(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         Random starts of a method that has such, of which the least training loss is kept; cross-validation has at
         most three.
     cv
-        Folds of the cross-validation; as many as there are rows if these are fewer.
+        Folds of the cross-validation that chooses m or s, as many as there are rows if these are fewer; not used where
+        both are given.
     fit_intercept
         Whether the network may have offsets: it gets a column of ones, whose weights count in ``s``, and inputs and the
         target of a regression are centred.

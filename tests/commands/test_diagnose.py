@@ -104,6 +104,9 @@ def test_a_model_file_says_what_it_was_fitted_to(mlpiht: Run, table: Path, tmp_p
     assert of_file == mlpiht("diagnose", *words, "--json").json
     folds = mlpiht("diagnose", "--model", tmp_path / "net.npz", "--cv", 3)
     assert (folds.code, "--cv: leave it out, --model" in folds.err) == (2, True)
+    for option in ("--depth", "--seed"):
+        refused = mlpiht("diagnose", "--model", tmp_path / "net.npz", option, 2)
+        assert (refused.code, f"{option}: leave it out, --model" in refused.err) == (2, True)
     refused = mlpiht("diagnose", "--model", tmp_path / "net.npz", "--m", 3)
     assert refused.code == 2
     assert "--m: leave it out" in refused.err
