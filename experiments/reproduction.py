@@ -32,6 +32,8 @@ from mlpiht_cli.system.files import write_atomic
 PAGE, VERDICTS, WORDS = "docs/reproduction.md", "results/verdicts.csv", "docs/verdicts.yaml"
 REPORT = "results/report.html"
 HELD = {"holds": "yes", "fails": "no", "incomplete": "incomplete", "no data": "incomplete", "not judged": "not judged"}
+FEW_LINES = 14
+"""Most lines of a table that the page holds, title and head included; larger ones it links to."""
 LEADS = {"ran": "Run", "found": "Result", "why": "Why"}
 OURS = ("holds", "in part")
 """Verdicts of our own questions."""
@@ -139,13 +141,16 @@ def section(table: Table) -> list[str]:
 
 
 def pictures(table: Table) -> Iterator[str]:
-    """Yield links to the committed pictures and tables of figures."""
+    """Yield links to the committed pictures and to large tables of figures, and small tables themselves."""
     others = tuple(f"{table.stem}-{profile}" for profile in PROFILES)
     for path in sorted(committed("results/figures"), key=lambda path: path.stem):
         own = path.stem == table.stem or (path.stem.startswith(f"{table.stem}-") and not path.stem.startswith(others))
-        if own and path.suffix in (".png", ".md"):
-            link = f"[{path.stem}](../results/figures/{path.name})"
-            yield from (f"!{link}" if path.suffix == ".png" else f"The table: {link}.", "")
+        if own and path.suffix == ".png":
+            yield from (f"![{path.stem}](../results/figures/{path.name})", "")
+        elif own and path.suffix == ".md":
+            lines = path.read_text(encoding="utf-8").splitlines()
+            link = f"The table: [{path.stem}](../results/figures/{path.name})."
+            yield from ([*lines, ""] if len(lines) <= FEW_LINES else [link, ""])
 
 
 def costs(table: Table) -> list[str]:

@@ -38,8 +38,8 @@ def command(
     """Run the cells of a table's rows again with the rows' own settings, and compare; the table does not change.
 
     Mode close allows a difference of 0.5 dB (two PSNRs of 100 dB or more are close), 0.005 of accuracy, or 0.001 times
-    the value of any other metric; exact allows 1e-9 times the value. Mode stat compares means over the seeds and allows
-    the same as close, or three standard errors if that is more. The exit code is 1 if a value differs.
+    the value of any other metric; exact 1e-9 times the value; stat compares means over the seeds, as check does. The
+    exit code is 1 if a value differs.
     """
     from mlpiht_cli.checks.reference import compare_rows
     from mlpiht_cli.checks.source import chosen_rows, read_rows
@@ -53,8 +53,7 @@ def command(
     chosen = {row.cell: row for row in chosen_rows(rows, only) if row.status in DONE}
     if not chosen:
         raise InputError(f"{path}: no finished row fits --only {only}" if only else f"{path}: no finished row")
-    wanted = list(chosen.values())[:limit]
-    runner = Runner(pick_device(device))
+    wanted, runner = list(chosen.values())[:limit], Runner(pick_device(device))
     cells = [cell_of(row) for row in wanted]
     for task in {cell.task for cell in cells}:
         task.check_data()  # before the first fit

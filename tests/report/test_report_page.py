@@ -77,7 +77,7 @@ def test_claims_are_judged_and_said_in_words(mlpiht: Run) -> None:
     assert 0 < share < 1, "a case that tells"
     words = written(mlpiht).words
     assert f"IHT is at least as good as IMP. does not hold measured {share:.4g} ±" in words
-    assert "level: at least 1 cells: 6 of 6 robust" in words
+    assert "level: at least 1 places: 6 of 6 robust" in words
     verdict = "holds" if above >= 0.9 else "does not hold"
     assert re.search(rf"IHT recovers the weights\. {verdict}(, narrowly)? measured {above:.4g} ±", words)
     assert "Claims: 0 of 2 hold." in words
