@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlpiht_cli.checks.reference import STANDS_FOR, Mode, compare
 from mlpiht_cli.core.metric import metric
@@ -69,5 +70,26 @@ def _sentence(rows: Sequence[Row], path: Path) -> str:
         own = [row for row in rows if (row.method == "imp") == (name == "IMP")]
         found = compare(own, path, mode)
         if total := found.equal + len(found.different):
-            told.append(f"{name} {how} {found.equal} of {total}")
+            others = [_named(one.where) for one in found.different]
+            told.append(f"{name} {how} {found.equal} of {total}" + (f" (not {'; '.join(others)})" if others else ""))
     return f"{path.stem}: {', '.join(told) or 'no cell of ours yet'}."
+
+
+def _named(where: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {where[name]}" for name in ("panel", "m", "s", "seed") if name in where)
+
+
+def rounding(folder: Path) -> list[tuple[str, ...]]:
+    """Return the lines of a table of ``imp_rounding.csv``: fits by several programs and by the authors' code."""
+    with (folder / "imp_rounding.csv").open(newline="", encoding="utf-8") as file:
+        ours = list(csv.DictReader(file))
+    with reference_path(folder, "figure4").open(newline="", encoding="utf-8") as file:
+        theirs = {
+            (one["m"], one["s"], one["seed"]): one["value"] for one in csv.DictReader(file) if one["method"] == "imp"
+        }
+    programs = dict.fromkeys(one["program"] for one in ours)
+    found = {(one["s"], one["seed"], one["program"]): one["psnr"] for one in ours}
+    lines: list[tuple[str, ...]] = [("s", "seed", "authors' code", *programs)]
+    for s, seed in dict.fromkeys((one["s"], one["seed"]) for one in ours):
+        lines.append((s, seed, theirs["10", s, seed], *(found[s, seed, program] for program in programs)))
+    return lines

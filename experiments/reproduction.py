@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from experiments.agreement import agreement, reference_path
+from experiments.agreement import agreement, reference_path, rounding
 from experiments.committed import ROOT, Table, committed, specs, tables
 from mlpiht_cli.analysis.scores import finite_numbers
 from mlpiht_cli.checks.text import claim_fields, number_text
@@ -69,6 +69,7 @@ def page(every: Sequence[Spec], found: Sequence[Table], words: Mapping[str, Any]
                 lines += section(table)
     if comparison := authors_comparison(found):
         lines += ["## Against the authors' code", "", words["reference"].strip(), "", *comparison]
+        lines += [words["rounding"].strip(), "", *grid(rounding(ROOT / "results")), ""]
     lines += ["## What the protocol of IMP is worth", "", words["protocol"].strip(), ""]
     for table in own.get("imp_protocol", []):
         lines += protocol(table)
