@@ -146,20 +146,6 @@ def test_rerun_makes_rows_again_from_the_table_alone(swept: Installed) -> None:
 def test_data_sets_and_extras_that_are_not_there_are_named(swept: Installed) -> None:
     assert "mlpiht data fetch" in swept("data", "list")
     assert "mnist" in swept("fit", "--task", "mnist_binary", "--method", "iht", "--offline", code=2)
-    swept(
-        "fit",
-        "--method",
-        "iht",
-        "--task",
-        "planted",
-        "--set",
-        "task.n=500",
-        "--m",
-        "2",
-        "--s",
-        "4",
-        "--save",
-        "net.npz",
-    )
+    swept("fit", "--method", "iht", "--task", "planted", "--n", "500", "--m", "2", "--s", "4", "--save", "net.npz")
     said = swept("export", "net.npz", "--to", "onnx", "--out", "net.onnx", code=2)
     assert "pip install 'mlpiht[onnx]'" in said
