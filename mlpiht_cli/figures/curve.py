@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -160,7 +161,7 @@ def _explain(figure: Figure, grid: list[Axes], is_crowded: bool) -> None:
         grid[0].legend(fontsize=8, frameon=False)
 
 
-def _draw(axes: Axes, line: Line, score: str, look: dict[str, str], label: str) -> None:
+def _draw(axes: Axes, line: Line, score: str, look: dict[str, Any], label: str) -> None:
     """Draw the median of a score, with a band if it is the metric."""
     found = {value: finite_numbers(line.at(value), score) for value in getattr(line.panel, line.x)}
     points = {x: values for x, values in found.items() if values}
@@ -169,4 +170,4 @@ def _draw(axes: Axes, line: Line, score: str, look: dict[str, str], label: str) 
     low, high, middle = ([float(f(values)) for values in points.values()] for f in (np.min, np.max, np.median))
     if score == line.panel.metric:
         axes.fill_between([*points], low, high, color=look["color"], linewidth=0)
-    axes.plot([*points], middle, markersize=4, label=label, **look)  # type: ignore[arg-type]
+    axes.plot([*points], middle, markersize=4, label=label, **look)

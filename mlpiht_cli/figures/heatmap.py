@@ -25,7 +25,7 @@ SPREAD_CMAP = "cividis"  # likewise, and different from the colours of a mean
 DIFFERENCE_CMAP = "PuOr"  # diverging, readable for the colour-blind
 CELL = 0.36  # inches
 SMALL = 0.27  # inches, of a cell where three maps or more are in a row
-IN_A_ROW = 4  # maps
+IN_A_ROW = 3  # maps of methods side by side
 LEAST = 20 / 3  # cells, the least width of a map
 PALE = 0.15  # share of the colours that the cells of a nearly blank map of differences use
 # Look of a cell without a number: face, hatch and words of the legend.
@@ -100,7 +100,7 @@ def _means(data: FigureTable, look: Look, spans: Mapping[str, tuple[float, float
 
 
 def _side_by_side(rows: list[list[_Map | None]]) -> list[list[_Map | None]]:
-    """Return rows of up to four maps where each row has one map; other rows as they are."""
+    """Return rows of up to three maps where each row has one map; other rows as they are."""
     maps = [[one for one in row if one is not None] for row in rows]
     if any(len(row) != 1 for row in maps):
         return rows

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,8 +22,14 @@ COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black"),
     *("#882255", "#999933", "#332288", "#888888", "#44AA99", "#8C510A", "#DDCC77", "#AA4499", "#A6D854", "#F4A582"),
 )
+Dash = tuple[float, tuple[float, ...]]
+"""Offset, and lengths of strokes and gaps."""
 DASHES = ("-", "--", "-.", ":")
+PATTERNS = {"--": (3.7, 1.6), "-.": (6.4, 1.6, 1.0, 1.6), ":": (1.0, 1.65)}
+"""Lengths of strokes and gaps of matplotlib's dashes, in widths of the line."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+ROOM = 0.03
+"""Share of the height that axes have beyond limits which points lie at, so that their markers are whole."""
 LINE_AXES: tuple[LineAxis, ...] = ("d", "n", "m", "s")
 AXIS_NAMES: dict[LineAxis, str] = {
     "s": "budget s (nonzero weights)",
@@ -36,6 +43,16 @@ def style(number: int) -> dict[str, str]:
     """Colour, dashes and marker of a line by its number; the combinations repeat after 476."""
     dash = DASHES[number % len(DASHES)]
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": dash, "marker": MARKERS[number % len(MARKERS)]}
+
+
+def look_numbers(labels: Iterable[str], data: FigureTable) -> dict[str, int]:
+    """Number of the look of each line: its place among the spec's methods, so that the figures of a spec agree.
+
+    Its place among the lines if they are not methods, or if the spec has more methods than there are colours.
+    """
+    own = list(dict.fromkeys(labels))
+    order = [*data.every] if set(own) <= set(data.every) and len(data.every) <= len(COLOURS) else own
+    return {label: order.index(label) for label in own}
 
 
 @dataclass(frozen=True)
@@ -76,15 +93,22 @@ class Scores:
     def _labels(self) -> list[str]:
         return [metric(name).label for name in self.names]
 
-    def style(self, name: str, number: int, several: bool) -> dict[str, str]:
+    def style(self, name: str, number: int, several: bool) -> dict[str, Any]:
         """Look of a score of the line ``number``.
 
-        Of ``several`` lines with several scores each, a colour stands for a line, dashes and marker for a score.
+        Of ``several`` lines with several scores each, a colour stands for a line, dashes and marker for a score. Two
+        lines at one place are both seen: their dashes take turns.
         """
         i = self.names.index(name)
         if not several or len(self.names) == 1:
             return style(number + i)
-        return {**style(i), "color": style(number)["color"]}
+        return {**style(i), "color": style(number)["color"], "linestyle": _shifted(style(i)["linestyle"], number)}
+
+
+def _shifted(dash: str, number: int) -> str | Dash:
+    """Dashes of every second line start half a period later: of two lines at one place both are seen."""
+    pattern = PATTERNS.get(dash)
+    return dash if pattern is None or number % 2 == 0 else (sum(pattern) / 2, pattern)
 
 
 @dataclass(frozen=True)
@@ -128,12 +152,14 @@ def limit_scores(axes: Axes, panel: PanelTable, data: FigureTable) -> None:
     if panel.limits is None or (data.spec.scale == "log" and panel.limits[0] <= 0):
         return
     low, high = panel.limits
+    drawn = [float(y) for line in axes.lines for y in np.atleast_1d(np.asarray(line.get_ydata(), dtype=float))]
     if data.spec.limits is None and panel.limits == panel.facts.limits:
-        drawn = [float(y) for line in axes.lines for y in np.atleast_1d(np.asarray(line.get_ydata(), dtype=float))]
-        room = 0.03 * (max([high, *drawn]) - min([low, *drawn]))
-        low = min([low, *(y - room for y in drawn if y < low)])
-        high = max([high, *(y + room for y in drawn if y > high)])
-    axes.set_ylim(low, high)
+        low, high = min([low, *drawn]), max([high, *drawn])
+    room = ROOM * (high - low) if data.spec.scale == "linear" else 0.0
+    axes.set_ylim(
+        low - room * any(low <= y < low + room for y in drawn),
+        high + room * any(high - room < y <= high for y in drawn),
+    )
 
 
 def mark_chance(axes: Axes, panel: PanelTable) -> None:

@@ -19,7 +19,7 @@ from mlpiht_cli.analysis.places import RowKey
 from mlpiht_cli.analysis.ranks import ALPHA, Ranks
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import style
+from mlpiht_cli.figures.lines import look_numbers, style
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 
 HEAD = ("panel", "method", "mean rank", "low", "high", "groups", "blocks", "left out", "Friedman p", "CD")
@@ -107,7 +107,7 @@ def ranks(data: FigureTable, look: Look) -> Figure:
     InputError
         Neither direction of the metric is better.
     """
-    every = [(panel, Blocks.of(panel, data)) for panel in data.panels]
+    every, numbers = [(panel, Blocks.of(panel, data)) for panel in data.panels], look_numbers(data.methods, data)
     heights = [_lines(blocks.ranks) + 2.6 for _, blocks in every]
     figure = Figure(figsize=(8.0, LINE * sum(heights) + 0.7), layout="constrained")
     grid = figure.subplots(len(every), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -116,7 +116,7 @@ def ranks(data: FigureTable, look: Look) -> Figure:
         title = f"{panel.title}: {_said(blocks)}" if len(every) > 1 else _said(blocks)
         axes.set_title(textwrap.fill(title, 100), fontsize=9, parse_math=False)
         if blocks.ranks is not None:
-            colours = [style(data.methods.index(one))["color"] for one in blocks.ranks.methods]
+            colours = [style(numbers[one])["color"] for one in blocks.ranks.methods]
             _diagram(axes, blocks.ranks, colours)
     if not look.paper:
         note = data.note.replace("mean over", "mean ranks over")

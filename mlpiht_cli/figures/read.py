@@ -45,6 +45,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
     rows = placed(expansion, every, str(path))
     stem = Path(table_name(spec.name, profile)).stem
     views = {view.name: view for view in spec.figure.views}
+    every_label = tuple(dict.fromkeys(point.label for grid in expansion.grids for point in grid.points()))
     tables = []
     for (_, figure, chosen), view in zip(drawn(spec), views.values() or [None], strict=True):
         panels = []
@@ -56,7 +57,7 @@ def figure_tables(source: str, profile: str, results: Path) -> list[FigureTable]
             for score in dict.fromkeys([panels[-1].metric, *figure.further]):
                 _check_metric(panels[-1], score, path)
         name, title = (f"{stem}-{view.name}", view.title or spec.title) if view else (stem, spec.title)
-        tables.append(FigureTable(name, title, figure, _note(spec.profile_title(profile), panels), panels))
+        tables.append(FigureTable(name, title, figure, _note(spec.profile_title(profile), panels), panels, every_label))
     return tables
 
 

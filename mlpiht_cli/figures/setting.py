@@ -94,7 +94,7 @@ def _draw(axes: Axes, panel: PanelTable, s: int, data: FigureTable) -> list[floa
                 low, middle, high = ([float(f(points[x])) for x in along] for f in (np.min, np.median, np.max))
                 if name == panel.metric:
                     axes.fill_between(along, low, high, color=look["color"], alpha=0.15, linewidth=0)
-                axes.plot(along, middle, markersize=4, label=words, **look)  # type: ignore[arg-type]
+                axes.plot(along, middle, markersize=4, label=words, **look)
                 seen.update(along)
             if None in points:
                 level = float(np.median(points[None]))

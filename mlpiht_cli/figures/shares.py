@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import COLOURS, lines
+from mlpiht_cli.figures.lines import COLOURS, lines, look_numbers
 from mlpiht_cli.figures.success import Share, share_label, share_note, share_of
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 
@@ -37,7 +37,7 @@ def shares(data: FigureTable, look: Look) -> Figure:
     if data.spec.level is None:
         raise InputError("figure.level is missing: shares are of the seeds whose metric reaches the level")
     groups = [(panel, list(_bars(panel, data))) for panel in data.panels]
-    labels = list(dict.fromkeys(label for _, bars in groups for label, _ in bars))
+    numbers = look_numbers((label for _, bars in groups for label, _ in bars), data)
     units = sum(len(bars) + GAP for _, bars in groups)
     figure = Figure(figsize=(6.8, BAR * units + 1.3), layout="constrained")
     axes = figure.subplots()
@@ -45,7 +45,7 @@ def shares(data: FigureTable, look: Look) -> Figure:
     for _, bars in groups:
         middles.append(y + (len(bars) - 1) / 2)
         for label, share in bars:
-            _draw(axes, y, label, share, labels.index(label))
+            _draw(axes, y, label, share, numbers[label])
             y += 1
         y += GAP
     axes.set_ylim(y - 0.5, -0.5 + GAP / 2)
@@ -57,8 +57,8 @@ def shares(data: FigureTable, look: Look) -> Figure:
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(labels) > 1:
-        handles = [Patch(**_look(i), label=label) for i, label in enumerate(labels)]  # type: ignore[arg-type]
+    if len(numbers) > 1:
+        handles = [Patch(**_look(i), label=label) for label, i in numbers.items()]  # type: ignore[arg-type]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     if not look.paper:
         figure.suptitle(f"{data.title}\n{share_note(data)}", fontsize=10, parse_math=False)

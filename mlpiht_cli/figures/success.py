@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mlpiht_cli.analysis.scaling import wilson
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import LINE_AXES, even_ticks, lines, power_ticks, style
+from mlpiht_cli.figures.lines import LINE_AXES, even_ticks, lines, look_numbers, power_ticks, style
 from mlpiht_cli.figures.setting import AT, line_names, place_of, setting_label
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.records.rows import Row
@@ -64,11 +64,12 @@ def success(data: FigureTable, look: Look) -> Figure:
     grid = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for axes in grid[len(data.panels) :]:
         axes.remove()
-    styles, ticks = dict[str, dict[str, str]](), list[float]()
-    for axes, panel in zip(grid, data.panels, strict=False):
-        found = _over_samples(panel, data) if data.spec.setting is None else _over_setting(panel, data)
+    over, ticks = _over_samples if data.spec.setting is None else _over_setting, list[float]()
+    every = [over(panel, data) for panel in data.panels]
+    numbers = look_numbers((label for found in every for label in found), data)
+    for axes, panel, found in zip(grid, data.panels, every, strict=False):
         for label, points in found.items():
-            _draw(axes, label, points, styles.setdefault(label, style(len(styles))))
+            _draw(axes, label, points, style(numbers[label]))
         ticks += [x for points in found.values() for x, _ in points if x is not None]
         axes.tick_params(axis="x", labelbottom=True, labelsize=8)
         axes.set_ylim(-0.03, 1.03)

@@ -180,13 +180,14 @@ def _shown(row: Row, name: str) -> float | str | None:
 
 @dataclass(frozen=True)
 class FigureTable:
-    """Title, note and panels of a figure."""
+    """Title, note and panels of a figure, and the labels of all methods of its spec."""
 
     name: str
     title: str
     spec: FigureSpec
     note: str
     panels: list[PanelTable]
+    every: tuple[str, ...] = ()
 
     @property
     def methods(self) -> list[str]:

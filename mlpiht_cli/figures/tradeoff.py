@@ -19,7 +19,7 @@ from matplotlib.transforms import ScaledTranslation
 from mlpiht_cli.analysis.scores import finite_number
 from mlpiht_cli.core.metric import metric
 from mlpiht_cli.errors import InputError
-from mlpiht_cli.figures.lines import LINE_AXES, limit_scores, style
+from mlpiht_cli.figures.lines import LINE_AXES, limit_scores, look_numbers, style
 from mlpiht_cli.figures.swarm import sideways
 from mlpiht_cli.figures.table import FigureTable, Look, PanelTable
 from mlpiht_cli.specs.figure import LineAxis
@@ -97,7 +97,7 @@ def tradeoff(data: FigureTable, look: Look) -> Figure:
 
 def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> list[float]:
     """Draw the points of one place, and name the methods that have none; return the values of all seeds."""
-    absent, xs = [], list[float]()
+    absent, xs, numbers = [], list[float](), look_numbers(data.methods, data)
     for method in place.panel.methods:
         pairs, seeds = place.pairs(method, score)
         if not pairs:
@@ -105,7 +105,7 @@ def _draw(axes: Axes, place: Place, score: str, data: FigureTable) -> list[float
             continue
         values = np.array(pairs)
         (x, y), low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
-        look, xs = style(data.methods.index(method)), [*xs, *values[:, 0].tolist()]
+        look, xs = style(numbers[method]), [*xs, *values[:, 0].tolist()]
         left, up = [[x - low[0]], [high[0] - x]], [[y - low[1]], [high[1] - y]]
         bars = axes.errorbar(x, y, up, left, fmt="none", ecolor=look["color"], elinewidth=1, alpha=0.6)
         bars.set_label(method)
@@ -163,7 +163,7 @@ def _dress(axes: Axes, place: Place, score: str, data: FigureTable) -> None:
 def _legend(figure: Figure, data: FigureTable) -> None:
     """Legend of the methods at the right."""
     found = {str(line.get_label()): line for axes in figure.axes for line in axes.lines}
-    looks = {name: style(data.methods.index(name)) for name in data.methods if name in found}
+    looks = {name: style(i) for name, i in look_numbers(data.methods, data).items() if name in found}
     handles = [
         Line2D([], [], linestyle="", marker=one["marker"], color=one["color"], markersize=7, label=name)
         for name, one in looks.items()

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import matplotlib as mpl
 import pytest
 from matplotlib.axes import Axes
 
@@ -179,3 +180,13 @@ def test_pictures_are_older_than_rows_with_other_further_scores(tmp_path: Path) 
     assert first.fingerprint != shown(alpha_found=1, alpha_random=3).fingerprint
     with pytest.raises(InputError, match="the figure shows alpha_random, but the rows of panel 'a' have"):
         shown(alpha_found=1)
+
+
+def test_dashes_of_lines_at_one_place_take_turns() -> None:
+    scores = Scores(("alpha_found", "alpha_random"))
+    first, second = (scores.style("alpha_random", number, several=True) for number in (0, 1))
+    offset, pattern = second["linestyle"]
+    assert (first["linestyle"], first["marker"]) == ("--", second["marker"])
+    assert list(pattern) == mpl.rcParams["lines.dashed_pattern"], "the dashes of the first line"
+    assert offset == sum(pattern) / 2
+    assert scores.style("alpha_found", 1, several=True)["linestyle"] == "-"

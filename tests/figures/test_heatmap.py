@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,15 @@ def panel() -> PanelTable:
 
 def figure_table(panel: PanelTable) -> FigureTable:
     return FigureTable("fig", "Title", FigureSpec(label="Figure 1", level=30, against_score="psnr"), "note", [panel])
+
+
+@pytest.mark.parametrize(("count", "rows"), [(2, 1), (3, 1), (4, 2), (5, 2), (7, 3)])
+def test_methods_of_one_panel_stand_in_rows_of_three_or_fewer(panel: PanelTable, count: int, rows: int) -> None:
+    many = replace(panel, methods=[f"method {i}" for i in range(count)])
+    axes = [one for one in FIGURES["heatmap"](figure_table(many), Look()).axes if one.images and one.get_xlabel()]
+    tops = [round(one.get_position().y0, 3) for one in axes]
+    assert (len(axes), len(set(tops))) == (count, rows)
+    assert max(map(tops.count, tops)) <= 3
 
 
 def test_a_mean_needs_all_seeds_and_never_counts_a_skip_as_a_number(panel: PanelTable) -> None:

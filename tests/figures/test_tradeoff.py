@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from math import dist
 from pathlib import Path
@@ -74,6 +75,25 @@ def test_a_point_is_the_median_of_both_and_bars_are_the_range() -> None:
     assert one.get_xscale() == two.get_xscale() == "log"
     assert one.get_ylim() == (-20.0, 50.0)
     assert two.get_ylim()[1] > 150, "a point outside of the limits of the colours is seen"
+
+
+def test_points_at_a_limit_are_whole() -> None:
+    at: Values = {("iht", 4): [(10, 50)] * 3, ("imp", 4): [(99, 20)] * 3}
+    (axes,) = FIGURES["tradeoff"](table(at), Look()).axes
+    low, high = axes.get_ylim()
+    assert (low, 51 < high < 53) == (-20, True), "no point is at the lower limit"
+    (axes,) = FIGURES["tradeoff"](table({("iht", 4): [(10, -20)] * 3}, limits=[-20, 50]), Look()).axes
+    assert axes.get_ylim() == (pytest.approx(-22.1), 50), "given limits have room as well"
+
+
+def test_a_method_has_one_look_in_all_figures_of_a_spec() -> None:
+    alone = table({("imp", 4): VALUES["imp", 4]})
+    for every, number in (((), 0), (("iht", "other", "imp"), 2), (("iht",), 0)):
+        (axes,) = FIGURES["tradeoff"](replace(alone, every=every), Look()).axes
+        assert axes.lines[0].get_color() == COLOURS[number]
+    many = (*map(str, range(len(COLOURS))), "imp")
+    (axes,) = FIGURES["tradeoff"](replace(alone, every=many), Look()).axes
+    assert axes.lines[0].get_color() == COLOURS[0], "of too many methods the figure's own count"
 
 
 def test_points_that_lack_a_seed_are_hollow_and_absent_ones_are_named() -> None:
