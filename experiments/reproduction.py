@@ -95,10 +95,11 @@ def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: M
         for table in own[spec.name]:
             held = Counter(HELD[one.verdict] for one in table.claims)
             judged = held.total() - held["not judged"]
-            told = f"{held['yes']} of {judged}" if judged else "none made"
+            told = f"{held['yes']} of {judged}" if judged else "none"
             told += f", {held['incomplete']} incomplete" if held["incomplete"] else ""
             link = f"[{spec.figure.label}](#{anchor(f'{spec.figure.label}: {spec.title}')})"
-            lines.append((link, table.profile, *counts(table), told, verdict(words[spec.name])))
+            said = verdict(words[spec.name]) if table is own[spec.name][0] else ""
+            lines.append((link, table.profile, *counts(table), told, said))
     rest = [spec.figure.label for spec in every if not own[spec.name]]
     return [*grid(lines), "", *([f"Not run yet: {', '.join(rest)}."] if rest else [])]
 
@@ -136,9 +137,15 @@ def section(table: Table) -> list[str]:
         lines[0] += f" {number:,} cells of {label} are of an earlier version ({changed})."
     lines += ["", *pictures(table)]
     if table.claims:
-        rows = [(*claim_fields(one), one.says + (f" *({one.reason})*" if one.reason else "")) for one in table.claims]
+        rows = [(*claim_fields(one), in_words(one.says, one.reason)) for one in table.claims]
         lines += [*grid([("claim", "measured", "threshold", "verdict", "places", "in words"), *rows]), ""]
     return lines if table.spec.cells_of else [*lines, *costs(table), ""]
+
+
+def in_words(says: str, reason: str) -> str:
+    """Return what a claim says and why it has its verdict, as Markdown in which a star such as that of n* is a star."""
+    says, reason = (text.replace("*", r"\*") for text in (says, reason))
+    return f"{says} *({reason})*" if reason else says
 
 
 def pictures(table: Table) -> Iterator[str]:
