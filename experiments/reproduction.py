@@ -95,7 +95,7 @@ def overview(every: Sequence[Spec], own: Mapping[str, Sequence[Table]], words: M
         for table in own[spec.name]:
             held = Counter(HELD[one.verdict] for one in table.claims)
             judged = held.total() - held["not judged"]
-            told = f"{held['yes']} of {judged}" if judged else "none"
+            told = f"{held['yes']} of {judged}" if judged else "none made"
             told += f", {held['incomplete']} incomplete" if held["incomplete"] else ""
             link = f"[{spec.figure.label}](#{anchor(f'{spec.figure.label}: {spec.title}')})"
             said = verdict(words[spec.name]) if table is own[spec.name][0] else ""
