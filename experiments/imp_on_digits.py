@@ -90,7 +90,7 @@ def draw(rounds: dict[str, list[dict[str, float]]], curves: dict[str, list[list[
     of_rounds = [("#000000", "-"), ("#CC79A7", "--"), ("#E69F00", "-.")]  # distinct from the series on the right
     for row, pixels in zip(figure.subplots(2, 2, sharex="col"), rounds, strict=True):
         left, right = row
-        for i, (colour, line) in zip((0, 13, 30), of_rounds, strict=True):
+        for i, (colour, line) in zip((0, 13, 29), of_rounds, strict=True):
             before = 7850 if i == 0 else int(rounds[pixels][i - 1]["weights"])
             left.plot(curves[pixels][i], color=colour, linestyle=line, label=f"round {i + 1}, of {before} weights")
         left.axhline(0.5, color="0.6", linewidth=0.8, label="always answering 0")
