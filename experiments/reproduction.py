@@ -200,7 +200,7 @@ def protocol(table: Table) -> list[str]:
 
 def authors_comparison(found: Sequence[Table]) -> list[str]:
     """Return the values of mlpiht at the paper's size next to those of the authors' code."""
-    head = ("figure", "panel", "method", "depth", "k", "m", "s", "seeds", "authors' code", "ours")
+    head = ("figure", "panel", "method", "depth", "outputs", "m", "s", "seeds", "authors' code", "ours")
     rows, said = [], []
     for table in found:
         path = reference_path(ROOT / "results", table.spec.name)

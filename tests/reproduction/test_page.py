@@ -50,7 +50,7 @@ def test_claims_read_the_rows_of_other_tables_that_their_spec_names(found: Seque
 def test_the_report_shows_one_table_of_each_spec(found: Sequence[Table], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     wanted = ["vector_steps", "table1", "figure1"]
-    tables = [table for table in found if table.spec.name in wanted]
+    tables = [table for table in found if table.spec.name in wanted and table.path.name != "vector_steps.csv"]
     assert [table.profile for table in tables if table.spec.name == "figure1"] == ["paper", "laptop"]
     text = reproduction.report(tables).decode()
     assert text.count("<section ") == len(wanted)
